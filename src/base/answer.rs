@@ -1,0 +1,89 @@
+//! What comes back from the model, as tokens and then as a record.
+
+use super::media::TextLayer;
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Finish {
+    /// The model said so, or the grammar was complete.
+    Stop,
+    /// The allowance of new tokens ran short and the open JSON was closed with the tokens kept back.
+    Closed,
+    /// The allowance of new tokens ran out (answers without a schema only).
+    Length,
+}
+
+impl Finish {
+    /// The value of the `finish` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Closed => "closed",
+            Self::Length => "length",
+        }
+    }
+}
+
+/// Numbers about the prompt that outlive it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PromptFacts {
+    /// The visual token budget, 0 without pictures.
+    pub budget: u32,
+    /// All prompt tokens, soft tokens included.
+    pub prompt_tokens: u32,
+    /// Soft tokens of pictures and frames.
+    pub image_tokens: u32,
+    /// Soft tokens of sound.
+    pub audio_tokens: u32,
+}
+
+/// Microseconds spent on one unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Patches, log-mel and tokens.
+    pub encode_micros: u64,
+    /// Vision and audio encoders, and prefill.
+    pub prefill_micros: u64,
+    /// From the first token to the last.
+    pub decode_micros: u64,
+}
+
+/// The body of an item between `generate` and `parse`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// New token ids, without the end token.
+    pub tokens: Vec<u32>,
+    /// Natural-log probability of each of them under the sampler's distribution before truncation.
+    pub logprobs: Vec<f32>,
+    /// The tokens as text, special tokens left out.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What the prompt was.
+    pub facts: PromptFacts,
+    /// The page's own text layer.
+    pub layer: Option<TextLayer>,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// The body of an item between `parse` and `write`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extraction {
+    /// The record: an object that has passed the schema.
+    pub record: serde_json::Value,
+    /// The answer as generated.
+    pub raw: String,
+    /// What is worth knowing though the record is valid, one line each.
+    pub problems: Vec<String>,
+    /// New tokens.
+    pub tokens: u32,
+    /// Mean natural-log probability of the answer's tokens.
+    pub mean_logprob: f32,
+    /// Why the generation ended.
+    pub finish: Finish,
+    /// What the prompt was.
+    pub facts: PromptFacts,
+    /// Where the time went.
+    pub timing: Timing,
+}

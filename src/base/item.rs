@@ -1,0 +1,135 @@
+//! Who an item is: the envelope that walks the whole line around an ever-changing body.
+
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{budget::Lease, media::Kind};
+
+/// BLAKE3 of a document's bytes. Shown and stored as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentHash(pub [u8; 32]);
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentHash({self})")
+    }
+}
+
+impl FromStr for ContentHash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a hash of 64 hexadecimal digits");
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// One input file as `collect` found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user would name it; what the dataset's `source` column holds.
+    pub name: String,
+    /// BLAKE3 of the content.
+    pub hash: ContentHash,
+    /// What the content is, whatever the file's extension says.
+    pub kind: Kind,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Position in the order of collection, from 0.
+    pub ordinal: u64,
+}
+
+/// The body of an item between `collect` and `decode`: a file to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Where the bytes are.
+    pub path: PathBuf,
+}
+
+/// Which part of its document a unit is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "part", rename_all = "snake_case")]
+pub enum Part {
+    /// The document as a whole (a picture, a text, a file that could not be opened).
+    Whole,
+    /// One page of a document of pages (PDF, TIFF).
+    Page {
+        /// Page number, from 1.
+        number: u32,
+        /// Pages in the document.
+        of: u32,
+    },
+    /// A span of a recording or film, in seconds from its start.
+    Time {
+        /// First second of the span.
+        start: f64,
+        /// End of the span.
+        end: f64,
+    },
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => write!(f, "whole"),
+            Self::Page { number, of } => write!(f, "page {number} of {of}"),
+            Self::Time { start, end } => write!(f, "{start:.2} s to {end:.2} s"),
+        }
+    }
+}
+
+/// The identity of an item: never changes on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// The file it came from.
+    pub source: Arc<Source>,
+    /// Which part of it.
+    pub part: Part,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.part {
+            Part::Whole => write!(f, "{}", self.source.name),
+            part => write!(f, "{} ({part})", self.source.name),
+        }
+    }
+}
+
+/// The envelope: identity and byte lease around a body that each stage replaces.
+#[derive(Debug)]
+pub struct Item<T> {
+    /// Who this is.
+    pub origin: Origin,
+    /// The bytes in flight that this item answers for; given back when the item is dropped.
+    pub lease: Lease,
+    /// What the last stage made of it.
+    pub body: T,
+}
+
+impl<T> Item<T> {
+    /// The same item with another body.
+    pub fn with<U>(self, body: U) -> Item<U> {
+        Item { origin: self.origin, lease: self.lease, body }
+    }
+
+    /// Takes the body out and leaves an envelope to put the next one into.
+    pub fn open(self) -> (T, Item<()>) {
+        (self.body, Item { origin: self.origin, lease: self.lease, body: () })
+    }
+}

@@ -1,0 +1,149 @@
+//! What `decode` makes of documents: pages, pictures, clips of sound, films and text.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a document is, told by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A PDF: units are pages.
+    Pdf,
+    /// A picture: one unit, or one per page of a TIFF.
+    Image,
+    /// Sound: units are clips of at most 30 s.
+    Audio,
+    /// Moving pictures: one film unit, and clips of the sound track.
+    Video,
+    /// Plain text or Markdown: one unit.
+    Text,
+}
+
+impl Kind {
+    /// The name in the dataset.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Image => "image",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Text => "text",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Decoded pixels: 8-bit RGB, row-major, no padding; `rgb.len() == 3 * width * height`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Raster {
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `[height, width, 3]` u8.
+    pub rgb: Vec<u8>,
+}
+
+impl fmt::Debug for Raster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Raster({} x {})", self.width, self.height)
+    }
+}
+
+/// A word of a page's own text layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// The characters, without surrounding white space.
+    pub text: String,
+    /// `[left, top, right, bottom]` as fractions of the page's width and height, origin at the top left.
+    pub bounds: [f32; 4],
+}
+
+/// The text that a PDF carries beside its picture, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TextLayer {
+    /// The whole text with its line breaks.
+    pub text: String,
+    /// Its words with their boxes.
+    pub words: Vec<Word>,
+}
+
+/// One page of a PDF, rendered at the size that the token budget asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The rendered page.
+    pub raster: Raster,
+    /// Present when the PDF has text on this page.
+    pub text: Option<TextLayer>,
+}
+
+/// At most 30 s of sound: mono, 16 kHz, f32 in [-1, 1].
+#[derive(Clone, PartialEq)]
+pub struct Clip {
+    /// 16,000 samples a second.
+    pub samples: Vec<f32>,
+}
+
+impl fmt::Debug for Clip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clip({} samples)", self.samples.len())
+    }
+}
+
+/// One frame of a film.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Seconds from the start of the film.
+    pub time: f64,
+    /// Its picture.
+    pub raster: Raster,
+}
+
+/// Sampled frames of a film, in time order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Film {
+    /// The frames with their time stamps.
+    pub frames: Vec<Frame>,
+}
+
+/// The body of an item between `decode` and `encode`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unit {
+    /// A page of a PDF.
+    Page(Page),
+    /// A picture, or a page of a TIFF.
+    Image(Raster),
+    /// A clip of sound.
+    Clip(Clip),
+    /// The frames of a film.
+    Film(Film),
+    /// A text document.
+    Text(String),
+}
+
+impl Unit {
+    /// Bytes that this unit holds in memory.
+    pub fn bytes(&self) -> u64 {
+        let raster = |raster: &Raster| raster.rgb.len();
+        let bytes = match self {
+            Self::Page(page) => raster(&page.raster) + page.text.as_ref().map_or(0, TextLayer::bytes),
+            Self::Image(picture) => raster(picture),
+            Self::Clip(clip) => clip.samples.len() * 4,
+            Self::Film(film) => film.frames.iter().map(|frame| raster(&frame.raster)).sum(),
+            Self::Text(text) => text.len(),
+        };
+        bytes as u64
+    }
+}
+
+impl TextLayer {
+    fn bytes(&self) -> usize {
+        self.text.len() + self.words.iter().map(|word| word.text.len() + size_of::<Word>()).sum::<usize>()
+    }
+}

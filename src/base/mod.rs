@@ -1,0 +1,25 @@
+//! The words that all rooms share. Nothing in here knows a stage, and nothing in here imports another room.
+
+pub mod answer;
+pub mod budget;
+pub mod fault;
+pub mod grid;
+pub mod item;
+pub mod limit;
+pub mod media;
+pub mod model;
+pub mod native;
+pub mod prompt;
+pub mod stage;
+pub mod stop;
+
+pub use answer::{Extraction, Finish, Generation, PromptFacts, Timing};
+pub use budget::{ByteBudget, Lease};
+pub use fault::{Failure, Fatal, Fault, FaultKind, StageName};
+pub use item::{ContentHash, Document, Item, Origin, Part, Source};
+pub use limit::UnitQuota;
+pub use media::{Clip, Film, Frame, Kind, Page, Raster, TextLayer, Unit, Word};
+pub use model::Model;
+pub use prompt::{ImagePatches, LogMel, Prompt};
+pub use stage::{Emit, Outcome, Stage};
+pub use stop::Stop;

@@ -1,0 +1,208 @@
+//! What a model bundle says of itself: the manifest `bundle.toml`, read by `bundle`, used by `encode` and `generate`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The name of the manifest inside a bundle folder.
+pub const MANIFEST: &str = "bundle.toml";
+
+/// The version of the manifest's layout that this build writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// A bundle on disk whose manifest has been read (and, unless told otherwise, whose files have been hashed).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The bundle's folder.
+    pub folder: PathBuf,
+    /// SHA-256 of `bundle.toml`, in hexadecimal: names the whole bundle, since the manifest holds every file's hash.
+    pub hash: String,
+    /// The manifest.
+    pub manifest: Manifest,
+}
+
+impl Model {
+    /// The path of one of the bundle's files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// `bundle.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// A name for people.
+    pub name: String,
+    /// `gemma4-e` (E2B, E4B and their small kin).
+    pub architecture: String,
+    /// Where the weights came from.
+    pub source: Provenance,
+    /// How the numbers are stored.
+    pub precision: Precision,
+    /// The decoder.
+    pub text: TextFacts,
+    /// The vision encoder, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vision: Option<VisionFacts>,
+    /// The audio encoder, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioFacts>,
+    /// Ids with a meaning.
+    pub tokens: TokenIds,
+    /// The checkpoint's own sampling defaults.
+    pub sampling: Sampling,
+    /// Names of the files by role.
+    pub graphs: Graphs,
+    /// Every file of the bundle but the manifest.
+    pub files: BTreeMap<String, FileFact>,
+}
+
+/// Where a bundle's weights came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The checkpoint's folder name or repository.
+    pub checkpoint: String,
+    /// SHA-256 of the checkpoint's config.json.
+    pub config_sha256: String,
+    /// The program that wrote the bundle, with its version.
+    pub exporter: String,
+}
+
+/// How the numbers are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Precision {
+    /// `f32` or `f16`: activations, KV buffers, and weights that are not quantised.
+    pub dtype: String,
+    /// `none`, `int8` or `int4`: weights of the decoder and of the embeddings.
+    pub quantize: String,
+}
+
+/// Facts of the decoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextFacts {
+    /// Rows of the embedding table, width of the logits.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Decoder layers.
+    pub layers: usize,
+    /// Width of one layer's per-layer input (PLE), 0 without.
+    pub per_layer_size: usize,
+    /// Keys that a sliding layer sees, itself included.
+    pub sliding_window: usize,
+    /// The longest sequence that the model was made for.
+    pub max_positions: usize,
+    /// One entry per layer that writes keys and values, in the order of `past_key_values.{i}`.
+    pub kv: Vec<KvLayer>,
+}
+
+/// Shape of one layer's key and value buffers: `[slots, heads, length, head_dim]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KvLayer {
+    /// Key-value heads.
+    pub heads: usize,
+    /// Width of one head.
+    pub head_dim: usize,
+    /// True when the layer sees only the sliding window.
+    pub sliding: bool,
+}
+
+/// Facts of the vision encoder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisionFacts {
+    /// Pixels per patch side (16).
+    pub patch_size: usize,
+    /// Patches per soft token side (3).
+    pub pooling: usize,
+    /// Rows of the position table per axis: no picture may have more patches along one side.
+    pub positions: usize,
+    /// Supported numbers of soft tokens per picture.
+    pub budgets: Vec<u32>,
+}
+
+/// Facts of the audio encoder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AudioFacts {
+    /// Mel bins per frame (128).
+    pub mel_bins: usize,
+    /// Most soft tokens of one clip (750, that is 30 s).
+    pub max_soft_tokens: usize,
+}
+
+/// Ids with a meaning (gemma4.md section 1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenIds {
+    /// Padding; also what the embedding tables see at soft-token places.
+    pub pad: u32,
+    /// Starts every prompt.
+    pub bos: u32,
+    /// Each of these ends a generation.
+    pub eos: Vec<u32>,
+    /// Image soft token, begin and end of image.
+    pub image: u32,
+    /// Begin of image.
+    pub begin_image: u32,
+    /// End of image.
+    pub end_image: u32,
+    /// Soft token of a film's frame.
+    pub video: u32,
+    /// Audio soft token.
+    pub audio: u32,
+    /// Begin of audio.
+    pub begin_audio: u32,
+    /// End of audio.
+    pub end_audio: u32,
+}
+
+/// The checkpoint's generation_config.json.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// 0 is off.
+    pub top_k: u32,
+    /// 1 is off.
+    pub top_p: f32,
+}
+
+/// Names of the files by role, relative to the bundle's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graphs {
+    /// ids -> embeddings and per-layer inputs.
+    pub embed_tokens: String,
+    /// embeddings -> logits and present keys and values.
+    pub decoder: String,
+    /// patches -> image features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vision_encoder: Option<String>,
+    /// log-mel -> audio features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_encoder: Option<String>,
+    /// Hugging Face tokenizer.json.
+    pub tokenizer: String,
+    /// A Jinja chat template, when the checkpoint brought one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
+}
+
+/// Size and hash of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileFact {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}

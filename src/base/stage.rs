@@ -1,0 +1,52 @@
+//! The contract of the ordinary stages, and what reaches the last one.
+
+use std::sync::Arc;
+
+use super::{
+    answer::Extraction,
+    fault::{Failure, Fault},
+    item::{Item, Origin, Source},
+};
+
+/// One item in, any number of items out. A stage knows no threads and no channels; `app` runs lanes of it.
+pub trait Stage: Send {
+    /// The body that comes in.
+    type In: Send;
+    /// The body that goes out.
+    type Out: Send;
+
+    /// Works on one item. An error means that the item as a whole failed: it becomes one failure.
+    fn process(&mut self, item: Item<Self::In>, emit: &mut dyn Emit<Self::Out>) -> Result<(), Fault>;
+}
+
+/// Where a stage puts what it makes. Waiting for room in the next channel happens inside.
+pub trait Emit<T> {
+    /// Says, before they are emitted, that `units` more units of this document will come: each of them
+    /// must be followed by an [`Emit::item`] or an [`Emit::fault`]. Only `decode` promises.
+    fn promise(&mut self, source: &Arc<Source>, units: u64);
+
+    /// Hands an item to the next stage.
+    fn item(&mut self, item: Item<T>);
+
+    /// Reports that one item failed, and that the stage goes on with the others.
+    fn fault(&mut self, origin: &Origin, fault: Fault);
+
+    /// False once the run is being aborted: what is emitted now goes nowhere, so stop working.
+    fn open(&self) -> bool;
+}
+
+/// What walks to `write`, from every stage.
+#[derive(Debug)]
+pub enum Outcome {
+    /// `collect` found a document; its units are to come.
+    Found(Arc<Source>),
+    /// `collect` found a document with the content of an earlier one: its rows and failures are
+    /// copied from that one's at the end.
+    Duplicate(Arc<Source>),
+    /// `decode` promises that many more units of the document.
+    Promise(Arc<Source>, u64),
+    /// One unit came through.
+    Row(Box<Item<Extraction>>),
+    /// One unit, or one whole document, did not.
+    Failure(Box<Failure>),
+}

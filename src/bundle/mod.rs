@@ -1,0 +1,3 @@
+//! Model bundles: a Hugging Face checkpoint in, four ONNX graphs with a manifest out.
+
+pub mod graph;

@@ -1,0 +1,3 @@
+//! `lapidary`: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! All integration tests in one binary, one module per room.
+
+mod bundle;
+mod collect;
+mod decode;
+mod encode;
+mod generate;
+mod line;
+mod parse;
+mod write;
