@@ -1,1 +1,37 @@
-fn main() {}
+//! `cargo xtask demo` and `cargo xtask test`: each does its own set-up and says what it is doing.
+
+mod demo;
+mod python;
+mod step;
+mod tests;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask demo    set up, extract the fixtures with the committed tiny bundle, show the table
+cargo xtask test    set up, run all tests
+cargo xtask setup   set up only: build, native libraries, Python environment of the tests
+
+Needs Rust, a C compiler, Python 3 with pip, and git. Native libraries go to the user's data folder
+(or to LAPIDARY_NATIVE), everything else to target/ and out/.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = arguments.split_first().map_or(("", &[][..]), |(task, rest)| (task.as_str(), rest));
+    let result = match task {
+        "demo" => demo::run(),
+        "test" => tests::run(rest),
+        "setup" => tests::set_up().map(drop),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

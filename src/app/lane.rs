@@ -1,0 +1,194 @@
+//! A lane: one thread that takes items from a channel, runs a stage on each, and keeps the books.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam::channel::{Receiver, Sender};
+
+use super::gauge::Gauge;
+use crate::base::{Emit, Failure, Fault, FaultKind, Item, Origin, Outcome, Source, Stage, StageName, Stop};
+
+/// Where a lane's failures and counts go.
+#[derive(Clone)]
+pub struct Books<'a> {
+    /// Which stage the lane runs.
+    pub stage: StageName,
+    /// To `write`.
+    pub outcomes: Sender<Outcome>,
+    /// The run's counters.
+    pub gauge: &'a Gauge,
+    /// The run's end.
+    pub stop: &'a Stop,
+}
+
+impl Books<'_> {
+    /// Sends an outcome unless the run is being aborted. Time spent waiting for room is returned.
+    pub fn tell(&self, outcome: Outcome) -> Duration {
+        if self.stop.aborting() {
+            return Duration::ZERO;
+        }
+        let waiting = Instant::now();
+        // A closed channel means that the writer has failed and said so; the run is ending.
+        let _ = self.outcomes.send(outcome);
+        waiting.elapsed()
+    }
+
+    /// Counts a failure, logs it and sends it to `write`. Time spent waiting for room is returned.
+    pub fn failure(&self, failure: Failure) -> Duration {
+        self.gauge.stage(self.stage).faults.add(1);
+        tracing::warn!(target: "lapidary", stage = %self.stage, source = %failure.source, part = %failure.part,
+            kind = failure.fault.kind.as_str(), hint = %failure.fault.hint, "{}", failure.fault.message);
+        self.tell(Outcome::Failure(Box::new(failure)))
+    }
+}
+
+/// Hands items on: to the next channel, or as rows to `write`.
+pub trait Forward<T>: FnMut(Item<T>) {}
+impl<T, F: FnMut(Item<T>)> Forward<T> for F {}
+
+/// What a stage emits into while it works on one item.
+pub struct Outlet<'a, T, F: Forward<T>> {
+    books: &'a Books<'a>,
+    forward: &'a mut F,
+    waited: Duration,
+    promised: u64,
+    delivered: u64,
+    _body: std::marker::PhantomData<fn(T)>,
+}
+
+impl<'a, T, F: Forward<T>> Outlet<'a, T, F> {
+    /// An outlet with fresh counts.
+    pub fn new(books: &'a Books<'a>, forward: &'a mut F) -> Self {
+        Self { books, forward, waited: Duration::ZERO, promised: 0, delivered: 0, _body: std::marker::PhantomData }
+    }
+
+    /// Time spent waiting for room in the next channel.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+impl<T, F: Forward<T>> Emit<T> for Outlet<'_, T, F> {
+    fn promise(&mut self, source: &Arc<Source>, units: u64) {
+        self.promised += units;
+        self.books.gauge.promised.add(units);
+        self.waited += self.books.tell(Outcome::Promise(source.clone(), units));
+    }
+
+    fn item(&mut self, item: Item<T>) {
+        self.delivered += 1;
+        self.books.gauge.stage(self.books.stage).items.add(1);
+        let waiting = Instant::now();
+        (self.forward)(item);
+        self.waited += waiting.elapsed();
+    }
+
+    fn fault(&mut self, origin: &Origin, fault: Fault) {
+        self.delivered += 1;
+        self.waited += self.books.failure(Failure::of(origin, fault));
+    }
+
+    fn open(&self) -> bool {
+        !self.books.stop.aborting()
+    }
+}
+
+/// Runs an ordinary stage until its channel is empty and closed, or the run is aborted.
+pub fn run<S: Stage + ?Sized>(
+    stage: &mut S,
+    input: &Receiver<Item<S::In>>,
+    books: &Books,
+    forward: &mut impl Forward<S::Out>,
+) {
+    for item in input {
+        if books.stop.aborting() {
+            break;
+        }
+        let origin = item.origin.clone();
+        work(stage, item, books, forward, |outlet, result| {
+            if let Err(fault) = result {
+                outlet.fault(&origin, fault);
+            }
+        });
+    }
+}
+
+/// Runs `decode`: as [`run`], and every document that is begun has its promises kept.
+pub fn run_decode<S: Stage + ?Sized>(
+    stage: &mut S,
+    input: &Receiver<Item<S::In>>,
+    books: &Books,
+    out_of_quota: impl Fn() -> bool,
+    forward: &mut impl Forward<S::Out>,
+) {
+    for item in input {
+        if books.stop.draining() || out_of_quota() {
+            continue;
+        }
+        let origin = item.origin.clone();
+        work(stage, item, books, forward, |outlet, result| {
+            settle_document(outlet, &origin, result, out_of_quota());
+        });
+        books.gauge.documents_decoded.add(1);
+    }
+}
+
+/// A document that fails as a whole counts as one unit; a promise that `decode` broke is our mistake and is
+/// settled unit by unit, so that the totals balance whatever happens.
+fn settle_document<T, F: Forward<T>>(
+    outlet: &mut Outlet<T, F>,
+    origin: &Origin,
+    result: Result<(), Fault>,
+    out_of_quota: bool,
+) {
+    if !outlet.open() {
+        return;
+    }
+    let (promised, delivered) = (outlet.promised, outlet.delivered);
+    for _ in delivered..promised {
+        outlet.fault(origin, broken(&format!("decode promised {promised} units and gave {delivered}")));
+    }
+    match result {
+        Err(fault) => fail_whole(outlet, origin, fault),
+        Ok(()) if promised == 0 && !out_of_quota => {
+            fail_whole(outlet, origin, broken("decode gave neither units nor an error"));
+        }
+        Ok(()) => {}
+    }
+}
+
+fn fail_whole<T, F: Forward<T>>(outlet: &mut Outlet<T, F>, origin: &Origin, fault: Fault) {
+    outlet.promise(&origin.source, 1);
+    outlet.fault(origin, fault);
+}
+
+fn broken(message: &str) -> Fault {
+    Fault::new(StageName::Decode, FaultKind::Internal, message, "please report this with the file")
+}
+
+/// One item through the stage, timed; a panic is a fault of that item.
+fn work<S: Stage + ?Sized, F: Forward<S::Out>>(
+    stage: &mut S,
+    item: Item<S::In>,
+    books: &Books,
+    forward: &mut F,
+    settle: impl FnOnce(&mut Outlet<S::Out, F>, Result<(), Fault>),
+) {
+    let began = Instant::now();
+    let mut outlet = Outlet::new(books, forward);
+    let result = catch_unwind(AssertUnwindSafe(|| stage.process(item, &mut outlet)))
+        .unwrap_or_else(|panic| Err(panicked(books.stage, panic.as_ref())));
+    settle(&mut outlet, result);
+    let busy = began.elapsed().saturating_sub(outlet.waited);
+    books.gauge.stage(books.stage).worked(busy);
+}
+
+fn panicked(stage: StageName, panic: &(dyn Any + Send)) -> Fault {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let message = format!("the stage panicked: {}", words.unwrap_or("no message"));
+    Fault::new(stage, FaultKind::Internal, message, "please report this with the file")
+}

@@ -1,0 +1,177 @@
+//! The line: six stages as threads, joined by short bounded channels. Nothing in here knows what the stages do.
+//!
+//! ```text
+//! collect -> documents -> decode lanes -> units -> encode lanes -> prompts -> generate -> generations -> parse
+//!    `------------------------`--------- outcomes ---------`-----------------`--------------`----> write
+//! ```
+//!
+//! Back-pressure is the channels' fullness; the byte budget bounds what they hold. `write` listens until the
+//! last sender is gone, so no other stage can wait for ever.
+
+use std::{panic::resume_unwind, sync::Arc, thread};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::{
+    gauge::Gauge,
+    lane::{self, Books, Outlet},
+};
+use crate::base::{
+    Document, Emit, Extraction, Failure, Fatal, Generation, Item, Outcome, Prompt, Source, Stage, StageName, Stop,
+    Unit, UnitQuota,
+};
+
+/// Outcomes that may wait for `write`.
+const OUTCOMES: usize = 64;
+
+/// What `collect` finds.
+pub enum Found {
+    /// A document to decode.
+    Document(Item<Document>),
+    /// A document with the content of an earlier one.
+    Duplicate(Arc<Source>),
+    /// An input that is no document.
+    Failure(Failure),
+}
+
+/// `collect`: calls its argument for everything it finds, until told to stop.
+pub type Collecting<'a> = Box<dyn FnOnce(&mut dyn FnMut(Found)) + Send + 'a>;
+
+/// `generate`: owns its loop over all prompts.
+pub type Generating<'a, S> =
+    Box<dyn FnOnce(Receiver<Item<Prompt>>, &mut dyn Emit<Generation>) -> Result<S, Fatal> + Send + 'a>;
+
+/// `write`: takes every outcome, on the thread that called [`Line::run`].
+pub type Writing<'a> = Box<dyn FnMut(Outcome) -> Result<(), Fatal> + 'a>;
+
+/// One decoder per lane.
+pub type Decoding = Box<dyn Stage<In = Document, Out = Unit>>;
+
+/// One encoder per lane.
+pub type Encoding = Box<dyn Stage<In = Unit, Out = Prompt>>;
+
+/// The one parser.
+pub type Parsing = Box<dyn Stage<In = Generation, Out = Extraction>>;
+
+/// Everything that a run needs, ready to start.
+pub struct Line<'a, S> {
+    /// Stage 1.
+    pub collect: Collecting<'a>,
+    /// Stage 2, one per lane.
+    pub decode: Vec<Decoding>,
+    /// Stage 3, one per lane.
+    pub encode: Vec<Encoding>,
+    /// Stage 4.
+    pub generate: Generating<'a, S>,
+    /// Stage 5.
+    pub parse: Parsing,
+    /// Stage 6.
+    pub write: Writing<'a>,
+    /// The allowance of `--limit`.
+    pub quota: UnitQuota,
+    /// Prompts that may wait for `generate`.
+    pub ahead: usize,
+}
+
+impl<S: Send> Line<'_, S> {
+    /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
+    /// ended when this returns.
+    pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
+        let Self { collect, decode, encode, generate, parse, mut write, quota, ahead } = self;
+        let (outcomes, written) = bounded(OUTCOMES);
+        let (documents_in, documents) = bounded(decode.len());
+        let (units_in, units) = bounded(encode.len() + 1);
+        let (prompts_in, prompts) = bounded(ahead.max(1));
+        let (generations_in, generations) = bounded(ahead.max(1));
+        let books = move |stage| Books { stage, outcomes: outcomes.clone(), gauge, stop };
+        thread::scope(|scope| {
+            let collecting = books(StageName::Collect);
+            scope.spawn(move || run_collect(collect, &collecting, &documents_in));
+            for mut decoder in decode {
+                let (books, documents, next) = (books(StageName::Decode), documents.clone(), units_in.clone());
+                let quota = quota.clone();
+                scope.spawn(move || {
+                    let spent = || quota.spent();
+                    lane::run_decode(&mut *decoder, &documents, &books, spent, &mut hand_on(&next));
+                });
+            }
+            for mut encoder in encode {
+                let (books, units, next) = (books(StageName::Encode), units.clone(), prompts_in.clone());
+                scope.spawn(move || lane::run(&mut *encoder, &units, &books, &mut hand_on(&next)));
+            }
+            let (generating, parsing) = (books(StageName::Generate), books(StageName::Parse));
+            let engine = scope.spawn(move || run_generate(generate, prompts, &generating, generations_in));
+            scope.spawn(move || run_parse(parse, &generations, &parsing));
+            // From here on only the threads hold senders: each channel closes when the stage before it has ended.
+            drop((books, documents, units_in, units, prompts_in));
+            let writing = run_write(&mut write, &written, gauge, stop);
+            let generated = engine.join().unwrap_or_else(|panic| resume_unwind(panic));
+            writing.and(generated)
+        })
+    }
+}
+
+fn hand_on<T>(next: &Sender<Item<T>>) -> impl FnMut(Item<T>) {
+    // A closed channel means that the next stage has ended early, which it says itself.
+    move |item| drop(next.send(item))
+}
+
+fn run_collect(collect: Collecting, books: &Books, documents: &Sender<Item<Document>>) {
+    collect(&mut |found| match found {
+        Found::Document(item) => {
+            books.gauge.documents.add(1);
+            books.gauge.stage(StageName::Collect).items.add(1);
+            books.tell(Outcome::Found(item.origin.source.clone()));
+            drop(documents.send(item));
+        }
+        Found::Duplicate(source) => drop(books.tell(Outcome::Duplicate(source))),
+        Found::Failure(failure) => {
+            books.gauge.promised.add(1);
+            books.failure(failure);
+        }
+    });
+    books.gauge.close_collection();
+}
+
+fn run_generate<S>(
+    generate: Generating<S>,
+    prompts: Receiver<Item<Prompt>>,
+    books: &Books,
+    generations: Sender<Item<Generation>>,
+) -> Result<S, Fatal> {
+    let mut forward = hand_on(&generations);
+    let mut outlet = Outlet::new(books, &mut forward);
+    let result = generate(prompts, &mut outlet);
+    if result.is_err() {
+        books.stop.abort();
+    }
+    result
+}
+
+fn run_parse(mut parse: Parsing, generations: &Receiver<Item<Generation>>, books: &Books) {
+    let mut to_rows = |item: Item<Extraction>| {
+        books.gauge.prompt_tokens.add(item.body.facts.prompt_tokens.into());
+        books.gauge.new_tokens.add(item.body.tokens.into());
+        books.tell(Outcome::Row(Box::new(item)));
+    };
+    lane::run(&mut *parse, generations, books, &mut to_rows);
+}
+
+/// Writes until every sender is gone. After an error of its own it aborts the run and goes on listening, so that
+/// nobody waits for it.
+fn run_write(write: &mut Writing, outcomes: &Receiver<Outcome>, gauge: &Gauge, stop: &Stop) -> Result<(), Fatal> {
+    let mut result = Ok(());
+    for outcome in outcomes {
+        let settled = matches!(outcome, Outcome::Row(_) | Outcome::Failure(_));
+        if result.is_ok() {
+            result = write(outcome);
+        }
+        if result.is_err() {
+            stop.abort();
+        } else if settled {
+            gauge.settled.add(1);
+            gauge.stage(StageName::Write).items.add(1);
+        }
+    }
+    result
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask test`: set up, then every test, with nextest where it is installed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use crate::{
+    python,
+    step::{self, Result, build, cargo, install_native, say},
+};
+
+/// Builds, installs the native libraries and makes the Python environment. Gives the interpreter.
+pub fn set_up() -> Result<PathBuf> {
+    install_native(&build()?)?;
+    python::environment()
+}
+
+/// Runs all tests; `filters` go to the test runner.
+pub fn run(filters: &[String]) -> Result<()> {
+    let python = set_up()?;
+    let nextest = has_nextest();
+    say(if nextest { "All tests (cargo nextest)" } else { "All tests (cargo test)" });
+    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+    run_tests(runner, filters, &python)
+}
+
+fn run_tests(runner: &[&str], filters: &[String], python: &Path) -> Result<()> {
+    step::run(cargo(runner).args(["--package", "lapidary"]).args(filters).env("LAPIDARY_TEST_PYTHON", python))
+}
+
+fn has_nextest() -> bool {
+    let probe = cargo(&["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    probe.is_ok_and(|status| status.success())
+}
