@@ -1,1 +1,16 @@
-//! The `decode` room.
+//! Stage 2, `Document` -> `Unit`: pages, pictures, clips, films and text, made by child processes.
+//!
+//! The decoders run in a child of the same binary, because they read hostile files: one that loops, bombs or
+//! crashes costs a page and is replaced. Each decoder is a function
+//! `fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault>`; an `Err` means that the
+//! document as a whole failed, [`Output::fault`] that one unit did.
+
+pub mod order;
+pub mod output;
+pub mod pages;
+pub mod settings;
+
+pub use order::{Order, Render};
+pub use output::{Gathered, Output, refuse};
+pub use pages::PageRanges;
+pub use settings::{Limits, Settings, VideoSettings};

@@ -1,0 +1,49 @@
+//! What a decoder is asked for: the settings as they reach the child process.
+
+use serde::{Deserialize, Serialize};
+
+use super::{pages::PageRanges, settings::Limits, settings::Settings, settings::VideoSettings};
+
+/// The sizes that `encode` will want, so that nothing is rendered larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Render {
+    /// Soft tokens of a page or picture.
+    pub page_budget: u32,
+    /// Soft tokens of one frame of a film.
+    pub frame_budget: u32,
+}
+
+/// Everything that shapes the units of a document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Budgets of soft tokens.
+    pub render: Render,
+    /// Which pages of a document of pages (PDF, TIFF).
+    pub pages: PageRanges,
+    /// Passwords to try on an encrypted PDF.
+    pub passwords: Vec<String>,
+    /// Whether the text layer of a PDF comes along.
+    pub text_layer: bool,
+    /// What is too large.
+    pub limits: Limits,
+    /// How films are sampled.
+    pub video: VideoSettings,
+}
+
+impl Order {
+    /// The order that these settings amount to.
+    ///
+    /// # Errors
+    /// What is wrong with `settings.pages`.
+    pub fn new(settings: &Settings, render: Render) -> Result<Self, String> {
+        Ok(Self {
+            render,
+            pages: settings.pages.parse()?,
+            passwords: settings.passwords.clone(),
+            text_layer: settings.text_layer,
+            limits: settings.limits.clone(),
+            video: settings.video.clone(),
+        })
+    }
+}

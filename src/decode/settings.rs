@@ -1,0 +1,144 @@
+//! The `[decode]` table of a pipeline.
+
+use serde::{Deserialize, Serialize};
+
+use super::pages::PageRanges;
+
+/// How documents become units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Page ranges such as `1-3,7,10-`; empty is all pages.
+    pub pages: String,
+    /// Passwords to try, in turn, on encrypted PDFs.
+    pub passwords: Vec<String>,
+    /// Whether the text layer of a PDF comes along with the picture of its page.
+    pub text_layer: bool,
+    /// Child processes at work at the same time; 0 is as many as the machine has cores.
+    pub lanes: usize,
+    /// A child is replaced after this many documents, so that no leak of a decoder grows; 0 is never.
+    pub recycle_after: u32,
+    /// A child that shows no progress for so long is killed.
+    pub seconds_without_progress: f64,
+    /// What is too large to be decoded.
+    pub limits: Limits,
+    /// How films are sampled.
+    pub video: VideoSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            pages: String::new(),
+            passwords: Vec::new(),
+            text_layer: true,
+            lanes: 0,
+            recycle_after: 200,
+            seconds_without_progress: 60.0,
+            limits: Limits::default(),
+            video: VideoSettings::default(),
+        }
+    }
+}
+
+/// Documents over a limit become failures of kind `too_large` that name the limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most pixels (width x height) of a picture or frame as stored.
+    pub pixels: u64,
+    /// Most pages of one document, before `pages` chooses among them.
+    pub pages: u32,
+    /// Longest recording or film.
+    pub seconds: f64,
+    /// Largest file.
+    pub bytes: u64,
+    /// Largest text document.
+    pub text_bytes: u64,
+    /// Most memory (address space) that a child may take.
+    pub memory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pixels: 400_000_000,
+            pages: 20_000,
+            seconds: 12.0 * 3600.0,
+            bytes: 16 << 30,
+            text_bytes: 4 << 20,
+            memory: 8 << 30,
+        }
+    }
+}
+
+/// How films are sampled (gemma4.md section 5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VideoSettings {
+    /// Frames spread evenly over the film, or the most frames when `fps` is given.
+    pub frames: u32,
+    /// Frames per second instead of an even spread.
+    pub fps: Option<f64>,
+    /// Whether the sound track comes along as clips.
+    pub sound: bool,
+}
+
+impl Default for VideoSettings {
+    fn default() -> Self {
+        Self { frames: 32, fps: None, sound: true }
+    }
+}
+
+impl Settings {
+    /// Everything that is wrong, one line each.
+    pub fn validate(&self) -> Vec<String> {
+        let (limits, video) = (&self.limits, &self.video);
+        let mut problems: Vec<String> =
+            self.pages.parse::<PageRanges>().err().into_iter().map(|e| format!("pages: {e}")).collect();
+        let mut demand = |holds: bool, problem: &str| {
+            if !holds {
+                problems.push(problem.to_owned());
+            }
+        };
+        let progress = self.seconds_without_progress;
+        demand(progress.is_finite() && progress > 0.0, "seconds_without_progress: must be more than 0");
+        demand(progress.is_finite() && progress <= 86_400.0, "seconds_without_progress: must be at most 86400");
+        demand(self.lanes <= 1024, "lanes: must be at most 1024");
+        demand(limits.pixels > 0, "limits.pixels: must be more than 0");
+        demand(limits.pages > 0, "limits.pages: must be more than 0");
+        demand(limits.seconds.is_finite() && limits.seconds > 0.0, "limits.seconds: must be more than 0");
+        demand(limits.bytes > 0, "limits.bytes: must be more than 0");
+        demand(limits.text_bytes > 0, "limits.text_bytes: must be more than 0");
+        demand(limits.memory >= 256 << 20, "limits.memory: must be at least 268435456 (256 MiB)");
+        demand((1..=1024).contains(&video.frames), "video.frames: must be from 1 to 1024");
+        demand(video.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0), "video.fps: must be more than 0");
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Settings::default().validate(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_problem_is_found_at_once() {
+        let text = "pages = \"3-1\"\nseconds_without_progress = 0\n[limits]\npixels = 0\n[video]\nfps = -1.0";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let problems = settings.validate();
+        for key in ["pages", "seconds_without_progress", "limits.pixels", "video.fps"] {
+            assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error() {
+        assert!(toml::from_str::<Settings>("page = \"1\"").is_err());
+        assert!(toml::from_str::<Settings>("[limits]\npixel = 1").is_err());
+    }
+}
