@@ -1,8 +1,15 @@
-//! Native libraries: which there are, and where they lie.
+//! Native libraries: which there are, where they lie, and how they get there.
+
+mod install;
+mod manifest;
+mod packages;
+mod pip;
 
 use std::path::PathBuf;
 
 use super::fault::Fatal;
+
+pub use install::{InstallRequest, Installed, InstalledFile, install};
 
 /// The environment variable that names the folder of the native libraries.
 pub const FOLDER_VARIABLE: &str = "LAPIDARY_NATIVE";
@@ -19,12 +26,20 @@ pub enum Library {
 }
 
 impl Library {
+    /// All of them, in the order of installation.
+    pub const ALL: [Self; 3] = [Self::OnnxRuntime, Self::Pdfium, Self::Ffmpeg];
+
     /// The file's name in the folder of native libraries.
     pub fn file_name(self) -> &'static str {
-        match self {
-            Self::OnnxRuntime => "libonnxruntime.so",
-            Self::Pdfium => "libpdfium.so",
-            Self::Ffmpeg => "ffmpeg",
+        let (linux, mac, windows) = match self {
+            Self::OnnxRuntime => ("libonnxruntime.so", "libonnxruntime.dylib", "onnxruntime.dll"),
+            Self::Pdfium => ("libpdfium.so", "libpdfium.dylib", "pdfium.dll"),
+            Self::Ffmpeg => ("ffmpeg", "ffmpeg", "ffmpeg.exe"),
+        };
+        match std::env::consts::OS {
+            "macos" => mac,
+            "windows" => windows,
+            _ => linux,
         }
     }
 }
@@ -35,11 +50,24 @@ pub fn folder() -> PathBuf {
     own.unwrap_or_else(|| dirs::data_dir().unwrap_or_else(|| PathBuf::from(".")).join("lapidary/native"))
 }
 
+/// The folder beside the libraries that holds the CUDA libraries after `lapidary runtime install --cuda`.
+pub fn cuda_folder() -> PathBuf {
+    folder().join(packages::CUDA_FOLDER)
+}
+
 /// The path of a library, or an error that names the command to run.
 pub fn locate(library: Library) -> Result<PathBuf, Fatal> {
+    if let (Library::Ffmpeg, Some(path)) = (library, on_path(library.file_name())) {
+        return Ok(path);
+    }
     let path = folder().join(library.file_name());
     if path.is_file() {
         return Ok(path);
     }
     Err(Fatal::new(format!("`{}` is missing", path.display()), "run `lapidary runtime install`"))
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
