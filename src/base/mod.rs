@@ -10,6 +10,7 @@ pub mod media;
 pub mod model;
 pub mod native;
 pub mod prompt;
+pub mod shape;
 pub mod stage;
 pub mod stop;
 
@@ -21,5 +22,6 @@ pub use limit::UnitQuota;
 pub use media::{Clip, Film, Frame, Kind, Page, Raster, TextLayer, Unit, Word};
 pub use model::Model;
 pub use prompt::{ImagePatches, LogMel, Prompt};
+pub use shape::Shape;
 pub use stage::{Emit, Outcome, Stage};
 pub use stop::Stop;

@@ -1,1 +1,4 @@
-//! Tests of `parse` from outside.
+//! `base::shape` and `parse`: schemas are understood or refused, answers settle into records.
+
+mod guide;
+mod shape;

@@ -1,0 +1,153 @@
+//! An answer put into its shape: complete, in schema order, nothing but what the schema names, and valid.
+
+use chrono::{DateTime, NaiveDate};
+use serde_json::{Map, Value};
+
+use super::{
+    below,
+    check::Checker,
+    node::{Field, Form, Node},
+    place,
+};
+
+/// A valid record and what is worth knowing about how it became one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// All fields of the shape, in order; `null` where an optional one is absent.
+    pub record: Value,
+    /// What was dropped or looks cut, one line each.
+    pub remarks: Vec<String>,
+}
+
+/// Settles `answer` into `fields`.
+pub fn settle(fields: &[Field], checker: &Checker, answer: Value) -> Result<Settled, Vec<String>> {
+    let Value::Object(given) = answer else {
+        return Err(vec![format!("(root): the answer is {}, not an object", kind_of(&answer))]);
+    };
+    let mut settler = Settler::default();
+    let stated = Value::Object(settler.stated(fields, given, ""));
+    let mut problems = checker.problems(&stated);
+    problems.append(&mut settler.problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let Value::Object(stated) = stated else { return Err(problems) };
+    Ok(Settled { record: Value::Object(complete(fields, stated)), remarks: settler.remarks })
+}
+
+#[derive(Default)]
+struct Settler {
+    problems: Vec<String>,
+    remarks: Vec<String>,
+}
+
+impl Settler {
+    /// What the schema is to be checked against: known properties in order, without the nulls that stand for absence.
+    fn stated(&mut self, fields: &[Field], mut given: Map<String, Value>, at: &str) -> Map<String, Value> {
+        let mut stated = Map::new();
+        for field in fields {
+            let Some(value) = given.shift_remove(&field.name) else { continue };
+            let absent = value.is_null() && !field.required && !field.node.nullable;
+            if !absent {
+                let value = self.value(&field.node, value, &below(at, &field.name));
+                stated.insert(field.name.clone(), value);
+            }
+        }
+        self.remarks
+            .extend(given.keys().map(|name| format!("{}: dropped, the schema has no such property", below(at, name))));
+        stated
+    }
+
+    fn value(&mut self, node: &Node, value: Value, at: &str) -> Value {
+        match (&node.form, value) {
+            (Form::Object(fields), Value::Object(given)) => Value::Object(self.stated(fields, given, at)),
+            (Form::List(list), Value::Array(items)) => {
+                self.remark_full(items.len() as u64, list.most, "items", at);
+                let settled = items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, item)| self.value(&list.item, item, &format!("{at}/{index}")));
+                Value::Array(settled.collect())
+            }
+            (Form::Integer(_), value) => self.integer(value, at),
+            (form, Value::String(text)) => {
+                self.string(form, &text, at);
+                Value::String(text)
+            }
+            (_, value) => value,
+        }
+    }
+
+    /// `3.0` and `-0` are whole numbers for JSON Schema, and become integers here.
+    fn integer(&mut self, value: Value, at: &str) -> Value {
+        let Some(number) = value.as_f64().filter(|_| !value.is_i64()) else { return value };
+        if number.fract() != 0.0 {
+            return value;
+        }
+        if number.abs() < 9.2e18 && !value.is_u64() {
+            return Value::from(number as i64);
+        }
+        self.problems.push(format!("{}: {value} does not fit a 64-bit integer", place(at)));
+        value
+    }
+
+    fn string(&mut self, form: &Form, text: &str, at: &str) {
+        match form {
+            Form::Text(bounds) if text.len() as u64 >= bounds.longest && bounds.format.is_none() => {
+                self.remark_full(text.chars().count() as u64, bounds.longest, "characters", at);
+            }
+            Form::Date if date(text).is_none() => self.problems.push(format!("{}: `{text}` is no date", place(at))),
+            Form::DateTime if date_time(text).is_none() => {
+                self.problems.push(format!("{}: `{text}` is no date and time with a zone", place(at)));
+            }
+            _ => {}
+        }
+    }
+
+    fn remark_full(&mut self, count: u64, most: u64, what: &str, at: &str) {
+        if count == most && most > 16 {
+            self.remarks.push(format!("{}: has all of the {most} {what} that are allowed and may be cut", place(at)));
+        }
+    }
+}
+
+/// The record with every field of the shape.
+fn complete(fields: &[Field], mut stated: Map<String, Value>) -> Map<String, Value> {
+    let whole = |field: &Field| {
+        let value = stated.shift_remove(&field.name).unwrap_or(Value::Null);
+        (field.name.clone(), complete_value(&field.node, value))
+    };
+    fields.iter().map(whole).collect()
+}
+
+fn complete_value(node: &Node, value: Value) -> Value {
+    match (&node.form, value) {
+        (Form::Object(fields), Value::Object(stated)) => Value::Object(complete(fields, stated)),
+        (Form::List(list), Value::Array(items)) => {
+            Value::Array(items.into_iter().map(|item| complete_value(&list.item, item)).collect())
+        }
+        (_, value) => value,
+    }
+}
+
+/// The days of a `date`, from 1970-01-01.
+pub fn date(text: &str) -> Option<i32> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)?;
+    i32::try_from(day.signed_duration_since(NaiveDate::default()).num_days()).ok()
+}
+
+/// The microseconds of a `date-time`, from 1970-01-01T00:00:00Z.
+pub fn date_time(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
