@@ -4,3 +4,4 @@
 pub mod gauge;
 pub mod lane;
 pub mod line;
+pub mod threads;
