@@ -117,14 +117,17 @@ struct Tally {
     failures: u64,
 }
 
+type AtPrompt = Box<dyn Fn(u64, &Stop) -> Result<(), Fatal> + Send + Sync>;
+type AtOutcome = Box<dyn Fn(&Tally) -> Result<(), Fatal>>;
+
 /// What a run needs to be told.
 struct Setup {
     documents: u64,
     quota: UnitQuota,
     /// Called for each prompt that reaches the engine.
-    at_prompt: Box<dyn Fn(u64, &Stop) -> Result<(), Fatal> + Send + Sync>,
+    at_prompt: AtPrompt,
     /// Called for each outcome that reaches the writer.
-    at_outcome: Box<dyn Fn(&Tally) -> Result<(), Fatal>>,
+    at_outcome: AtOutcome,
 }
 
 impl Setup {
