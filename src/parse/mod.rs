@@ -1,1 +1,9 @@
-//! The `parse` room.
+//! 5: `Generation` -> `Extraction`. The answer's text becomes a record that has passed the schema, or a fault that
+//! shows where it did not.
+
+mod answer;
+mod parser;
+mod settings;
+
+pub use parser::Parser;
+pub use settings::Settings;

@@ -1,4 +1,5 @@
 //! `base::shape` and `parse`: schemas are understood or refused, answers settle into records.
 
 mod guide;
+mod parser;
 mod shape;

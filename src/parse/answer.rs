@@ -1,0 +1,51 @@
+//! The text of an answer as JSON. Guided answers are JSON already; others may come wrapped in a Markdown fence.
+
+use serde_json::Value;
+
+/// Characters of the answer that a message shows.
+const SHOWN: usize = 200;
+
+/// Reads the text as JSON.
+///
+/// # Errors
+/// One line that says why it is none.
+pub fn read(text: &str) -> Result<Value, String> {
+    let bare = unfenced(text.trim());
+    if bare.is_empty() {
+        return Err("the answer is empty".to_owned());
+    }
+    serde_json::from_str(bare).map_err(|error| format!("the answer is not JSON: {error}"))
+}
+
+fn unfenced(text: &str) -> &str {
+    let inside = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
+    inside.map_or(text, |inside| inside.strip_prefix("json").unwrap_or(inside).trim())
+}
+
+/// The beginning of an answer, on one line, for messages.
+pub fn beginning(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).map(|one| if one.is_control() { ' ' } else { one }).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_around_the_answer_is_taken_off() {
+        assert_eq!(read("```json\n{\"a\":1}\n```\n").unwrap()["a"], 1);
+        assert_eq!(read(" {\"a\":1} ").unwrap()["a"], 1);
+        assert!(read("```json\n```").unwrap_err().contains("empty"));
+    }
+
+    #[test]
+    fn a_message_shows_a_bounded_beginning_on_one_line() {
+        let shown = beginning(&"é\n".repeat(300));
+        assert_eq!(shown.chars().count(), SHOWN + 3);
+        assert!(!shown.contains('\n'));
+    }
+}

@@ -1,0 +1,87 @@
+//! The stage itself: one generation in, one extraction out, or a fault.
+
+use std::sync::Arc;
+
+use crate::base::{
+    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Shape, Stage, StageName, shape::Settled,
+};
+
+use super::answer;
+
+/// Problems that a message names before it stops.
+const NAMED: usize = 4;
+
+/// Turns answers into records of one shape. Cheap to clone, one per lane.
+#[derive(Debug, Clone)]
+pub struct Parser {
+    shape: Arc<Shape>,
+}
+
+impl Parser {
+    /// A parser of answers in this shape.
+    pub fn new(shape: Arc<Shape>) -> Self {
+        Self { shape }
+    }
+
+    fn settle(&self, text: &str) -> Result<Settled, String> {
+        let answer = answer::read(text)?;
+        self.shape.settle(answer).map_err(|problems| told(&problems))
+    }
+}
+
+impl Stage for Parser {
+    type In = Generation;
+    type Out = Extraction;
+
+    fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
+        let (generation, envelope) = item.open();
+        let settled = self.settle(&generation.text).map_err(|problem| invalid(&problem, &generation))?;
+        emit.item(envelope.with(extraction(settled, generation)));
+        Ok(())
+    }
+}
+
+fn told(problems: &[String]) -> String {
+    let named = problems.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match problems.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}
+
+fn invalid(problem: &str, generation: &Generation) -> Fault {
+    let message = format!("{problem}; the answer begins: {}", answer::beginning(&generation.text));
+    Fault::new(StageName::Parse, FaultKind::Invalid, message, advice(generation.finish))
+}
+
+fn advice(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "say in the field's description what a valid value looks like, or allow `null`",
+        Finish::Closed | Finish::Length => {
+            "the answer was cut: raise `max_tokens` under `[generate]`, or bound the schema's strings and arrays"
+        }
+    }
+}
+
+fn extraction(settled: Settled, generation: Generation) -> Extraction {
+    let mut problems = settled.remarks;
+    if generation.finish == Finish::Closed {
+        problems.insert(0, "closed early: the allowance of new tokens ran short".to_owned());
+    }
+    Extraction {
+        record: settled.record,
+        problems,
+        tokens: u32::try_from(generation.tokens.len()).unwrap_or(u32::MAX),
+        mean_logprob: mean(&generation.logprobs),
+        finish: generation.finish,
+        facts: generation.facts,
+        timing: generation.timing,
+        raw: generation.text,
+    }
+}
+
+/// 0 for an answer without tokens.
+fn mean(logprobs: &[f32]) -> f32 {
+    let sum: f64 = logprobs.iter().map(|one| f64::from(*one)).sum();
+    (sum / logprobs.len().max(1) as f64) as f32
+}

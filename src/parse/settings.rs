@@ -1,0 +1,71 @@
+//! The `[parse]` table of a pipeline: which schema, and the bounds for what it leaves open.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::base::{Shape, shape::Bounds};
+
+/// A schema file is read whole; more than this is no schema.
+const LARGEST_SCHEMA: u64 = 16 << 20;
+
+/// What `[parse]` may say.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The JSON Schema (draft 2020-12) of one record; a relative path starts at the pipeline file's folder.
+    pub schema: PathBuf,
+    /// Characters of a string for which the schema sets no `maxLength`.
+    pub longest_string: u64,
+    /// Items of an array for which the schema sets no `maxItems`.
+    pub most_items: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let Bounds { longest_string, most_items } = Bounds::default();
+        Self { schema: PathBuf::new(), longest_string, most_items }
+    }
+}
+
+impl Settings {
+    /// What is wrong with the numbers; the schema itself is judged by [`Settings::shape`].
+    pub fn validate(&self) -> Vec<String> {
+        let in_range = |name: &str, value: u64, most: u64| {
+            let wrong = value == 0 || value > most;
+            wrong.then(|| format!("parse.{name}: {value} is out of range; write a number from 1 to {most}"))
+        };
+        let strings = in_range("longest_string", self.longest_string, 1_000_000);
+        strings.into_iter().chain(in_range("most_items", self.most_items, 100_000)).collect()
+    }
+
+    /// Reads and compiles the schema; `folder` is where the pipeline file lies.
+    ///
+    /// # Errors
+    /// All problems, one line each, beginning with the schema's path.
+    pub fn shape(&self, folder: &Path) -> Result<Shape, Vec<String>> {
+        if self.schema.as_os_str().is_empty() {
+            return Err(vec![
+                "parse.schema: no schema is named; write `schema = \"FILE.json\"` under `[parse]`".to_owned(),
+            ]);
+        }
+        let path = folder.join(&self.schema);
+        let schema = read(&path).map_err(|problem| vec![format!("parse.schema: {}: {problem}", path.display())])?;
+        let bounds = Bounds { longest_string: self.longest_string, most_items: self.most_items };
+        let named = |problem: String| format!("{}: {problem}", path.display());
+        Shape::compile_within(&schema, bounds).map_err(|problems| problems.into_iter().map(named).collect())
+    }
+}
+
+fn read(path: &Path) -> Result<Value, String> {
+    let length = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if length > LARGEST_SCHEMA {
+        return Err(format!("has {length} bytes, more than {LARGEST_SCHEMA}; this is no schema"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))
+}
