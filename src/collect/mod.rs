@@ -1,1 +1,114 @@
-//! The `collect` room.
+//! Stage 1, paths -> `Document`: walks folders, patterns and lists in a stable order, tells kinds by content, hashes.
+//!
+//! Nothing is lost: whatever was named and cannot become a document becomes a failure that says why.
+
+mod inputs;
+mod kind;
+mod mp4;
+mod settings;
+mod sight;
+mod walk;
+
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
+
+use rayon::prelude::*;
+
+use crate::base::{ContentHash, Document, Failure, Item, Lease, Origin, Part, Source, Stop};
+
+pub use inputs::{Inputs, Shard};
+pub use settings::Settings;
+use sight::{Refusal, Sight};
+use walk::{Step, Walk};
+
+/// What `collect` hands on.
+#[derive(Debug)]
+pub enum Found {
+    /// A file to decode.
+    Document(Item<Document>),
+    /// A file with the content of an earlier one of this run.
+    Duplicate(Arc<Source>),
+    /// Something that was named and is no document.
+    Failure(Failure),
+}
+
+/// The task of the first stage.
+pub struct Collect {
+    walk: Walk,
+    shard: Option<Shard>,
+    seen: HashSet<ContentHash>,
+    named: HashSet<PathBuf>,
+    ordinal: u64,
+}
+
+/// A path and what a look at it gave.
+struct Looked {
+    path: PathBuf,
+    outcome: Result<Sight, Refusal>,
+}
+
+impl Collect {
+    /// Prepares the walk; touches no document.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the inputs, one line each.
+    pub fn new(settings: Settings, inputs: Inputs) -> Result<Self, Vec<String>> {
+        let walk = Walk::new(&settings, &inputs)?;
+        Ok(Self { walk, shard: inputs.shard, seen: HashSet::new(), named: HashSet::new(), ordinal: 0 })
+    }
+
+    /// Walks until the end, or until the run is asked to stop. Files are hashed in parallel and found in order.
+    pub fn run(mut self, stop: &Stop, sink: &mut dyn FnMut(Found)) {
+        let batch = 4 * rayon::current_num_threads();
+        while !stop.draining() {
+            let steps: Vec<Step> = self.walk.by_ref().take(batch).collect();
+            if steps.is_empty() {
+                return;
+            }
+            let fresh: Vec<Step> = steps.into_iter().filter(|step| self.is_new(step)).collect();
+            let looked: Vec<Looked> = fresh.into_par_iter().map(look).collect();
+            looked.into_iter().filter_map(|looked| self.judge(looked)).for_each(&mut *sink);
+        }
+    }
+
+    /// The same file named twice (by itself and by its folder) is one input.
+    fn is_new(&mut self, step: &Step) -> bool {
+        let (Step::File(path) | Step::Dead(path, _)) = step;
+        self.named.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+    }
+
+    fn judge(&mut self, looked: Looked) -> Option<Found> {
+        let name = looked.path.to_string_lossy().into_owned();
+        let sight = match looked.outcome {
+            Ok(sight) => sight,
+            Err(refusal) => return self.refuse(name, refusal).map(Found::Failure),
+        };
+        if !self.takes(sight.hash) {
+            return None;
+        }
+        let Sight { kind, hash, bytes } = sight;
+        let source = Arc::new(Source { name, hash, kind, bytes, ordinal: self.ordinal });
+        self.ordinal += 1;
+        if !self.seen.insert(hash) {
+            return Some(Found::Duplicate(source));
+        }
+        let origin = Origin { source, part: Part::Whole };
+        Some(Found::Document(Item { origin, lease: Lease::none(), body: Document { path: looked.path } }))
+    }
+
+    /// A failure without content belongs to the shard of its name, so that one run of many reports it.
+    fn refuse(&self, source: String, (fault, hash): Refusal) -> Option<Failure> {
+        let place = hash.unwrap_or_else(|| ContentHash(*blake3::hash(source.as_bytes()).as_bytes()));
+        self.takes(place).then_some(Failure { source, hash, kind: None, part: Part::Whole, fault })
+    }
+
+    fn takes(&self, hash: ContentHash) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(hash))
+    }
+}
+
+fn look(step: Step) -> Looked {
+    match step {
+        Step::File(path) => Looked { outcome: sight::look(&path), path },
+        Step::Dead(path, dead) => Looked { outcome: Err((sight::fault_of(dead), None)), path },
+    }
+}

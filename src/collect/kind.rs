@@ -1,0 +1,159 @@
+//! What a file is, told by its first bytes, whatever its name says.
+
+use std::path::Path;
+
+use crate::base::Kind;
+
+/// Bytes of a file's beginning that are looked at.
+pub const HEAD: usize = 1 << 16;
+
+/// What the content turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// A kind that we read.
+    Known(Kind),
+    /// An MP4 or QuickTime container: sound or film, as its tracks say.
+    Container,
+    /// A format that we know by name but do not read.
+    Foreign(&'static str),
+    /// No format that we know.
+    Unknown,
+}
+
+/// Looks at the beginning of a file (`HEAD` bytes, or all of it when it is shorter).
+pub fn recognise(head: &[u8]) -> Content {
+    if is_pdf(head) {
+        return Content::Known(Kind::Pdf);
+    }
+    if is_text(head) {
+        return Content::Known(Kind::Text);
+    }
+    if head.get(4..8) == Some(b"ftyp") && !matches!(head.get(8..12), Some(b"heic" | b"heix" | b"mif1" | b"avif")) {
+        return Content::Container;
+    }
+    binary(head)
+}
+
+/// The kind that the extension of a name promises.
+pub fn promised(path: &Path) -> Option<Kind> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
+        "pdf" => Kind::Pdf,
+        "jpg" | "jpeg" | "png" | "webp" | "tif" | "tiff" | "gif" | "bmp" => Kind::Image,
+        "wav" | "mp3" | "m4a" | "aac" | "flac" | "ogg" | "oga" | "opus" => Kind::Audio,
+        "mp4" | "mov" | "mkv" | "webm" | "avi" | "m4v" => Kind::Video,
+        "txt" | "md" | "markdown" => Kind::Text,
+        _ => return None,
+    })
+}
+
+/// A PDF may have other bytes before its header (most readers allow 1024), but a text that only speaks of it is none.
+fn is_pdf(head: &[u8]) -> bool {
+    const HEADER: &[u8] = b"%PDF-";
+    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let near = &head[..head.len().min(1024)];
+    start.starts_with(HEADER) || (!is_text(head) && near.windows(HEADER.len()).any(|window| window == HEADER))
+}
+
+/// UTF-8, or UTF-16 with a byte order mark, without control characters that no text has.
+fn is_text(head: &[u8]) -> bool {
+    match head {
+        [] => false,
+        [0xff, 0xfe, rest @ ..] => is_utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => is_utf16(rest, u16::from_be_bytes),
+        _ => is_utf8(head),
+    }
+}
+
+fn is_utf8(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // The head may end inside a character.
+        Err(error) if error.error_len().is_none() && head.len() == HEAD => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !valid.chars().any(is_stray_control)
+}
+
+fn is_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> bool {
+    let pairs = bytes.chunks_exact(2).filter_map(|pair| pair.try_into().ok().map(unit));
+    let whole = bytes.len().is_multiple_of(2) && !bytes.is_empty();
+    let last = bytes.len() / 2;
+    let mut decoded = char::decode_utf16(pairs).enumerate();
+    whole && decoded.all(|(index, c)| c.map_or(index + 1 >= last, |c| !is_stray_control(c)))
+}
+
+fn is_stray_control(c: char) -> bool {
+    c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0c' | '\x1b')
+}
+
+fn binary(head: &[u8]) -> Content {
+    if is_mpeg_audio(head) {
+        return Content::Known(Kind::Audio);
+    }
+    let Some(format) = infer::get(head) else { return Content::Unknown };
+    match (format.mime_type(), format.matcher_type()) {
+        ("video/x-matroska" | "video/webm", _) => Content::Known(matroska(head)),
+        ("audio/ogg", _) if holds(head, b"theora") => Content::Known(Kind::Video),
+        ("video/quicktime", _) => Content::Container,
+        (_, infer::MatcherType::Image) => Content::Known(Kind::Image),
+        (_, infer::MatcherType::Audio) => Content::Known(Kind::Audio),
+        (_, infer::MatcherType::Video) => Content::Known(Kind::Video),
+        (name, _) => Content::Foreign(name),
+    }
+}
+
+/// Matroska names its codecs `V_...` and `A_...` near the beginning.
+fn matroska(head: &[u8]) -> Kind {
+    if holds(head, b"A_") && !holds(head, b"V_") { Kind::Audio } else { Kind::Video }
+}
+
+fn holds(head: &[u8], needle: &[u8]) -> bool {
+    head.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The header of an MPEG audio frame with no reserved field, in any layer: `infer` knows only some of them.
+fn is_mpeg_audio(head: &[u8]) -> bool {
+    let [0xff, second, third, _, ..] = head else { return false };
+    let sync = second & 0xe0 == 0xe0;
+    let (version, layer) = ((second >> 3) & 3, (second >> 1) & 3);
+    let (bit_rate, sample_rate) = (third >> 4, (third >> 2) & 3);
+    sync && version != 1 && layer != 0 && bit_rate != 15 && bit_rate != 0 && sample_rate != 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_by_content() {
+        let known = |kind| Content::Known(kind);
+        let cases: [(&[u8], Content); 12] = [
+            (b"%PDF-1.7\n", known(Kind::Pdf)),
+            (b"\xef\xbb\xbf\n%PDF-1.4", known(Kind::Pdf)),
+            (b"\x00\x01junk\xff%PDF-1.4\n\xe2\xe3", known(Kind::Pdf)),
+            (b"a text about %PDF-1.7", known(Kind::Text)),
+            (b"BM is how bitmaps begin", known(Kind::Text)),
+            ("Grüße".as_bytes(), known(Kind::Text)),
+            (b"\xff\xfeH\x00i\x00", known(Kind::Text)),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", known(Kind::Image)),
+            (b"RIFF\0\0\0\0WAVEfmt ", known(Kind::Audio)),
+            (b"\xff\xfb\x90\x64\0\0", known(Kind::Audio)),
+            (b"\0\0\0\x20ftypisom\0\0", Content::Container),
+            (b"PK\x03\x04\x14\0\0\0", Content::Foreign("application/zip")),
+        ];
+        for (head, content) in cases {
+            assert_eq!(recognise(head), content, "{}", head.escape_ascii());
+        }
+        assert_eq!(recognise(&[0x13, 0x99, 0x00, 0xfe, 0x42]), Content::Unknown);
+    }
+
+    #[test]
+    fn a_text_cut_inside_a_character_is_still_text() {
+        let mut head = vec![b'a'; HEAD - 1];
+        head.push(0xc3);
+        assert_eq!(recognise(&head), Content::Known(Kind::Text));
+    }
+}
