@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -47,10 +48,12 @@ struct Shard {
 }
 
 /// One tensor of the checkpoint, not yet read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Tensor<'a> {
     name: &'a str,
     located: &'a Located,
+    /// The rows of the first axis that are meant.
+    rows: Range<usize>,
 }
 
 impl Checkpoint {
@@ -81,7 +84,7 @@ impl Checkpoint {
                 "the weights do not belong to config.json, or a file of the checkpoint is missing",
             ));
         };
-        let tensor = Tensor { name, located };
+        let tensor = Tensor { name, located, rows: 0..located.info.shape.first().copied().unwrap_or(1) };
         if tensor.shape() == shape {
             return Ok(tensor);
         }
@@ -211,20 +214,33 @@ impl<'a> Tensor<'a> {
         self.located.info.dtype
     }
 
-    /// All values, row-major.
-    pub fn values(&self) -> Result<Vec<f32>, Fatal> {
-        let count = self.shape().iter().product();
-        self.read(0, count)
+    /// Only these rows of the first axis; they must exist.
+    pub fn part(self, rows: Range<usize>) -> Self {
+        Self { rows, ..self }
     }
 
-    /// Rows of the first axis in chunks of about 16 MiB: `(first row, values)`, values row-major.
+    /// How many rows of the first axis are meant.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Values in one row of the first axis.
+    pub fn row_length(&self) -> usize {
+        self.shape().iter().skip(1).product()
+    }
+
+    /// All values, row-major.
+    pub fn values(&self) -> Result<Vec<f32>, Fatal> {
+        self.read(self.rows.start * self.row_length(), self.rows() * self.row_length())
+    }
+
+    /// The rows in chunks of about 16 MiB: `(first row, values)`, values row-major, rows counted from 0.
     pub fn chunks(&self) -> impl Iterator<Item = Result<(usize, Vec<f32>), Fatal>> + '_ {
-        let rows = self.shape().first().copied().unwrap_or(1);
-        let width: usize = self.shape().iter().skip(1).product();
+        let width = self.row_length();
         let step = (CHUNK / width.max(1)).max(1);
-        (0..rows).step_by(step).map(move |first| {
-            let count = step.min(rows - first) * width;
-            self.read(first * width, count).map(|values| (first, values))
+        (0..self.rows()).step_by(step).map(move |first| {
+            let count = step.min(self.rows() - first) * width;
+            self.read((self.rows.start + first) * width, count).map(|values| (first, values))
         })
     }
 

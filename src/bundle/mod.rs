@@ -2,9 +2,17 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod draft;
+pub mod export;
 pub mod graph;
+mod manifest;
+mod open;
 pub mod precision;
+pub mod quantize;
+pub mod text;
 
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::{AudioConfig, Config, LayerConfig, Rotary, TextConfig, VisionConfig};
+pub use export::{ExportRequest, Exported, export};
+pub use open::{Check, open};
 pub use precision::{Dtype, Precision, Quantize};

@@ -219,6 +219,10 @@ fn check_layers(layers: &[LayerConfig], heads: usize, problems: &mut Vec<String>
                 "layer {index}: {heads} heads, {kv_heads} key-value heads of width {head_dim} do not fit"
             ));
         }
+        let same_kind = layers.iter().find(|other| other.sliding == layer.sliding).unwrap_or(layer);
+        if same_kind.head_dim != layer.head_dim {
+            problems.push(format!("layer {index} has heads of another width than the layers of its kind"));
+        }
         if let Some(donor) = layer.donor.map(|donor| layers[donor])
             && (donor.head_dim, donor.kv_heads) != (layer.head_dim, layer.kv_heads)
         {

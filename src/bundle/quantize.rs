@@ -1,0 +1,188 @@
+//! Weights in fewer bits: rows of f32 in, codes and scales out, with what the rounding cost.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use half::f16;
+use rayon::prelude::*;
+
+use super::{checkpoint::Tensor, graph::Element};
+use crate::base::Fatal;
+
+/// Weights that share one scale in 4 bits.
+pub const BLOCK: usize = 32;
+
+/// Squared error and squared size of the weights of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Loss {
+    error: f64,
+    size: f64,
+}
+
+impl Loss {
+    /// The norm of the error over the norm of the weights.
+    pub fn relative(self) -> f64 {
+        if self.size > 0.0 { (self.error / self.size).sqrt() } else { 0.0 }
+    }
+
+    fn of(weight: f32, rounded: f32) -> Self {
+        let (weight, error) = (f64::from(weight), f64::from(weight - rounded));
+        Self { error: error * error, size: weight * weight }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { error: self.error + other.error, size: self.size + other.size }
+    }
+}
+
+/// What quantisation cost, by kind of tensor.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Losses(pub BTreeMap<&'static str, Loss>);
+
+impl Losses {
+    /// Counts one tensor, or a part of one.
+    pub fn add(&mut self, kind: &'static str, loss: Loss) {
+        let entry = self.0.entry(kind).or_default();
+        *entry = entry.plus(loss);
+    }
+
+    /// Counts all of another tally.
+    pub fn merge(&mut self, other: Self) {
+        other.0.into_iter().for_each(|(kind, loss)| self.add(kind, loss));
+    }
+}
+
+/// Rows in 4 bits: block `b` of a row is `scale[b] * (code - 8)`, low nibble first.
+pub struct Int4Rows {
+    /// Codes, row by row.
+    pub codes: Vec<u8>,
+    /// Scales, row by row; the last block of a row may be short.
+    pub scales: Vec<f32>,
+    /// What the rounding cost.
+    pub loss: Loss,
+}
+
+/// Rounds rows of `width` values to 4 bits; `row_bytes` of codes are kept for each row.
+pub fn int4_rows(name: &str, values: &[f32], width: usize, row_bytes: usize) -> io::Result<Int4Rows> {
+    check_finite(name, values)?;
+    let blocks = width.div_ceil(BLOCK);
+    let mut codes = vec![0; values.len() / width * row_bytes];
+    let mut scales = vec![0.0; values.len() / width * blocks];
+    let rows = codes.par_chunks_mut(row_bytes).zip(scales.par_chunks_mut(blocks)).zip(values.par_chunks(width));
+    let losses = rows.map(|((codes, scales), row)| int4_row(row, codes, scales));
+    let loss = losses.reduce(Loss::default, Loss::plus);
+    Ok(Int4Rows { codes, scales, loss })
+}
+
+fn int4_row(row: &[f32], codes: &mut [u8], scales: &mut [f32]) -> Loss {
+    let blocks = codes.chunks_mut(BLOCK / 2).zip(row.chunks(BLOCK)).zip(scales);
+    blocks.map(|((codes, block), scale)| int4_block(block, codes, scale)).fold(Loss::default(), Loss::plus)
+}
+
+/// The scales that are tried: the value of largest size gets one of these codes (less 8). -8 uses the whole
+/// range, the others trade it for finer steps or a fair share of both signs.
+const EXTREMES: [f32; 5] = [-8.0, -7.5, -7.0, 7.0, -9.0];
+
+fn int4_block(block: &[f32], codes: &mut [u8], scale: &mut f32) -> Loss {
+    let extreme = block.iter().copied().fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
+    let tried = EXTREMES.map(|code| (block_loss(block, extreme / code), extreme / code));
+    let best = tried.into_iter().min_by(|a, b| a.0.error.total_cmp(&b.0.error)).unwrap_or_default();
+    *scale = best.1;
+    codes.fill(0x88);
+    for (place, &value) in block.iter().enumerate() {
+        let code = int4_code(value, *scale);
+        codes[place / 2] = match place % 2 {
+            0 => codes[place / 2] & 0xf0 | code,
+            _ => codes[place / 2] & 0x0f | code << 4,
+        };
+    }
+    best.0
+}
+
+fn block_loss(block: &[f32], scale: f32) -> Loss {
+    let losses = block.iter().map(|&value| Loss::of(value, scale * (f32::from(int4_code(value, scale)) - 8.0)));
+    losses.fold(Loss::default(), Loss::plus)
+}
+
+/// 0 to 15, standing for -8 to 7 scales.
+fn int4_code(value: f32, scale: f32) -> u8 {
+    if scale == 0.0 { 8 } else { ((value / scale).round() + 8.0).clamp(0.0, 15.0) as u8 }
+}
+
+/// One row in 8 bits: `scale * code`, codes from -127 to 127. Returns the scale.
+fn int8_row(row: &[f32], codes: &mut [i8]) -> (f32, Loss) {
+    let largest = row.iter().fold(0.0, |a: f32, b| a.max(b.abs()));
+    let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+    let mut loss = Loss::default();
+    for (&value, code) in row.iter().zip(codes) {
+        *code = (value / scale).round().clamp(-127.0, 127.0) as i8;
+        loss = loss.plus(Loss::of(value, scale * f32::from(*code)));
+    }
+    (scale, loss)
+}
+
+/// Rows of `width` values in 8 bits, with one scale per row.
+pub fn int8_rows(name: &str, values: &[f32], width: usize) -> io::Result<(Vec<i8>, Vec<f32>, Loss)> {
+    check_finite(name, values)?;
+    let mut codes = vec![0; values.len()];
+    let rows = codes.par_chunks_mut(width).zip(values.par_chunks(width));
+    let (scales, losses): (Vec<f32>, Vec<Loss>) = rows.map(|(codes, row)| int8_row(row, codes)).unzip();
+    Ok((codes, scales, losses.into_iter().fold(Loss::default(), Loss::plus)))
+}
+
+/// A whole weight `[outputs, inputs]` as codes `[inputs, outputs]` and one scale per output. The codes are held in
+/// memory, because the product wants them transposed: one byte per weight.
+pub fn int8_columns(tensor: &Tensor) -> Result<(Vec<u8>, Vec<f32>, Loss), Fatal> {
+    let (outputs, inputs) = (tensor.rows(), tensor.row_length());
+    let (mut transposed, mut scales, mut loss) =
+        (vec![0; outputs * inputs], Vec::with_capacity(outputs), Loss::default());
+    for chunk in tensor.chunks() {
+        let (first, values) = chunk?;
+        let (codes, row_scales, more) = int8_rows(tensor.name(), &values, inputs).map_err(not_finite)?;
+        transposed.par_chunks_mut(outputs).enumerate().for_each(|(input, column)| {
+            let codes = codes.iter().skip(input).step_by(inputs);
+            column[first..].iter_mut().zip(codes).for_each(|(place, &code)| *place = code.cast_unsigned());
+        });
+        scales.extend(row_scales);
+        loss = loss.plus(more);
+    }
+    Ok((transposed, scales, loss))
+}
+
+fn not_finite(error: io::Error) -> Fatal {
+    super::draft::write_fatal(std::path::Path::new(""), error)
+}
+
+fn check_finite(name: &str, values: &[f32]) -> io::Result<()> {
+    if values.par_iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(io::Error::other(Fatal::new(
+        format!("tensor `{name}` holds a value that is not a finite number"),
+        "the checkpoint is damaged, or was not trained to the end",
+    )))
+}
+
+/// Writes floats as `element`. A value that the element cannot hold is an error.
+pub fn write_dense(out: &mut dyn Write, name: &str, values: &[f32], element: Element) -> io::Result<()> {
+    let bytes: Vec<u8> = match element {
+        Element::F16 => {
+            check_f16(name, values)?;
+            values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect()
+        }
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    };
+    out.write_all(&bytes)
+}
+
+fn check_f16(name: &str, values: &[f32]) -> io::Result<()> {
+    let outside = values.iter().find(|value| value.is_finite() && !f16::from_f32(**value).is_finite());
+    outside.map_or(Ok(()), |value| {
+        Err(io::Error::other(Fatal::new(
+            format!("tensor `{name}` holds {value}, which f16 cannot hold"),
+            "export with --dtype f32",
+        )))
+    })
+}

@@ -1,0 +1,228 @@
+//! `decoder_model_merged`: embeddings and past keys and values in, logits and present keys and values out.
+//!
+//! The inputs and outputs are those of the public exports (onnx.md section 3). Lengths come out of
+//! `attention_mask` row by row, so past and present may be the same buffers. Before the first layer that writes
+//! no keys, the stream is cut to the last `num_logits_to_keep` positions: nothing after it needs the others.
+
+use std::{ops::Range, path::Path};
+
+use super::{
+    attention::{Cache, Steps},
+    layer::layer,
+    rotary,
+};
+use crate::{
+    base::Fatal,
+    bundle::{
+        Checkpoint, Precision, TextConfig,
+        draft::Draft,
+        graph::{Attribute, Axis, Element, Value},
+        quantize::Losses,
+    },
+};
+
+/// Writes `decoder_model_merged.onnx`.
+pub fn write(
+    checkpoint: &Checkpoint,
+    config: &TextConfig,
+    precision: Precision,
+    folder: &Path,
+) -> Result<Losses, Fatal> {
+    let draft = Draft::begin("decoder_model_merged", folder, checkpoint, precision)?;
+    let mut decoder = Decoder::new(draft, config)?;
+    let x = decoder.layers()?;
+    let logits = decoder.head(&x)?;
+    decoder.outputs(&logits);
+    decoder.draft.finish()
+}
+
+struct Decoder<'a> {
+    draft: Draft<'a>,
+    config: &'a TextConfig,
+    inputs: Inputs,
+    steps: Steps,
+    /// One per layer that writes keys and values.
+    presents: Vec<Cache>,
+}
+
+/// What is fed.
+struct Inputs {
+    embeddings: Value,
+    per_layer: Option<Value>,
+    keep: Value,
+    pasts: Vec<Cache>,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(mut draft: Draft<'a>, config: &'a TextConfig) -> Result<Self, Fatal> {
+        let (inputs, mask) = inputs(&mut draft, config);
+        let steps = steps(&mut draft, config, &mask, &inputs.embeddings)?;
+        Ok(Self { draft, config, inputs, steps, presents: Vec::new() })
+    }
+
+    /// All layers. Returns the residual stream at the positions that are kept.
+    fn layers(&mut self) -> Result<Value, Fatal> {
+        let own = self.config.own_kv_layers();
+        let element = self.draft.dtype();
+        let x = self.draft.convert(&self.inputs.embeddings.clone(), element, Element::F32);
+        let token_half = self.inputs.per_layer.clone();
+        let early = self.per_layer_inputs(&x, token_half.as_ref(), 0..own)?;
+        let embeddings = self.kept(&x);
+        let token_half = token_half.map(|half| self.kept(&half));
+        let late = self.per_layer_inputs(&embeddings, token_half.as_ref(), own..self.config.layers.len())?;
+        let x = self.run(x, early.as_ref(), 0..own)?;
+        let x = self.kept(&x);
+        self.run(x, late.as_ref(), own..self.config.layers.len())
+    }
+
+    fn run(&mut self, mut x: Value, per_layer: Option<&Value>, layers: Range<usize>) -> Result<Value, Fatal> {
+        for index in layers.clone() {
+            let input = per_layer.map(|all| {
+                let place = self.draft.graph.int((index - layers.start) as i64);
+                self.draft.graph.gather(all, &place, 2)
+            });
+            let past = match self.config.layers[index].donor {
+                Some(donor) => self.presents[donor].clone(),
+                None => self.inputs.pasts[index].clone(),
+            };
+            let (next, present) = layer(&mut self.draft, self.config, index, &x, input.as_ref(), &past, &self.steps)?;
+            self.presents.extend(present);
+            x = next;
+        }
+        self.draft.graph.set_scope("");
+        Ok(x)
+    }
+
+    /// Per-layer inputs of some layers, `[batch, sequence, layers, size]` at the compute type: the mean, times
+    /// `sqrt(2)`, of the token half and of what the embeddings give.
+    fn per_layer_inputs(
+        &mut self,
+        embeddings: &Value,
+        token_half: Option<&Value>,
+        layers: Range<usize>,
+    ) -> Result<Option<Value>, Fatal> {
+        let Some(token_half) = token_half.filter(|_| !layers.is_empty()) else { return Ok(None) };
+        let (draft, config, size) = (&mut self.draft, self.config, self.config.per_layer_size);
+        let shape = [config.layers.len() * size, config.hidden_size];
+        let tensor = draft.checkpoint.tensor("language_model.per_layer_model_projection.weight", &shape)?;
+        let part = tensor.part(layers.start * size..layers.end * size);
+        let weight = draft.linear(&part, &format!(".{}", layers.start), "per-layer")?;
+        let operand = draft.operand(embeddings, Element::F32);
+        let context = draft.apply(&weight, &operand);
+        let context = draft.graph.reshape(&context, &[0, 0, layers.len() as i64, size as i64]);
+        let context = self.context_norm(&context, layers.start)?;
+
+        let element = self.draft.dtype();
+        let half = self.draft.graph.slice(token_half, 2, layers.start as i64, layers.end as i64);
+        let half = self.draft.convert(&half, element, Element::F32);
+        let root = self.draft.graph.float(std::f32::consts::FRAC_1_SQRT_2);
+        let half = self.draft.graph.mul(&half, &root);
+        let sum = self.draft.graph.add(&context, &half);
+        let compute = self.draft.compute();
+        Ok(Some(self.draft.convert(&sum, Element::F32, compute)))
+    }
+
+    /// RMS norm of the context half in f32. Its factor `hidden_size^-0.5` is left out and the epsilon scaled up
+    /// instead, which is the same; the factor `2^-0.5` lies in the weight.
+    fn context_norm(&mut self, context: &Value, part: usize) -> Result<Value, Fatal> {
+        let (draft, config) = (&mut self.draft, self.config);
+        let name = "language_model.per_layer_projection_norm.weight";
+        let values = draft.checkpoint.values(name, &[config.per_layer_size])?;
+        let values: Vec<f32> = values.into_iter().map(|value| value * std::f32::consts::FRAC_1_SQRT_2).collect();
+        let weight = draft.floats(&format!("{name}.{part}"), &[config.per_layer_size], &values, Element::F32)?;
+        let context = draft.convert(context, draft.compute(), Element::F32);
+        Ok(draft.graph.rms_norm(&context, &weight, config.rms_norm_eps * config.hidden_size as f32))
+    }
+
+    /// The last `num_logits_to_keep` positions of axis 1; all of them when it is 0, since a slice that starts
+    /// at `-0` starts at the front.
+    fn kept(&mut self, value: &Value) -> Value {
+        let graph = &mut self.draft.graph;
+        let one = graph.ints(&[1]);
+        let keep = graph.op("Reshape", &[&self.inputs.keep, &one], &[]);
+        let start = graph.op("Neg", &[&keep], &[]);
+        let end = graph.ints(&[i64::MAX]);
+        graph.op("Slice", &[value, &start, &end, &one], &[])
+    }
+
+    /// `[batch, kept, vocab]` f32.
+    fn head(&mut self, x: &Value) -> Result<Value, Fatal> {
+        let (draft, config) = (&mut self.draft, self.config);
+        let name = if config.tied_head { "language_model.embed_tokens.weight" } else { "lm_head.weight" };
+        let tensor = draft.checkpoint.tensor(name, &[config.vocab_size, config.hidden_size])?;
+        let normed = draft.norm(x, "language_model.norm.weight", config.hidden_size, config.rms_norm_eps)?;
+        let operand = draft.operand(&normed, Element::F32);
+        let weight = draft.linear(&tensor, "", "head")?;
+        let logits = draft.apply(&weight, &operand);
+        let logits = draft.convert(&logits, draft.compute(), Element::F32);
+        let Some(cap) = config.logit_softcap else { return Ok(logits) };
+        let cap = draft.graph.float(cap);
+        let scaled = draft.graph.div(&logits, &cap);
+        let squeezed = draft.graph.op("Tanh", &[&scaled], &[]);
+        Ok(draft.graph.mul(&squeezed, &cap))
+    }
+
+    fn outputs(&mut self, logits: &Value) {
+        let element = self.draft.dtype();
+        let graph = &mut self.draft.graph;
+        let batch = Axis::Named("batch_size");
+        let shape = [batch, Axis::Named("kept_length"), Axis::Fixed(self.config.vocab_size)];
+        graph.output(logits, "logits", Element::F32, &shape);
+        for (index, (present, layer)) in self.presents.iter().zip(&self.config.layers).enumerate() {
+            let length = Axis::Named("total_sequence_length");
+            let shape = [batch, Axis::Fixed(layer.kv_heads), length, Axis::Fixed(layer.head_dim)];
+            graph.output(&present.key, &format!("present.{index}.key"), element, &shape);
+            graph.output(&present.value, &format!("present.{index}.value"), element, &shape);
+        }
+    }
+}
+
+/// Declares what is fed. Returns the attention mask beside it.
+fn inputs(draft: &mut Draft, config: &TextConfig) -> (Inputs, Value) {
+    let element = draft.dtype();
+    let graph = &mut draft.graph;
+    let (batch, sequence) = (Axis::Named("batch_size"), Axis::Named("sequence_length"));
+    let embeddings = graph.input("inputs_embeds", element, &[batch, sequence, Axis::Fixed(config.hidden_size)]);
+    let per_layer = (config.per_layer_size > 0).then(|| {
+        let (layers, size) = (Axis::Fixed(config.layers.len()), Axis::Fixed(config.per_layer_size));
+        graph.input("per_layer_inputs", element, &[batch, sequence, layers, size])
+    });
+    let mask = graph.input("attention_mask", Element::I64, &[batch, Axis::Named("total_sequence_length")]);
+    // Unused: the places come out of the mask. Declared because the public contract has it.
+    graph.input("position_ids", Element::I64, &[batch, sequence]);
+    let keep = graph.input("num_logits_to_keep", Element::I64, &[]);
+    let past = |(index, layer): (usize, &crate::bundle::LayerConfig)| {
+        let length = Axis::Named("past_sequence_length");
+        let shape = [batch, Axis::Fixed(layer.kv_heads), length, Axis::Fixed(layer.head_dim)];
+        let key = graph.input(&format!("past_key_values.{index}.key"), element, &shape);
+        let value = graph.input(&format!("past_key_values.{index}.value"), element, &shape);
+        Cache { key, value }
+    };
+    let pasts = config.layers[..config.own_kv_layers()].iter().enumerate().map(past).collect();
+    (Inputs { embeddings, per_layer, keep, pasts }, mask)
+}
+
+/// What all layers share: lengths and rotary positions.
+fn steps(draft: &mut Draft, config: &TextConfig, mask: &Value, embeddings: &Value) -> Result<Steps, Fatal> {
+    let graph = &mut draft.graph;
+    let axis = graph.ints(&[1]);
+    let lengths = graph.op("ReduceSum", &[mask, &axis], &[("keepdims", Attribute::Int(0))]);
+    let one = graph.int(1);
+    let last_places = graph.sub(&lengths, &one);
+    let last_places = graph.cast(&last_places, Element::I32);
+    let shape = graph.op("Shape", &[mask], &[]);
+    let total = graph.gather(&shape, &one, 0);
+    let total = graph.cast(&total, Element::I32);
+    let shape = graph.op("Shape", &[embeddings], &[]);
+    let batch = graph.slice(&shape, 0, 0, 1);
+    let head_dim = |sliding| config.layers.iter().find(|layer| layer.sliding == sliding).map(|layer| layer.head_dim);
+    let sliding = head_dim(true).or(head_dim(false)).unwrap_or(2);
+    let full = head_dim(false).or(head_dim(true)).unwrap_or(2);
+    Ok(Steps {
+        last_places,
+        total,
+        batch,
+        sliding: rotary::tables(draft, "rotary.sliding", config.sliding_rotary, sliding, config.max_positions)?,
+        full: rotary::tables(draft, "rotary.full", config.full_rotary, full, config.max_positions)?,
+    })
+}

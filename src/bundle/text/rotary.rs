@@ -1,0 +1,72 @@
+//! Tables of rotary positions for GroupQueryAttention: cos and sin, `[positions, head_dim / 2]`.
+
+use std::io::{self, Write};
+
+use crate::{
+    base::Fatal,
+    bundle::{
+        Rotary,
+        draft::Draft,
+        graph::{Element, Value},
+        quantize,
+    },
+};
+
+/// The cos and the sin table of one kind of layer.
+#[derive(Clone)]
+pub struct Tables {
+    /// `[positions, head_dim / 2]`.
+    pub cos: Value,
+    /// `[positions, head_dim / 2]`.
+    pub sin: Value,
+}
+
+/// Writes both tables.
+pub fn tables(
+    draft: &mut Draft,
+    name: &str,
+    rotary: Rotary,
+    head_dim: usize,
+    positions: usize,
+) -> Result<Tables, Fatal> {
+    let frequencies = frequencies(rotary, head_dim);
+    Ok(Tables {
+        cos: table(draft, &format!("{name}.cos"), &frequencies, positions, f64::cos)?,
+        sin: table(draft, &format!("{name}.sin"), &frequencies, positions, f64::sin)?,
+    })
+}
+
+/// `theta^(-2j / head_dim)` for the rotated share, then zeros: those dimensions get cos 1 and sin 0
+/// ("proportional", gemma4.md section 2.3).
+fn frequencies(rotary: Rotary, head_dim: usize) -> Vec<f32> {
+    let rotated = (rotary.fraction * head_dim as f64 / 2.0).floor() as usize;
+    let frequency = |j: usize| rotary.theta.powf(-2.0 * j as f64 / head_dim as f64) as f32;
+    (0..head_dim / 2).map(|j| if j < rotated { frequency(j) } else { 0.0 }).collect()
+}
+
+fn table(
+    draft: &mut Draft,
+    name: &str,
+    frequencies: &[f32],
+    positions: usize,
+    function: fn(f64) -> f64,
+) -> Result<Value, Fatal> {
+    let element = draft.dtype();
+    draft.store(name, element, &[positions, frequencies.len()], |out| {
+        (0..positions).try_for_each(|position| row(out, name, frequencies, position, function, element))
+    })
+}
+
+/// The angle is rounded to f32 before the function is taken, as transformers does.
+fn row(
+    out: &mut dyn Write,
+    name: &str,
+    frequencies: &[f32],
+    position: usize,
+    function: fn(f64) -> f64,
+    element: Element,
+) -> io::Result<()> {
+    let angles = frequencies.iter().map(|frequency| f64::from(position as f32 * frequency));
+    let values: Vec<f32> = angles.map(|angle| function(angle) as f32).collect();
+    quantize::write_dense(out, name, &values, element)
+}
