@@ -1,1 +1,5 @@
-//! Tests of `generate` from outside.
+//! Stage 4: engines, grammar, sampling and slots.
+
+mod closing;
+mod desk;
+mod replay;

@@ -1,0 +1,115 @@
+//! One answer being written: takes the scores after each token and says what to feed next, until it is finished.
+
+use super::{
+    engine::Logits,
+    guide::Guided,
+    sample::{Choice, Sampler},
+    vocabulary::Vocabulary,
+};
+use crate::base::{Fault, FaultKind, Finish, StageName};
+
+/// What happens after a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Feed this token.
+    Feed(u32),
+    /// The answer is complete.
+    Finished(Finish),
+}
+
+/// Rules of one answer: the grammar or none, and how long it may be.
+pub struct Rules {
+    /// Follows the grammar; without it any text will do.
+    pub guided: Option<Guided>,
+    /// Most tokens.
+    pub allowance: usize,
+    /// Tokens of the allowance that are kept back for closing.
+    pub reserve: usize,
+}
+
+/// An answer being written.
+pub struct Answer {
+    rules: Rules,
+    sampler: Sampler,
+    vocabulary: Vocabulary,
+    /// Tokens so far, without the end token.
+    pub tokens: Vec<u32>,
+    /// The log-probability of each of them; 0 for those that closed the answer, which were not chosen.
+    pub logprobs: Vec<f32>,
+}
+
+impl Answer {
+    /// An empty answer.
+    pub fn new(rules: Rules, sampler: Sampler, vocabulary: Vocabulary) -> Self {
+        Self { rules, sampler, vocabulary, tokens: Vec::new(), logprobs: Vec::new() }
+    }
+
+    /// Chooses the next token from the scores.
+    ///
+    /// # Errors
+    /// When the scores are of no use, or the grammar gives up.
+    pub fn advance(&mut self, logits: Logits) -> Result<Turn, Fault> {
+        if self.must_close() {
+            return self.close();
+        }
+        let choice = self.choose(logits)?;
+        if self.vocabulary.is_end(choice.token) {
+            return Ok(Turn::Finished(Finish::Stop));
+        }
+        self.take(choice)?;
+        Ok(self.turn_after(choice.token))
+    }
+
+    fn must_close(&self) -> bool {
+        self.rules.guided.is_some() && self.tokens.len() + self.rules.reserve >= self.rules.allowance
+    }
+
+    /// Completes the answer without the model: what is said from here on serves only to end it.
+    fn close(&mut self) -> Result<Turn, Fault> {
+        let closing = self.rules.guided.as_mut().map_or(Ok(Vec::new()), Guided::closing)?;
+        self.logprobs.resize(self.tokens.len() + closing.len(), 0.0);
+        self.tokens.extend(closing);
+        Ok(Turn::Finished(Finish::Closed))
+    }
+
+    fn choose(&mut self, logits: Logits) -> Result<Choice, Fault> {
+        let Some(guided) = &mut self.rules.guided else {
+            return self.sampler.choose(logits, self.vocabulary.free()).ok_or_else(unusable);
+        };
+        if let Logits::Certain(token) = logits
+            && guided.allows(token)?
+        {
+            return Ok(Choice { token, logprob: 0.0 });
+        }
+        self.sampler.choose(logits, &guided.mask()?).ok_or_else(unusable)
+    }
+
+    fn take(&mut self, choice: Choice) -> Result<(), Fault> {
+        if let Some(guided) = &mut self.rules.guided {
+            guided.consume(choice.token)?;
+        }
+        self.tokens.push(choice.token);
+        self.logprobs.push(choice.logprob);
+        Ok(())
+    }
+
+    fn turn_after(&self, token: u32) -> Turn {
+        match &self.rules.guided {
+            Some(guided) if guided.is_complete() => Turn::Finished(Finish::Stop),
+            None if self.tokens.len() >= self.rules.allowance => Turn::Finished(Finish::Length),
+            _ => Turn::Feed(token),
+        }
+    }
+
+    /// The answer as text.
+    pub fn text(&self) -> String {
+        self.vocabulary.text(&self.tokens)
+    }
+}
+
+fn unusable() -> Fault {
+    let message = "the model gave no usable score for any token that may come next";
+    let hint =
+        "compare the bundle with its source (`lapidary model eval`); f16 may have overflowed, then export as f32";
+    Fault::new(StageName::Generate, FaultKind::Engine, message, hint)
+}

@@ -1,0 +1,130 @@
+//! What the line asks of an engine: admit a prompt to a slot, prefill it chunk by chunk, and decode all live slots
+//! together. Sampling, grammar, stop rules and batching live outside.
+
+use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
+
+/// A slot's number, from 0.
+pub type Slot = usize;
+
+/// What runs, for the log, the report and `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// `ort` or `replay`.
+    pub engine: &'static str,
+    /// The device that really runs: `cpu`, `cuda`, `tensorrt`.
+    pub device: String,
+    /// What is worth knowing, such as why `auto` fell back; may be empty.
+    pub note: String,
+    /// The model's name.
+    pub model: String,
+    /// Units that are decoded together.
+    pub slots: usize,
+    /// Most tokens of a prompt and its answer together.
+    pub context: usize,
+}
+
+/// How far a prefill has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefill {
+    /// There are more chunks.
+    More,
+    /// The whole prompt is in; [`Engine::logits`] holds what follows it.
+    Done,
+}
+
+/// The scores of the next token of one slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Logits<'a> {
+    /// One score per token of the vocabulary.
+    Scores(&'a [f32]),
+    /// All probability is with this token: what a replay knows.
+    Certain(u32),
+}
+
+/// Why an engine could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineError {
+    /// It concerns these units alone.
+    Unit(Fault),
+    /// The engine is of no more use.
+    Session(Fatal),
+}
+
+impl EngineError {
+    /// The session refused or failed to run these units.
+    pub fn failed(what: &str, error: &dyn std::error::Error) -> Self {
+        let hint = "run `lapidary doctor`; if other units pass, this one is at fault";
+        Self::Unit(Fault::new(StageName::Generate, FaultKind::Engine, format!("{what}: {}", causes(error)), hint))
+    }
+}
+
+impl From<Fault> for EngineError {
+    fn from(fault: Fault) -> Self {
+        Self::Unit(fault)
+    }
+}
+
+/// An error with all that lies behind it, in one line.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text.replace('\n', " ")
+}
+
+/// Something that continues prompts.
+pub trait Engine: Send {
+    /// What this is.
+    fn card(&self) -> &Card;
+
+    /// Takes a prompt into a free slot, and its pictures and clips out of it: they are encoded at once.
+    ///
+    /// # Errors
+    /// A fault of the unit when it does not fit, or asks for an encoder that the model lacks.
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError>;
+
+    /// Feeds the slot's next chunk of prompt tokens.
+    fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError>;
+
+    /// Feeds one token to each of these slots, whose prompts are in; each slot at most once.
+    fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError>;
+
+    /// What follows the last token fed to this slot by the latest [`Engine::step`], or by the [`Engine::prefill`] that
+    /// was done. `None` when neither concerned the slot.
+    fn logits(&self, slot: Slot) -> Option<Logits<'_>>;
+
+    /// Makes the slot free.
+    fn release(&mut self, slot: Slot);
+}
+
+impl<E: Engine + ?Sized> Engine for Box<E> {
+    fn card(&self) -> &Card {
+        (**self).card()
+    }
+
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
+        (**self).admit(slot, prompt)
+    }
+
+    fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError> {
+        (**self).prefill(slot)
+    }
+
+    fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError> {
+        (**self).step(feeds)
+    }
+
+    fn logits(&self, slot: Slot) -> Option<Logits<'_>> {
+        (**self).logits(slot)
+    }
+
+    fn release(&mut self, slot: Slot) {
+        (**self).release(slot);
+    }
+}

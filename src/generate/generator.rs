@@ -1,0 +1,277 @@
+//! The stage itself: prompts come in, are seated in free slots, prefilled chunk by chunk between the decoding steps of
+//! the others, and go out as generations. Nobody waits for a full batch.
+
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
+
+use super::{
+    answer::{Answer, Rules, Turn},
+    engine::{Engine, EngineError, Prefill, Slot},
+    guide::Guide,
+    sample::Sampler,
+    seat::{Seat, Waiting, facts_of, micros},
+    settings::Settings,
+    vocabulary::Vocabulary,
+};
+use crate::base::{Emit, Fatal, Fault, FaultKind, Generation, Item, Prompt, StageName, Stop};
+
+/// After so many failures of the engine without a success in between, the engine is at fault and not the units.
+const PATIENCE: usize = 16;
+
+/// How often a waiting generator asks whether it should stop.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Totals of a run of this stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Units that were answered.
+    pub units: u64,
+    /// Units that failed here.
+    pub faults: u64,
+    /// Answers that had to be closed because their allowance ran short.
+    pub closed: u64,
+    /// Prompt tokens of the units that were prefilled.
+    pub prompt_tokens: u64,
+    /// New tokens of the answers.
+    pub new_tokens: u64,
+    /// Calls that decoded one token for each live slot.
+    pub steps: u64,
+    /// Tokens fed by those calls: divided by `steps`, the mean number of live slots.
+    pub step_tokens: u64,
+    /// Microseconds with at least one unit in a slot.
+    pub busy_micros: u64,
+    /// Microseconds from start to end.
+    pub wall_micros: u64,
+}
+
+/// The task of this stage.
+pub struct Generator<E> {
+    engine: E,
+    vocabulary: Vocabulary,
+    guide: Option<Guide>,
+    settings: Settings,
+    seats: Vec<Option<Seat>>,
+    stats: Stats,
+    failures_in_a_row: usize,
+}
+
+impl<E: Engine> Generator<E> {
+    /// A generator over a fresh engine. Without a guide the answers are free text.
+    ///
+    /// # Errors
+    /// When an answer could not even be closed within `max_tokens`.
+    pub fn new(engine: E, vocabulary: Vocabulary, guide: Option<Guide>, settings: Settings) -> Result<Self, Fatal> {
+        let reserve = guide.as_ref().map_or(0, Guide::reserve);
+        if reserve >= settings.max_tokens {
+            let message =
+                format!("generate.max_tokens is {}, but closing an answer may take {reserve}", settings.max_tokens);
+            return Err(Fatal::new(
+                message,
+                format!("set max_tokens to {} or more, or simplify the schema", 2 * reserve),
+            ));
+        }
+        let seats = (0..engine.card().slots).map(|_| None).collect();
+        Ok(Self { engine, vocabulary, guide, settings, seats, stats: Stats::default(), failures_in_a_row: 0 })
+    }
+
+    /// Works until the input is closed and all its units are answered, or until the run is aborted: then units in
+    /// slots are dropped.
+    ///
+    /// # Errors
+    /// When the engine is of no more use.
+    pub fn run(
+        mut self,
+        input: Receiver<Item<Prompt>>,
+        emit: &mut dyn Emit<Generation>,
+        stop: &Stop,
+    ) -> Result<Stats, Fatal> {
+        let start = Instant::now();
+        let mut source = Source { input, closed: false };
+        while !stop.aborting() && emit.open() && !(source.closed && self.is_empty()) {
+            self.admit_one(&mut source, emit)?;
+            let busy = Instant::now();
+            self.prefill_one(emit)?;
+            self.step(emit)?;
+            self.stats.busy_micros += micros(busy.elapsed());
+        }
+        self.stats.wall_micros = micros(start.elapsed());
+        Ok(self.stats)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.seats.iter().all(Option::is_none)
+    }
+
+    fn find(&self, wanted: impl Fn(&Seat) -> bool) -> Option<Slot> {
+        self.seats.iter().position(|seat| seat.as_ref().is_some_and(&wanted))
+    }
+
+    fn prefilling(&self) -> Option<Slot> {
+        self.find(|seat| seat.waiting == Waiting::Prefill)
+    }
+
+    /// One at a time, and none while another prompt is being prefilled, so that live slots wait for one unit's
+    /// encoders at most.
+    fn admit_one(&mut self, source: &mut Source, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let Some(slot) = self.seats.iter().position(Option::is_none) else { return Ok(()) };
+        if self.prefilling().is_some() {
+            return Ok(());
+        }
+        let Some(item) = source.next(self.is_empty()) else { return Ok(()) };
+        let busy = Instant::now();
+        let (mut prompt, envelope) = item.open();
+        let origin = envelope.origin.clone();
+        let seated = self.seat(slot, &mut prompt, envelope);
+        self.stats.busy_micros += micros(busy.elapsed());
+        match seated {
+            Ok(mut seat) => {
+                seat.keep(prompt);
+                seat.add_prefill(busy.elapsed());
+                self.seats[slot] = Some(seat);
+                Ok(())
+            }
+            Err(error) => {
+                self.engine.release(slot);
+                let fault = self.weigh(error)?;
+                emit.fault(&origin, fault);
+                Ok(())
+            }
+        }
+    }
+
+    fn seat(&mut self, slot: Slot, prompt: &mut Prompt, envelope: Item<()>) -> Result<Seat, EngineError> {
+        let facts = facts_of(prompt);
+        let allowance = self.allowance(prompt.tokens.len())?;
+        self.engine.admit(slot, prompt)?;
+        let reserve = self.guide.as_ref().map_or(0, Guide::reserve);
+        let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
+        let sampler = Sampler::new(&self.settings, &envelope.origin);
+        Ok(Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone())))
+    }
+
+    /// New tokens that fit behind the prompt.
+    fn allowance(&self, prompt: usize) -> Result<usize, Fault> {
+        let context = self.engine.card().context;
+        let least = self.guide.as_ref().map_or(0, Guide::reserve) + 1;
+        let room = context.saturating_sub(prompt);
+        if prompt > 0 && room >= least {
+            return Ok(room.min(self.settings.max_tokens));
+        }
+        let message =
+            format!("the prompt has {prompt} tokens and its answer needs {least}, the context holds {context}");
+        Err(Fault::new(StageName::Generate, FaultKind::TooLong, message, "raise generate.context or lower the budget"))
+    }
+
+    fn prefill_one(&mut self, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let Some(slot) = self.prefilling() else { return Ok(()) };
+        let start = Instant::now();
+        let outcome = self.engine.prefill(slot);
+        if let Some(seat) = &mut self.seats[slot] {
+            seat.add_prefill(start.elapsed());
+        }
+        match outcome {
+            Ok(Prefill::More) => Ok(()),
+            Ok(Prefill::Done) => {
+                self.seats[slot].iter_mut().for_each(Seat::prefill_is_done);
+                self.advance(slot, emit)
+            }
+            Err(error) => self.fail(&[slot], error, emit),
+        }
+    }
+
+    fn step(&mut self, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let feed = |(slot, seat): (Slot, &Option<Seat>)| match seat.as_ref()?.waiting {
+            Waiting::Step(token) => Some((slot, token)),
+            Waiting::Prefill => None,
+        };
+        let feeds: Vec<(Slot, u32)> = self.seats.iter().enumerate().filter_map(feed).collect();
+        if feeds.is_empty() {
+            return Ok(());
+        }
+        let slots: Vec<Slot> = feeds.iter().map(|(slot, _)| *slot).collect();
+        match self.engine.step(&feeds) {
+            Ok(()) => {
+                self.stats.steps += 1;
+                self.stats.step_tokens += feeds.len() as u64;
+                slots.into_iter().try_for_each(|slot| self.advance(slot, emit))
+            }
+            Err(error) => self.fail(&slots, error, emit),
+        }
+    }
+
+    /// Lets the slot's answer choose its next token.
+    fn advance(&mut self, slot: Slot, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let (Some(seat), Some(logits)) = (&mut self.seats[slot], self.engine.logits(slot)) else { return Ok(()) };
+        match seat.answer.advance(logits) {
+            Ok(Turn::Feed(token)) => seat.waiting = Waiting::Step(token),
+            Ok(Turn::Finished(finish)) => {
+                self.engine.release(slot);
+                self.failures_in_a_row = 0;
+                if let Some(seat) = self.seats[slot].take() {
+                    let item = seat.finish(finish);
+                    self.stats.count(&item.body);
+                    emit.item(item);
+                }
+            }
+            Err(fault) => return self.fail(&[slot], fault.into(), emit),
+        }
+        Ok(())
+    }
+
+    /// The units in these slots have failed; the slots are free again.
+    fn fail(&mut self, slots: &[Slot], error: EngineError, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let seats: Vec<Seat> = slots.iter().filter_map(|slot| self.seats[*slot].take()).collect();
+        slots.iter().for_each(|slot| self.engine.release(*slot));
+        let fault = self.weigh(error)?;
+        self.stats.faults += (seats.len() as u64).saturating_sub(1);
+        seats.iter().for_each(|seat| emit.fault(&seat.envelope.origin, fault.clone()));
+        Ok(())
+    }
+
+    /// Whether an error costs units or the run.
+    fn weigh(&mut self, error: EngineError) -> Result<Fault, Fatal> {
+        let fault = match error {
+            EngineError::Session(fatal) => return Err(fatal),
+            EngineError::Unit(fault) => fault,
+        };
+        self.stats.faults += 1;
+        self.failures_in_a_row += usize::from(fault.kind == FaultKind::Engine);
+        if self.failures_in_a_row < PATIENCE {
+            return Ok(fault);
+        }
+        Err(Fatal::new(format!("the engine failed {PATIENCE} times in a row; last: {}", fault.message), fault.hint))
+    }
+}
+
+impl Stats {
+    fn count(&mut self, generation: &Generation) {
+        self.units += 1;
+        self.closed += u64::from(generation.finish == crate::base::Finish::Closed);
+        self.prompt_tokens += u64::from(generation.facts.prompt_tokens);
+        self.new_tokens += generation.tokens.len() as u64;
+    }
+}
+
+/// Where the prompts come from.
+struct Source {
+    input: Receiver<Item<Prompt>>,
+    closed: bool,
+}
+
+impl Source {
+    /// The next prompt, waiting a moment for it when there is nothing else to do.
+    fn next(&mut self, idle: bool) -> Option<Item<Prompt>> {
+        let (item, disconnected) = if idle {
+            let received = self.input.recv_timeout(GLANCE);
+            let disconnected = received.as_ref().is_err_and(|error| *error == RecvTimeoutError::Disconnected);
+            (received.ok(), disconnected)
+        } else {
+            let received = self.input.try_recv();
+            let disconnected = received.as_ref().is_err_and(|error| *error == TryRecvError::Disconnected);
+            (received.ok(), disconnected)
+        };
+        self.closed |= disconnected;
+        item
+    }
+}

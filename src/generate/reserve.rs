@@ -1,0 +1,183 @@
+//! How many tokens must be kept back so that an answer can be closed wherever it stands: a bound from the schema alone.
+//!
+//! For each node there are two numbers: the tokens of its smallest value, and the tokens to close it from anywhere
+//! inside. Both assume what `closing` prefers: `null` where it may, no item beyond `minItems`, the shortest string.
+
+use serde_json::Value;
+
+use super::vocabulary::Vocabulary;
+
+/// Escapes and cut characters: what a string may need before its quote.
+const LOOSE_END: usize = 5;
+
+/// A number's sign, point and exponent sign.
+const NUMBER_MARKS: usize = 4;
+
+/// Tokens to close any answer to `schema`.
+///
+/// # Errors
+/// The keywords that we cannot bound, one line each.
+pub(super) fn tokens_to_close(vocabulary: &Vocabulary, schema: &Value) -> Result<usize, Vec<String>> {
+    let mut bounds = Bounds { vocabulary, problems: Vec::new() };
+    let cost = bounds.cost(schema, "");
+    if bounds.problems.is_empty() { Ok(cost.close) } else { Err(bounds.problems) }
+}
+
+/// Tokens of one node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Cost {
+    /// Its smallest value.
+    least: usize,
+    /// Its end, from anywhere inside; at least `least`.
+    close: usize,
+}
+
+impl Cost {
+    fn new(least: usize, close: usize) -> Self {
+        Self { least, close: close.max(least) }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self { least: self.least.max(other.least), close: self.close.max(other.close) }
+    }
+
+    /// With `null` among the choices the smallest value is `null`.
+    fn or_null(self, null: usize) -> Self {
+        Self::new(null, self.close)
+    }
+}
+
+struct Bounds<'a> {
+    vocabulary: &'a Vocabulary,
+    problems: Vec<String>,
+}
+
+impl Bounds<'_> {
+    fn cost(&mut self, node: &Value, at: &str) -> Cost {
+        if let Some(options) = node.get("enum").and_then(Value::as_array) {
+            return options.iter().map(|option| self.literal(option)).fold(Cost::default(), Cost::or);
+        }
+        if let Some(constant) = node.get("const") {
+            return self.literal(constant);
+        }
+        if let Some(choices) = node.get("anyOf").or_else(|| node.get("oneOf")).and_then(Value::as_array) {
+            let costs: Vec<Cost> = choices.iter().map(|choice| self.cost(choice, at)).collect();
+            let any = costs.iter().copied().fold(Cost::default(), Cost::or);
+            return if choices.iter().any(is_null) { any.or_null(self.null()) } else { any };
+        }
+        match node.get("type") {
+            Some(Value::String(name)) => self.of_type(name, node, at),
+            Some(Value::Array(names)) => self.of_types(names, node, at),
+            _ => self.refuse(at, "has no `type`, `enum`, `const` or `anyOf`"),
+        }
+    }
+
+    fn of_types(&mut self, names: &[Value], node: &Value, at: &str) -> Cost {
+        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+        let costs: Vec<Cost> = names.iter().map(|name| self.of_type(name, node, at)).collect();
+        let any = costs.into_iter().fold(Cost::default(), Cost::or);
+        if names.contains(&"null") { any.or_null(self.null()) } else { any }
+    }
+
+    fn of_type(&mut self, name: &str, node: &Value, at: &str) -> Cost {
+        match name {
+            "object" => self.object(node, at),
+            "array" => self.array(node, at),
+            "string" => self.string(node),
+            "integer" | "number" => number(node),
+            "boolean" => self.literal(&Value::Bool(true)).or(self.literal(&Value::Bool(false))),
+            "null" => Cost::new(self.null(), self.null()),
+            other => self.refuse(at, &format!("has the unknown type `{other}`")),
+        }
+    }
+
+    fn object(&mut self, node: &Value, at: &str) -> Cost {
+        let empty = serde_json::Map::new();
+        let properties = node.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        let (mut least_after, mut close) = (1, 1);
+        for (name, value) in properties.iter().rev() {
+            let key = self.text(&format!(",{}:", Value::from(name.as_str())));
+            let cost = self.cost(value, &format!("{at}/{name}"));
+            close = close.max(cost.close + least_after);
+            least_after += key + cost.least;
+            close = close.max(least_after);
+        }
+        Cost::new(1 + least_after, 1 + close)
+    }
+
+    fn array(&mut self, node: &Value, at: &str) -> Cost {
+        let Some(items) = node.get("items") else { return self.refuse(at, "is an array without `items`") };
+        let item = self.cost(items, at);
+        let fewest = node.get("minItems").and_then(Value::as_u64).unwrap_or(0).min(1 << 20) as usize;
+        let others = fewest.saturating_sub(1) * (1 + item.least);
+        let least = if fewest == 0 { 2 } else { 2 + item.least + others };
+        Cost::new(least, 2 + item.close + others)
+    }
+
+    fn string(&mut self, node: &Value) -> Cost {
+        if let Some(format) = node.get("format").and_then(Value::as_str) {
+            let length = length_of(format);
+            return Cost::new(2 + length, 2 + length);
+        }
+        let shortest = node.get("minLength").and_then(Value::as_u64).unwrap_or(0).min(1 << 20) as usize;
+        let pattern = node.get("pattern").and_then(Value::as_str).map_or(0, str::len);
+        Cost::new(2 + shortest + pattern, 2 + shortest + pattern + LOOSE_END)
+    }
+
+    fn literal(&mut self, value: &Value) -> Cost {
+        let tokens = self.text(&value.to_string());
+        Cost::new(tokens, tokens)
+    }
+
+    fn null(&mut self) -> usize {
+        self.text("null")
+    }
+
+    /// The most tokens that `text` or any of its endings may need.
+    fn text(&mut self, text: &str) -> usize {
+        let bytes = text.as_bytes();
+        let tokens = |start: usize| self.vocabulary.spell(&bytes[start..]).map(|tokens| tokens.len());
+        match (0..bytes.len()).map(tokens).collect::<Option<Vec<usize>>>() {
+            Some(counts) => counts.into_iter().max().unwrap_or(0),
+            None => {
+                self.problems.push(format!("the vocabulary cannot spell `{text}`"));
+                0
+            }
+        }
+    }
+
+    fn refuse(&mut self, at: &str, what: &str) -> Cost {
+        let place = if at.is_empty() { "(root)" } else { at };
+        self.problems.push(format!("{place}: {what}, so its answers cannot be bounded"));
+        Cost::default()
+    }
+}
+
+fn is_null(node: &Value) -> bool {
+    node.get("type").and_then(Value::as_str) == Some("null")
+}
+
+/// Digits of the bounds: between them a number can always end.
+fn number(node: &Value) -> Cost {
+    let bounds = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
+    let digits = bounds.iter().filter_map(|name| node.get(name)).map(written_out).max().unwrap_or(0);
+    Cost::new(digits + NUMBER_MARKS, digits + NUMBER_MARKS)
+}
+
+/// Characters of a number written without an exponent.
+fn written_out(number: &Value) -> usize {
+    number.as_f64().map_or(0, |number| format!("{number}").len())
+}
+
+/// Characters that close a format, from anywhere inside.
+fn length_of(format: &str) -> usize {
+    match format {
+        "date" => 10,
+        "time" => 15,
+        "date-time" => 26,
+        "uuid" => 36,
+        "ipv4" => 15,
+        "ipv6" => 45,
+        _ => 24,
+    }
+}

@@ -1,0 +1,85 @@
+//! A unit in a slot: its envelope, its answer so far, and where its time went.
+
+use std::time::{Duration, Instant};
+
+use super::answer::Answer;
+use crate::base::{Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
+
+/// What a seated unit waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// More chunks of its prompt.
+    Prefill,
+    /// This token to be fed.
+    Step(u32),
+}
+
+/// A unit in a slot.
+pub(super) struct Seat {
+    pub(super) waiting: Waiting,
+    pub(super) envelope: Item<()>,
+    pub(super) answer: Answer,
+    facts: PromptFacts,
+    layer: Option<TextLayer>,
+    timing: Timing,
+    first_token: Option<Instant>,
+}
+
+impl Seat {
+    pub(super) fn new(envelope: Item<()>, facts: PromptFacts, answer: Answer) -> Self {
+        Self {
+            waiting: Waiting::Prefill,
+            envelope,
+            answer,
+            facts,
+            layer: None,
+            timing: Timing::default(),
+            first_token: None,
+        }
+    }
+
+    /// What remains of the prompt once the engine has it: the rest of its bytes are given back.
+    pub(super) fn keep(&mut self, prompt: Prompt) {
+        self.envelope.lease.shrink(prompt.bytes());
+        self.timing.encode_micros = prompt.encode_micros;
+        self.layer = prompt.text;
+    }
+
+    pub(super) fn add_prefill(&mut self, spent: Duration) {
+        self.timing.prefill_micros += micros(spent);
+    }
+
+    pub(super) fn prefill_is_done(&mut self) {
+        self.first_token = Some(Instant::now());
+    }
+
+    /// The item for `parse`.
+    pub(super) fn finish(self, finish: Finish) -> Item<Generation> {
+        let decode_micros = self.first_token.map_or(0, |start| micros(start.elapsed()));
+        let text = self.answer.text();
+        self.envelope.with(Generation {
+            tokens: self.answer.tokens,
+            logprobs: self.answer.logprobs,
+            text,
+            finish,
+            facts: self.facts,
+            layer: self.layer,
+            timing: Timing { decode_micros, ..self.timing },
+        })
+    }
+}
+
+/// What a prompt was, noted before the engine takes its pictures.
+pub(super) fn facts_of(prompt: &Prompt) -> PromptFacts {
+    let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
+    PromptFacts {
+        budget: prompt.budget,
+        prompt_tokens: count(prompt.tokens.len()),
+        image_tokens: count(prompt.image_tokens()),
+        audio_tokens: count(prompt.audio_tokens()),
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

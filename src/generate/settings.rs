@@ -1,0 +1,87 @@
+//! The `[generate]` table of a pipeline: how many tokens, how they are chosen, and how the engine is laid out.
+
+use serde::Deserialize;
+
+/// What a pipeline may say about this stage.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Most new tokens of one answer; a JSON answer is closed within it.
+    pub max_tokens: usize,
+    /// 0 takes the likeliest token (greedy); above, tokens are drawn.
+    pub temperature: f32,
+    /// Draw among this many likeliest tokens; all when absent.
+    pub top_k: Option<usize>,
+    /// Draw among the likeliest tokens that together hold this share of the probability; all when absent.
+    pub top_p: Option<f32>,
+    /// Mixed with each unit's content, so that a draw depends on the unit and not on its neighbours.
+    pub seed: u64,
+    /// Units that are decoded together.
+    pub slots: usize,
+    /// Most tokens of a prompt and its answer together; the KV buffers hold `slots` times as many.
+    pub context: usize,
+    /// Prompt tokens that are prefilled between two decoding steps.
+    pub prefill_chunk: usize,
+    /// Threads of ONNX Runtime; the machine's cores when absent.
+    pub threads: Option<usize>,
+    /// True lets idle threads of ONNX Runtime spin: faster alone, worse beside other work.
+    pub spinning: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_tokens: 1024,
+            temperature: 0.0,
+            top_k: None,
+            top_p: None,
+            seed: 0,
+            slots: 4,
+            context: 4096,
+            prefill_chunk: 256,
+            threads: None,
+            spinning: false,
+        }
+    }
+}
+
+impl Settings {
+    /// All problems at once, one line each; empty when there are none.
+    pub fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut demand = |holds: bool, problem: &str| {
+            if !holds {
+                problems.push(format!("generate.{problem}"));
+            }
+        };
+        demand((1..=1 << 20).contains(&self.max_tokens), "max_tokens must be 1 to 1048576");
+        demand(self.temperature.is_finite() && self.temperature >= 0.0, "temperature must be 0 or more");
+        demand(self.top_k != Some(0), "top_k must be 1 or more; leave it out to draw among all tokens");
+        demand(self.top_p.is_none_or(|share| share > 0.0 && share <= 1.0), "top_p must be above 0 and at most 1");
+        let greedy = self.temperature == 0.0;
+        demand(!(greedy && self.top_k.is_some()), "top_k has no effect at temperature 0; set temperature too");
+        demand(!(greedy && self.top_p.is_some()), "top_p has no effect at temperature 0; set temperature too");
+        demand((1..=256).contains(&self.slots), "slots must be 1 to 256");
+        demand((2..=1 << 20).contains(&self.context), "context must be 2 to 1048576");
+        demand(self.max_tokens < self.context, "max_tokens must be below context, which holds prompt and answer");
+        demand((1..=1 << 16).contains(&self.prefill_chunk), "prefill_chunk must be 1 to 65536");
+        demand(self.threads.is_none_or(|count| (1..=1024).contains(&count)), "threads must be 1 to 1024");
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_problem() {
+        assert_eq!(Settings::default().validate(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_option_without_effect_is_a_problem() {
+        let settings = Settings { top_k: Some(5), top_p: Some(1.5), slots: 0, ..Settings::default() };
+        assert_eq!(settings.validate().len(), 4, "{:?}", settings.validate());
+    }
+}

@@ -1,0 +1,189 @@
+//! The bundle's vocabulary as bytes: what each token id spells, and which ids spell nothing.
+//!
+//! Read from `tokenizer.json`: `▁` is a space, `<0xNN>` is that byte, special tokens begin with the byte
+//! 0xff, which no text holds, so that neither a grammar nor a detokeniser can take them for text.
+
+use std::{fs::File, io::BufReader, path::Path, sync::Arc};
+
+use toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
+
+use crate::base::Fatal;
+
+/// The tokens of a bundle, shared by the grammar, the sampler and the detokeniser.
+#[derive(Clone)]
+pub struct Vocabulary {
+    environment: Arc<ApproximateTokEnv>,
+    ends: Arc<[u32]>,
+    free: Arc<SimpleVob>,
+}
+
+impl Vocabulary {
+    /// Reads `tokenizer.json`. `width` is the width of the logits: ids beyond the tokenizer's own spell nothing.
+    /// `ends` are the ids that end a generation.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no tokenizer, or knows more tokens than the model.
+    pub fn read(path: &Path, width: usize, ends: &[u32]) -> Result<Self, Fatal> {
+        let wrong = |what: String| {
+            Fatal::new(format!("`{}` {what}", path.display()), "export the bundle again, from a complete checkpoint")
+        };
+        let file = File::open(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let json =
+            serde_json::from_reader(BufReader::new(file)).map_err(|error| wrong(format!("is no JSON: {error}")))?;
+        Self::from_json(&json, width, ends).map_err(wrong)
+    }
+
+    /// The same from JSON in memory; the error says what is wrong with it.
+    pub fn from_json(json: &serde_json::Value, width: usize, ends: &[u32]) -> Result<Self, String> {
+        let mut words = llguidance::token_bytes_from_tokenizer_json(json)
+            .map_err(|error| format!("is no tokenizer that we can use: {error}"))?;
+        if words.len() > width {
+            return Err(format!("has {} tokens, the model only {width}", words.len()));
+        }
+        words.resize(width, Vec::new());
+        Self::from_words(&words, ends)
+    }
+
+    /// A vocabulary given token by token; a word that begins with 0xff is special, an empty one is unused.
+    pub fn from_words(words: &[Vec<u8>], ends: &[u32]) -> Result<Self, String> {
+        let Some(&end) = ends.first() else { return Err("is used with a model that names no end token".to_owned()) };
+        let width = u32::try_from(words.len()).map_err(|_| "has too many tokens".to_owned())?;
+        if let Some(beyond) = ends.iter().find(|id| **id >= width) {
+            return Err(format!("has {width} tokens, so the end token {beyond} does not exist"));
+        }
+        let trie = TokTrie::from(&TokRxInfo::new(width, end), words);
+        let free = Self::free_tokens(words, ends);
+        Ok(Self { environment: Arc::new(ApproximateTokEnv::new(trie)), ends: ends.into(), free: Arc::new(free) })
+    }
+
+    fn free_tokens(words: &[Vec<u8>], ends: &[u32]) -> SimpleVob {
+        let is_text = |word: &Vec<u8>| word.first().is_some_and(|byte| *byte != TokTrie::SPECIAL_TOKEN_MARKER);
+        let mut free = SimpleVob::alloc(words.len());
+        (0_u32..).zip(words).filter(|(_, word)| is_text(word)).for_each(|(id, _)| free.allow_token(id));
+        ends.iter().for_each(|id| free.allow_token(*id));
+        free
+    }
+
+    /// How llguidance sees this vocabulary.
+    pub(super) fn environment(&self) -> TokEnv {
+        self.environment.clone()
+    }
+
+    fn trie(&self) -> &TokTrie {
+        self.environment.tok_trie()
+    }
+
+    /// Width of the logits.
+    pub fn width(&self) -> usize {
+        self.trie().vocab_size()
+    }
+
+    /// True for the ids that end a generation.
+    pub fn is_end(&self, token: u32) -> bool {
+        self.ends.contains(&token)
+    }
+
+    /// What may be said without a grammar: all text, and the ends.
+    pub fn free(&self) -> &SimpleVob {
+        &self.free
+    }
+
+    /// The token that spells exactly this byte.
+    pub fn token_of_byte(&self, byte: u8) -> Option<u32> {
+        self.trie().token_id_at_bytes(&[byte])
+    }
+
+    /// The text of tokens; special tokens are left out, broken UTF-8 becomes the replacement character.
+    pub fn text(&self, tokens: &[u32]) -> String {
+        let words = tokens.iter().filter(|token| !self.is_special(**token)).map(|token| self.trie().token(*token));
+        String::from_utf8_lossy(&words.collect::<Vec<_>>().concat()).into_owned()
+    }
+
+    /// What a token spells; special tokens begin with 0xff.
+    pub fn bytes(&self, token: u32) -> &[u8] {
+        self.trie().token(token)
+    }
+
+    fn is_special(&self, token: u32) -> bool {
+        self.trie().token(token).first() == Some(&TokTrie::SPECIAL_TOKEN_MARKER)
+    }
+
+    /// The fewest tokens that spell `bytes`, `None` when no tokens do.
+    ///
+    /// Fewest, not the tokenizer's own choice: then the parts of a text never need fewer tokens than the whole.
+    pub fn spell(&self, bytes: &[u8]) -> Option<Vec<u32>> {
+        let mut best: Vec<Option<(usize, u32)>> = vec![None; bytes.len()];
+        let mut costs = vec![usize::MAX; bytes.len() + 1];
+        costs[bytes.len()] = 0;
+        for start in (0..bytes.len()).rev() {
+            for (end, token) in self.tokens_at(bytes, start) {
+                if costs[end] < usize::MAX && costs[end] + 1 < costs[start] {
+                    costs[start] = costs[end] + 1;
+                    best[start] = Some((end, token));
+                }
+            }
+        }
+        let mut tokens = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let (end, token) = best[at]?;
+            tokens.push(token);
+            at = end;
+        }
+        Some(tokens)
+    }
+
+    /// The tokens that spell `bytes[start..end]`, with their ends.
+    fn tokens_at(&self, bytes: &[u8], start: usize) -> Vec<(usize, u32)> {
+        let trie = self.trie();
+        let (mut node, mut found) = (trie.root(), Vec::new());
+        for (offset, byte) in bytes[start..].iter().enumerate() {
+            let Some(child) = trie.child_at_byte(node, *byte) else { break };
+            node = child;
+            found.extend(node.token_id().map(|token| (start + offset + 1, token)));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Bytes, a few words, `<end>` (256) and `<soft>` (257).
+    pub(crate) fn small() -> Vocabulary {
+        let mut words: Vec<Vec<u8>> = (0..=254).map(|byte| vec![byte]).collect();
+        words.push(Vec::new());
+        words.extend([b"\xff<end>".to_vec(), b"\xff<soft>".to_vec()]);
+        for word in ["\",\"", "\":", "true", "null", "the", " the", "2024-", "{\"", "é", "日本", "},{", "10"] {
+            words.push(word.as_bytes().to_vec());
+        }
+        Vocabulary::from_words(&words, &[256]).unwrap()
+    }
+
+    #[test]
+    fn text_is_spelled_with_the_fewest_tokens_and_read_back() {
+        let vocabulary = small();
+        let tokens = vocabulary.spell("{\"a\":true,\"é\":\"the 日本\"}".as_bytes()).unwrap();
+        assert!(tokens.len() <= 15, "{tokens:?}");
+        assert_eq!(vocabulary.text(&tokens), "{\"a\":true,\"é\":\"the 日本\"}");
+    }
+
+    #[test]
+    fn special_tokens_are_no_text() {
+        let vocabulary = small();
+        assert_eq!(vocabulary.text(&[257, u32::from(b'a'), 256]), "a");
+        assert!(!vocabulary.free().is_allowed(257) && vocabulary.free().is_allowed(256));
+    }
+
+    #[test]
+    fn a_model_narrower_than_its_tokenizer_is_refused() {
+        let json = serde_json::json!({
+            "decoder": { "type": "Sequence", "decoders": [{ "type": "ByteFallback" }] },
+            "added_tokens": [{ "id": 0, "content": "<eos>", "special": true }],
+            "model": { "vocab": { "<eos>": 0, "a": 1, "b": 2 } },
+        });
+        assert!(Vocabulary::from_json(&json, 2, &[0]).is_err_and(|error| error.contains("the model only 2")));
+        assert_eq!(Vocabulary::from_json(&json, 8, &[0]).unwrap().text(&[1, 2]), "ab");
+    }
+}

@@ -1,0 +1,178 @@
+//! However a model behaves, a finished answer is JSON for the schema, within its allowance of tokens.
+
+use lapidary::{
+    base::Finish,
+    generate::{Answer, Guide, Logits, Rules, Sampler, Settings, Turn},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::desk;
+
+fn object(properties: Value) -> Value {
+    let names: Vec<&String> = properties.as_object().unwrap().keys().collect();
+    json!({ "type": "object", "properties": properties, "required": names, "additionalProperties": false })
+}
+
+/// Closed and bounded schemas, as `Shape::guide()` makes them.
+fn schemas() -> Vec<(&'static str, Value)> {
+    let line = object(json!({
+        "what": { "type": "string", "minLength": 2, "maxLength": 30 },
+        "amount": { "type": "number", "minimum": -0.125, "maximum": 99999.5 },
+        "unit": { "enum": ["piece", "hour", "kilogram of something very long"] },
+    }));
+    vec![
+        ("text", object(json!({ "text": { "type": "string", "maxLength": 200 } }))),
+        ("long text", object(json!({ "text": { "type": "string", "minLength": 40, "maxLength": 60 } }))),
+        ("choice", object(json!({ "a": { "enum": ["x", "yy", "zzz\"quoted\"", null] }, "b": { "const": 17 } }))),
+        (
+            "dates",
+            object(json!({
+                "day": { "type": "string", "format": "date" },
+                "moment": { "type": "string", "format": "date-time" },
+                "time": { "type": ["string", "null"], "format": "time" },
+            })),
+        ),
+        (
+            "formats",
+            object(json!({
+                "email": { "type": "string", "format": "email", "maxLength": 254 },
+                "uuid": { "type": "string", "format": "uuid" },
+                "ip": { "type": "string", "format": "ipv4" },
+                "host": { "type": "string", "format": "hostname", "maxLength": 253 },
+                "uri": { "type": "string", "format": "uri" },
+                "lasts": { "type": "string", "format": "duration" },
+            })),
+        ),
+        (
+            "integers",
+            object(json!({
+                "a": { "type": "integer", "minimum": 1000, "maximum": 9_999_999 },
+                "b": { "type": "integer", "minimum": -50, "maximum": -7 },
+                "c": { "type": "integer", "minimum": -9_007_199_254_740_991_i64, "maximum": 9_007_199_254_740_991_i64 },
+                "d": { "type": ["integer", "null"], "minimum": 0, "maximum": 0 },
+            })),
+        ),
+        (
+            "numbers",
+            object(json!({
+                "a": { "type": "number", "minimum": 0.0001, "maximum": 0.001 },
+                "b": { "type": "number", "minimum": 0.4999, "exclusiveMaximum": 0.5 },
+                "c": { "type": "number", "minimum": -1e15, "maximum": 1e15 },
+                "d": { "type": "number", "minimum": 99.75, "maximum": 100 },
+            })),
+        ),
+        ("steps", object(json!({ "a": { "type": "integer", "minimum": 0, "maximum": 700, "multipleOf": 7 } }))),
+        (
+            "lines",
+            object(json!({
+                "lines": { "type": "array", "items": line, "minItems": 2, "maxItems": 40 },
+                "paid": { "type": ["boolean", "null"] },
+            })),
+        ),
+        (
+            "nested",
+            object(json!({
+                "a": object(json!({ "b": object(json!({ "c": { "type": "array", "items": {
+                    "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": 99 }, "maxItems": 5
+                }, "maxItems": 8 } })), "d": { "type": "boolean" } })),
+                "e": { "anyOf": [object(json!({ "f": { "type": "string", "maxLength": 9 } })), { "type": "null" }] },
+            })),
+        ),
+        (
+            "many fields",
+            object(Value::Object(
+                (0..24)
+                    .map(|number| {
+                        (
+                            format!("a rather long name of field {number}"),
+                            json!({ "type": ["string", "null"], "maxLength": 99 }),
+                        )
+                    })
+                    .collect(),
+            )),
+        ),
+        (
+            "patterns",
+            object(json!({
+                "plate": { "type": "string", "pattern": "^[A-Z]{1,3}-[A-Z]{1,2} [0-9]{1,4}$" },
+                "iban": { "type": "string", "pattern": "^DE[0-9]{20}$" },
+                "free": { "type": "string", "pattern": "^a*b$", "maxLength": 50 },
+            })),
+        ),
+        ("nothing", object(json!({}))),
+    ]
+}
+
+/// Random scores that like some bytes more than others, so that texts grow long in different ways.
+fn scores(state: &mut u64, liked: u8, width: usize) -> Vec<f32> {
+    let mut next = || {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 40) as f32 / (1_u64 << 24) as f32
+    };
+    let mut scores: Vec<f32> = (0..width).map(|_| 6.0 * next()).collect();
+    scores[usize::from(liked)] += 5.0;
+    scores[desk::END as usize] -= 8.0;
+    scores[usize::from(b'"')] -= 3.0;
+    scores[usize::from(b']')] -= 6.0;
+    scores
+}
+
+fn answer(guide: &mut Guide, seed: u64, allowance: usize, temperature: f32) -> (Finish, String, usize) {
+    let vocabulary = desk::vocabulary();
+    let settings = Settings { temperature, seed, ..Settings::default() };
+    let item = desk::item(seed as u32, desk::prompt(1, 3));
+    let rules = Rules { guided: Some(guide.begin()), allowance, reserve: guide.reserve() };
+    let mut answer = Answer::new(rules, Sampler::new(&settings, &item.origin), vocabulary.clone());
+    let (mut state, liked) = (seed, b"a\\1,.{\xe2e-["[(seed % 10) as usize]);
+    loop {
+        let scores = scores(&mut state, liked, vocabulary.width());
+        match answer.advance(Logits::Scores(&scores)).unwrap() {
+            Turn::Feed(_) => {}
+            Turn::Finished(finish) => return (finish, answer.text(), answer.tokens.len()),
+        }
+    }
+}
+
+#[test]
+fn every_finished_answer_is_json_for_the_schema_and_within_its_allowance() {
+    let mut closed = 0;
+    for (name, schema) in schemas() {
+        let mut guide =
+            Guide::compile(&desk::vocabulary(), &schema).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+        let validator = jsonschema::draft202012::options().should_validate_formats(false).build(&schema).unwrap();
+        let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+        let reserve = guide.reserve();
+        let mut runner = proptest::test_runner::TestRunner::new_with_rng(
+            config,
+            proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+        );
+        let guide = std::cell::RefCell::new(&mut guide);
+        let count = std::cell::Cell::new(0);
+        let inputs = (any::<u64>(), 1_usize..200, prop_oneof![Just(0.0_f32), Just(1.0), Just(3.0)]);
+        let outcome = runner.run(&inputs, |(seed, beyond, temperature)| {
+            let allowance = reserve + beyond;
+            let (finish, text, tokens) = answer(&mut guide.borrow_mut(), seed, allowance, temperature);
+            count.set(count.get() + usize::from(finish == Finish::Closed));
+            prop_assert!(matches!(finish, Finish::Closed | Finish::Stop));
+            let value: Value =
+                serde_json::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
+            prop_assert!(validator.is_valid(&value), "{text}");
+            prop_assert!(tokens <= allowance, "{tokens} tokens of {allowance} (reserve {reserve}): {text}");
+            Ok(())
+        });
+        outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
+        closed += count.get();
+    }
+    assert!(closed > 50, "only {closed} answers had to be closed: the test shows little");
+}
+
+#[test]
+fn a_schema_that_cannot_be_guided_is_refused_with_all_its_problems() {
+    let schema = object(json!({ "a": { "description": "anything" }, "b": { "type": "array" } }));
+    let problems = Guide::compile(&desk::vocabulary(), &schema).err().unwrap();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    let schema = object(json!({ "a": { "type": "string", "not": { "const": "x" } } }));
+    let problems = Guide::compile(&desk::vocabulary(), &schema).err().unwrap();
+    assert!(problems[0].contains("not"), "{problems:?}");
+}

@@ -1,0 +1,85 @@
+//! What the tests of this stage share: a small vocabulary, prompts, and a place that collects what comes out.
+
+use std::sync::Arc;
+
+use lapidary::{
+    base::{ByteBudget, ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Prompt, Source, item::Part},
+    generate::Vocabulary,
+};
+
+/// The id that ends an answer in [`vocabulary`].
+pub const END: u32 = 256;
+
+/// All bytes but 0xff, `<end>`, `<soft>`, and some longer words.
+pub fn vocabulary() -> Vocabulary {
+    let mut words: Vec<Vec<u8>> = (0..=254).map(|byte| vec![byte]).collect();
+    words.push(Vec::new());
+    words.extend([b"\xff<end>".to_vec(), b"\xff<soft>".to_vec()]);
+    for word in
+        ["\",\"", "\":", "\":\"", "true", "null", "the", " the", "2024-", "{\"", "é", "日本", "},{", "10", "\\n"]
+    {
+        words.push(word.as_bytes().to_vec());
+    }
+    Vocabulary::from_words(&words, &[END]).unwrap()
+}
+
+/// A text prompt of `length` tokens, different for each `number`.
+pub fn prompt(number: u32, length: usize) -> Prompt {
+    Prompt {
+        tokens: (0..length as u32).map(|place| 5 + (number * 7 + place * 13) % 200).collect(),
+        images: Vec::new(),
+        clips: Vec::new(),
+        budget: 0,
+        text: None,
+        encode_micros: 1,
+    }
+}
+
+/// An item whose source is told by `number`.
+pub fn item(number: u32, prompt: Prompt) -> Item<Prompt> {
+    Item { origin: origin(number), lease: Lease::none(), body: prompt }
+}
+
+/// The same with a lease of the prompt's bytes.
+pub fn leased(number: u32, prompt: Prompt, budget: &ByteBudget) -> Item<Prompt> {
+    let lease = budget.lease(prompt.bytes(), &lapidary::base::Stop::default()).unwrap();
+    Item { origin: origin(number), lease, body: prompt }
+}
+
+fn origin(number: u32) -> Origin {
+    let mut hash = [0; 32];
+    hash[..4].copy_from_slice(&number.to_le_bytes());
+    let source = Source {
+        name: format!("unit {number}"),
+        hash: ContentHash(hash),
+        kind: Kind::Text,
+        bytes: 1,
+        ordinal: u64::from(number),
+    };
+    Origin { source: Arc::new(source), part: Part::Whole }
+}
+
+/// Collects what a generator emits.
+#[derive(Default)]
+pub struct Tray {
+    /// Finished, in order.
+    pub done: Vec<Item<Generation>>,
+    /// Failed: the source's name and why.
+    pub faults: Vec<(String, Fault)>,
+}
+
+impl Emit<Generation> for Tray {
+    fn promise(&mut self, _: &Arc<Source>, _: u64) {}
+
+    fn item(&mut self, item: Item<Generation>) {
+        self.done.push(item);
+    }
+
+    fn fault(&mut self, origin: &Origin, fault: Fault) {
+        self.faults.push((origin.source.name.clone(), fault));
+    }
+
+    fn open(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,165 @@
+//! The whole stage over an engine that replays answers.
+
+use crossbeam::channel::unbounded;
+use lapidary::{
+    base::{ByteBudget, FaultKind, Finish, Item, Prompt, Stop},
+    generate::{Card, Engine, EngineError, Generator, Guide, Logits, Prefill, ReplayEngine, Settings, Stats},
+};
+use serde_json::{Value, json};
+
+use super::desk::{self, Tray};
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "a": { "type": "string", "maxLength": 50 }, "n": { "type": "integer", "minimum": 0, "maximum": 99 } },
+        "required": ["a", "n"],
+        "additionalProperties": false,
+    })
+}
+
+fn replay(answers: &[&str], slots: usize, context: usize) -> ReplayEngine {
+    let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+    ReplayEngine::new(&answers, &desk::vocabulary(), desk::END, slots, context).unwrap()
+}
+
+fn run(engine: impl Engine, settings: Settings, items: Vec<Item<Prompt>>) -> (Stats, Tray) {
+    let guide = Guide::compile(&desk::vocabulary(), &schema()).unwrap();
+    let generator = Generator::new(engine, desk::vocabulary(), Some(guide), settings).unwrap();
+    let (sender, receiver) = unbounded();
+    items.into_iter().for_each(|item| sender.send(item).unwrap());
+    drop(sender);
+    let mut tray = Tray::default();
+    let stats = generator.run(receiver, &mut tray, &Stop::default()).unwrap();
+    (stats, tray)
+}
+
+#[test]
+fn recorded_answers_come_out_as_they_were_recorded() {
+    let answers = [r#"{"a":"the 日本","n":7}"#, r#"{"a":"é","n":10}"#, r#"{"a":"","n":0}"#];
+    let items = (0..9).map(|number| desk::item(number, desk::prompt(number, 20))).collect();
+    let (stats, mut tray) = run(replay(&answers, 4, 200), Settings::default(), items);
+    assert!(tray.faults.is_empty(), "{:?}", tray.faults);
+    tray.done.sort_by_key(|item| item.origin.source.ordinal);
+    for (number, item) in tray.done.iter().enumerate() {
+        assert_eq!(item.body.text, answers[number % 3]);
+        assert_eq!(item.body.finish, Finish::Stop);
+        assert_eq!(item.body.tokens.len(), item.body.logprobs.len());
+        assert!(item.body.logprobs.iter().all(|logprob| *logprob == 0.0));
+    }
+    assert_eq!((stats.units, stats.faults, stats.prompt_tokens), (9, 0, 180));
+}
+
+#[test]
+fn an_answer_that_runs_too_long_is_closed() {
+    let settings = Settings { max_tokens: 30, ..Settings::default() };
+    let items = vec![desk::item(0, desk::prompt(0, 20))];
+    let (stats, tray) = run(replay(&[&format!(r#"{{"a":"{}"#, "x".repeat(50))], 1, 200), settings, items);
+    let body = &tray.done[0].body;
+    assert_eq!(body.finish, Finish::Closed);
+    assert!(body.tokens.len() <= 30 && serde_json::from_str::<Value>(&body.text).is_ok(), "{}", body.text);
+    assert_eq!(stats.closed, 1);
+}
+
+#[test]
+fn a_prompt_that_does_not_fit_fails_alone_and_says_both_numbers() {
+    let items = vec![desk::item(0, desk::prompt(0, 199)), desk::item(1, desk::prompt(1, 20))];
+    let (stats, tray) =
+        run(replay(&[r#"{"a":"","n":1}"#], 2, 200), Settings { max_tokens: 100, ..Settings::default() }, items);
+    assert_eq!((stats.units, stats.faults), (1, 1));
+    let (name, fault) = &tray.faults[0];
+    assert_eq!((name.as_str(), fault.kind), ("unit 0", FaultKind::TooLong));
+    assert!(fault.message.contains("199") && fault.message.contains("200"), "{}", fault.message);
+}
+
+#[test]
+fn an_aborted_run_drops_its_units_and_a_draining_one_finishes_them() {
+    for (stop, expected) in [(Stop::default(), 3), (Stop::default(), 0)] {
+        if expected == 0 {
+            stop.abort()
+        } else {
+            stop.drain()
+        }
+        let generator =
+            Generator::new(replay(&[r#"{"a":"","n":1}"#], 2, 200), desk::vocabulary(), None, Settings::default())
+                .unwrap();
+        let (sender, receiver) = unbounded();
+        (0..3).for_each(|number| sender.send(desk::item(number, desk::prompt(number, 5))).unwrap());
+        drop(sender);
+        let mut tray = Tray::default();
+        generator.run(receiver, &mut tray, &stop).unwrap();
+        assert_eq!(tray.done.len(), expected);
+    }
+}
+
+#[test]
+fn bytes_of_pictures_are_given_back_once_they_are_encoded() {
+    let budget = ByteBudget::new(1 << 30);
+    let mut with_picture = desk::prompt(0, 20);
+    with_picture.images.push(lapidary::base::ImagePatches {
+        pixels: ndarray::Array2::zeros((9, 768)),
+        positions: ndarray::Array2::zeros((9, 2)),
+        soft_tokens: 1,
+    });
+    let (_, tray) =
+        run(replay(&[r#"{"a":"","n":1}"#], 2, 2000), Settings::default(), vec![desk::leased(0, with_picture, &budget)]);
+    assert_eq!(budget.in_use(), 20 * 4);
+    assert_eq!(tray.done[0].body.facts.image_tokens, 1);
+    drop(tray);
+    assert_eq!(budget.in_use(), 0);
+}
+
+/// Fails whenever the slot of a unit with an odd number of prompt tokens is concerned.
+struct Brittle(ReplayEngine, Vec<bool>);
+
+impl Engine for Brittle {
+    fn card(&self) -> &Card {
+        self.0.card()
+    }
+
+    fn admit(&mut self, slot: usize, prompt: &mut Prompt) -> Result<(), EngineError> {
+        self.1[slot] = prompt.tokens.len() % 2 == 1;
+        self.0.admit(slot, prompt)
+    }
+
+    fn prefill(&mut self, slot: usize) -> Result<Prefill, EngineError> {
+        if self.1[slot] {
+            return Err(EngineError::failed("prefill", &std::io::Error::other("out of luck")));
+        }
+        self.0.prefill(slot)
+    }
+
+    fn step(&mut self, feeds: &[(usize, u32)]) -> Result<(), EngineError> {
+        self.0.step(feeds)
+    }
+
+    fn logits(&self, slot: usize) -> Option<Logits<'_>> {
+        self.0.logits(slot)
+    }
+
+    fn release(&mut self, slot: usize) {
+        self.0.release(slot);
+    }
+}
+
+#[test]
+fn a_unit_that_fails_frees_its_slot_for_the_next() {
+    let items = (0..20).map(|number| desk::item(number, desk::prompt(number, 20 + number as usize))).collect();
+    let engine = Brittle(replay(&[r#"{"a":"","n":1}"#], 2, 200), vec![false; 2]);
+    let (stats, tray) = run(engine, Settings::default(), items);
+    assert_eq!((stats.units, stats.faults), (10, 10));
+    assert!(
+        tray.faults.iter().all(|(_, fault)| fault.kind == FaultKind::Engine && fault.message.contains("out of luck"))
+    );
+}
+
+#[test]
+fn an_engine_that_fails_every_unit_ends_the_run() {
+    let items = (0..40).map(|number| desk::item(number, desk::prompt(number, 21))).collect::<Vec<_>>();
+    let engine = Brittle(replay(&[r#"{"a":"","n":1}"#], 2, 200), vec![false; 2]);
+    let generator = Generator::new(engine, desk::vocabulary(), None, Settings::default()).unwrap();
+    let (sender, receiver) = unbounded();
+    items.into_iter().for_each(|item| sender.send(item).unwrap());
+    let fatal = generator.run(receiver, &mut Tray::default(), &Stop::default()).unwrap_err();
+    assert!(fatal.message.contains("16 times in a row"), "{}", fatal.message);
+}
