@@ -10,6 +10,7 @@ mod open;
 pub mod precision;
 pub mod quantize;
 pub mod text;
+pub mod towers;
 
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::{AudioConfig, Config, LayerConfig, Rotary, TextConfig, VisionConfig};

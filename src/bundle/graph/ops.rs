@@ -77,6 +77,12 @@ impl Graph {
         self.op("Slice", &[value, &start, &end, &axis], &[])
     }
 
+    /// New axes of length 1 at these places of the result.
+    pub fn unsqueeze(&mut self, value: &Value, axes: &[i64]) -> Value {
+        let axes = self.ints(axes);
+        self.op("Unsqueeze", &[value, &axes], &[])
+    }
+
     /// Another element type.
     pub fn cast(&mut self, value: &Value, element: Element) -> Value {
         self.op("Cast", &[value], &[("to", Attribute::Int(element as i64))])

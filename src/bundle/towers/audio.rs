@@ -1,0 +1,81 @@
+//! `audio_encoder.onnx`: log-mel frames of several clips in, soft tokens of all clips out.
+//!
+//! | | | |
+//! |---|---|---|
+//! | in | `input_features` | f32 `[clips, frames, 128]` |
+//! | in | `input_features_mask` | bool `[clips, frames]`: false for padding |
+//! | out | `audio_features` | f32 `[tokens, hidden]`, clip by clip; a quarter of the frames, rounded up |
+//!
+//! Clips of different lengths share a call by padding at their ends. What stands in padded frames reaches no token,
+//! so a clip's tokens do not depend on what it shares the call with.
+
+use std::path::Path;
+
+use super::{
+    conformer::Block,
+    local_attention::Window,
+    subsampling::{self, Frames},
+    tower::{Tower, widths},
+};
+use crate::{
+    base::Fatal,
+    bundle::{
+        AudioConfig, Checkpoint, Config, Precision,
+        graph::{Attribute, Value},
+    },
+};
+
+/// The name of the graph and of its files.
+pub const NAME: &str = "audio_encoder";
+
+/// Writes `OUT/audio_encoder.onnx` and `OUT/audio_encoder.onnx_data`.
+///
+/// # Errors
+/// The model has no audio encoder or one whose attention window we cannot write, a tensor is missing or has another
+/// shape, or `out` cannot be written.
+pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, out: &Path) -> Result<(), Fatal> {
+    let Some(facts) = &config.audio else {
+        return Err(Fatal::new("this model has no audio encoder", "its config.json has no `audio_config`"));
+    };
+    check(facts)?;
+    let mut tower = Tower::begin(NAME, checkpoint, precision.dtype, facts.clipped_linears.into(), out)?;
+    let frames = subsampling::add(&mut tower, facts)?;
+    let window = Window::of(&mut tower.graph, &frames, facts);
+    let mut hidden = frames.hidden.clone();
+    for index in 0..facts.layers {
+        hidden = Block::new(facts, index).add(&mut tower, &hidden, &window)?;
+    }
+    tower.graph.set_scope("output");
+    let kept = keep_present(&mut tower, &hidden, &frames, facts);
+    let projected = output(&mut tower, &kept, facts)?;
+    let size = widths(facts.output_size, config.text.hidden_size);
+    let features = tower.project(&projected, "embed_audio", size, facts.rms_norm_eps)?;
+    tower.finish(&features, "audio_features", size.output)
+}
+
+/// Attention is written over a block of queries and the block before it.
+fn check(facts: &AudioConfig) -> Result<(), Fatal> {
+    if facts.context_left == facts.chunk + 1 {
+        return Ok(());
+    }
+    let (left, chunk) = (facts.context_left, facts.chunk);
+    Err(Fatal::new(
+        format!("audio_config: attention_context_left {left} with attention_chunk_size {chunk} is not supported"),
+        "supported is a left context of one more than the chunk, as in all Gemma 4 E checkpoints (13 and 12)",
+    ))
+}
+
+/// `[tokens, hidden]`: the steps that are not padding.
+fn keep_present(tower: &mut Tower, hidden: &Value, frames: &Frames, facts: &AudioConfig) -> Value {
+    let graph = &mut tower.graph;
+    let steps = graph.reshape(hidden, &[-1, facts.hidden_size as i64]);
+    let present = graph.reshape(&frames.present, &[-1]);
+    graph.op("Compress", &[&steps, &present], &[("axis", Attribute::Int(0))])
+}
+
+fn output(tower: &mut Tower, x: &Value, facts: &AudioConfig) -> Result<Value, Fatal> {
+    let size = widths(facts.hidden_size, facts.output_size);
+    let product = tower.plain(x, "audio_tower.output_proj.weight", size)?;
+    let bias = tower.vector("audio_tower.output_proj.bias", &[facts.output_size])?;
+    Ok(tower.graph.add(&product, &bias))
+}

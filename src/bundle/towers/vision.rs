@@ -1,0 +1,51 @@
+//! `vision_encoder.onnx`: patches of several pictures in, soft tokens of all pictures out.
+//!
+//! | | | |
+//! |---|---|---|
+//! | in | `pixel_values` | f32 `[images, patches, 768]` in [0, 1] |
+//! | in | `pixel_position_ids` | i64 `[images, patches, 2]`: column and row, -1 for padding |
+//! | out | `image_features` | f32 `[tokens, hidden]`, picture by picture, row by row |
+//!
+//! Pictures of different shapes share a call by padding to the same number of patches. A padding patch is seen by
+//! no other patch and leaves no token, so a picture's tokens do not depend on what it shares the call with.
+
+use std::path::Path;
+
+use super::{
+    mask::Mask,
+    patches::Patches,
+    pooling,
+    rotary::Rotary,
+    tower::{Tower, widths},
+    vision_layer::Layer,
+};
+use crate::{
+    base::Fatal,
+    bundle::{Checkpoint, Config, Precision},
+};
+
+/// The name of the graph and of its files.
+pub const NAME: &str = "vision_encoder";
+
+/// Writes `OUT/vision_encoder.onnx` and `OUT/vision_encoder.onnx_data`.
+///
+/// # Errors
+/// The model has no vision encoder, a tensor is missing or has another shape, or `out` cannot be written.
+pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, out: &Path) -> Result<(), Fatal> {
+    let Some(facts) = &config.vision else {
+        return Err(Fatal::new("this model has no vision encoder", "its config.json has no `vision_config`"));
+    };
+    let mut tower = Tower::begin(NAME, checkpoint, precision.dtype, facts.clipped_linears.into(), out)?;
+    let patches = Patches::declare(&mut tower.graph, facts);
+    let rotary = Rotary::of(&mut tower.graph, &patches, facts);
+    let mask = Mask::of(&mut tower.graph, &patches, facts);
+    let mut hidden = patches.embed(&mut tower, facts)?;
+    for index in 0..facts.layers {
+        hidden = Layer::new(facts, index).add(&mut tower, &hidden, &mask, &rotary)?;
+    }
+    tower.graph.set_scope("pooling");
+    let pooled = pooling::pool(&mut tower.graph, &patches, &hidden, facts);
+    let size = widths(facts.hidden_size, config.text.hidden_size);
+    let features = tower.project(&pooled, "embed_vision", size, facts.rms_norm_eps)?;
+    tower.finish(&features, "image_features", size.output)
+}
