@@ -7,4 +7,5 @@ mod encode;
 mod generate;
 mod line;
 mod parse;
+mod towers;
 mod write;
