@@ -166,7 +166,8 @@ fn half_precision_halves_the_weights_and_stays_close() {
     let heard = half.audio(Dtype::F16).hear(&features, &present);
     assert!(distance(&heard, &expected) < HALF * magnitude(&expected));
     let whole = Fixture::whole();
-    (whole.vision(Dtype::F32), whole.audio(Dtype::F32));
+    whole.vision(Dtype::F32);
+    whole.audio(Dtype::F32);
     for name in ["vision_encoder.onnx_data", "audio_encoder.onnx_data"] {
         let size = |fixture: &Fixture| fs::metadata(fixture.folder.path().join(name)).expect("it is there").len();
         assert!(size(&half) < size(&whole) * 3 / 4, "{name}: {} and {} bytes", size(&half), size(&whole));
