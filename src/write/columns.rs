@@ -1,0 +1,120 @@
+//! The columns of a record: Arrow types from a shape, and Arrow arrays from JSON values of that shape.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arrow::{
+    array::{
+        ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray,
+        StringArray, StructArray, TimestampMicrosecondArray,
+    },
+    buffer::{NullBuffer, OffsetBuffer},
+    datatypes::{DataType, Field, FieldRef, Fields, TimeUnit},
+    error::ArrowError,
+};
+use serde_json::Value;
+
+use crate::base::shape::{self, Choice, Form, List, Node};
+
+/// The key of a column's metadata that holds its description.
+const DESCRIPTION: &str = "description";
+
+/// The fields of a record.
+pub fn fields(fields: &[shape::Field]) -> Fields {
+    fields.iter().map(|field| named(&field.name, &field.node, field.may_be_null())).collect()
+}
+
+fn named(name: &str, node: &Node, nullable: bool) -> FieldRef {
+    let described = node.description.iter().map(|text| (DESCRIPTION.to_owned(), text.clone()));
+    let metadata: HashMap<String, String> = described.collect();
+    Arc::new(Field::new(name, data_type(&node.form), nullable).with_metadata(metadata))
+}
+
+fn data_type(form: &Form) -> DataType {
+    match form {
+        Form::Object(inner) => DataType::Struct(fields(inner)),
+        Form::List(list) => DataType::List(item(list)),
+        Form::Text(_) => DataType::Utf8,
+        Form::Choice(_) => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        Form::Date => DataType::Date32,
+        Form::DateTime => instant(),
+        Form::Integer(_) => DataType::Int64,
+        Form::Number(_) => DataType::Float64,
+        Form::Boolean => DataType::Boolean,
+    }
+}
+
+/// A point in time: microseconds, UTC.
+pub fn instant() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn item(list: &List) -> FieldRef {
+    named("item", &list.item, list.item.nullable)
+}
+
+/// The columns of some records, one array per field.
+pub fn arrays(fields: &[shape::Field], records: &[Option<&Value>]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let column = |field: &shape::Field| {
+        let values: Vec<Option<&Value>> =
+            records.iter().map(|record| record.and_then(|record| record.get(&field.name))).collect();
+        array(&field.node.form, &values)
+    };
+    fields.iter().map(column).collect()
+}
+
+fn array(form: &Form, values: &[Option<&Value>]) -> Result<ArrayRef, ArrowError> {
+    Ok(match form {
+        Form::Object(inner) => Arc::new(structs(inner, values)?),
+        Form::List(list) => Arc::new(lists(list, values)?),
+        Form::Text(_) => Arc::new(strings(values).collect::<StringArray>()),
+        Form::Choice(choice) => Arc::new(choices(choice, values)?),
+        Form::Date => Arc::new(strings(values).map(|text| text.and_then(shape::date)).collect::<Date32Array>()),
+        Form::DateTime => Arc::new(instants(strings(values).map(|text| text.and_then(shape::date_time)))),
+        Form::Integer(_) => Arc::new(each(values, Value::as_i64).collect::<Int64Array>()),
+        Form::Number(_) => Arc::new(each(values, Value::as_f64).collect::<Float64Array>()),
+        Form::Boolean => Arc::new(each(values, Value::as_bool).collect::<BooleanArray>()),
+    })
+}
+
+/// An array of points in time, from microseconds.
+pub fn instants(micros: impl Iterator<Item = Option<i64>>) -> TimestampMicrosecondArray {
+    micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC")
+}
+
+fn each<'a, T>(values: &'a [Option<&'a Value>], read: fn(&Value) -> Option<T>) -> impl Iterator<Item = Option<T>> + 'a
+where
+    T: 'a,
+{
+    values.iter().map(move |value| value.and_then(read))
+}
+
+fn strings<'a>(values: &'a [Option<&'a Value>]) -> impl Iterator<Item = Option<&'a str>> + 'a {
+    values.iter().map(|value| value.and_then(Value::as_str))
+}
+
+fn choices(
+    choice: &Choice,
+    values: &[Option<&Value>],
+) -> Result<DictionaryArray<arrow::datatypes::Int32Type>, ArrowError> {
+    let key =
+        |text: &str| choice.options.iter().position(|option| option == text).and_then(|key| i32::try_from(key).ok());
+    let keys: Int32Array = strings(values).map(|text| text.and_then(key)).collect();
+    DictionaryArray::try_new(keys, Arc::new(StringArray::from_iter_values(&choice.options)))
+}
+
+fn structs(inner: &[shape::Field], values: &[Option<&Value>]) -> Result<StructArray, ArrowError> {
+    let present: NullBuffer = values.iter().map(|value| value.is_some_and(Value::is_object)).collect();
+    StructArray::try_new(fields(inner), arrays(inner, values)?, Some(present))
+}
+
+fn lists(list: &List, values: &[Option<&Value>]) -> Result<ListArray, ArrowError> {
+    let present: NullBuffer = values.iter().map(|value| value.is_some_and(Value::is_array)).collect();
+    let items: Vec<&[Value]> = values.iter().map(|value| items_of(*value)).collect();
+    let offsets = OffsetBuffer::from_lengths(items.iter().map(|items| items.len()));
+    let flat: Vec<Option<&Value>> = items.into_iter().flatten().map(Some).collect();
+    ListArray::try_new(item(list), offsets, array(&list.item.form, &flat)?, Some(present))
+}
+
+fn items_of(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,132 @@
+//! The table of extractions: who, the record, then how it came about.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, Float32Array, Float64Array, Int32Array, ListBuilder, RecordBatch, StringArray, StringBuilder},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    error::ArrowError,
+};
+
+use super::{columns, identity, identity::Identity, writer::RunIdentity};
+use crate::base::{Extraction, Shape};
+
+/// One row.
+#[derive(Debug)]
+pub struct Row {
+    /// Who.
+    pub identity: Identity,
+    /// The record and its history.
+    pub extraction: Extraction,
+    /// Microseconds since 1970, UTC.
+    pub written_at: i64,
+}
+
+impl Row {
+    /// Bytes that the row holds in memory, roughly: the record costs about what its text does.
+    pub fn bytes(&self) -> usize {
+        2 * self.extraction.raw.len() + 512
+    }
+}
+
+/// How rows become batches.
+#[derive(Debug)]
+pub struct Extractions {
+    shape: Arc<Shape>,
+    run: RunIdentity,
+    schema: SchemaRef,
+}
+
+impl Extractions {
+    /// The table of records of one shape, made by one run.
+    pub fn new(shape: Arc<Shape>, run: RunIdentity) -> Self {
+        let record = columns::fields(shape.fields());
+        let before = identity::fields().into_iter().map(Arc::new);
+        let after = history().into_iter().map(Arc::new);
+        let fields: Vec<_> = before.chain(record.iter().cloned()).chain(after).collect();
+        Self { shape, run, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Rows as columns.
+    pub fn batch(&self, rows: &[Row]) -> Result<RecordBatch, ArrowError> {
+        let identities: Vec<&Identity> = rows.iter().map(|row| &row.identity).collect();
+        let records: Vec<_> = rows.iter().map(|row| Some(&row.extraction.record)).collect();
+        let mut arrays = identity::arrays(&identities);
+        arrays.extend(columns::arrays(self.shape.fields(), &records)?);
+        arrays.extend(self.history(rows));
+        RecordBatch::try_new(self.schema.clone(), arrays)
+    }
+
+    fn history(&self, rows: &[Row]) -> Vec<ArrayRef> {
+        let constant = |text: &str| Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text)));
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.extraction.raw))),
+            problems(rows),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.extraction.finish.as_str()))),
+            Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.extraction.mean_logprob))),
+        ];
+        arrays.extend(counts(rows));
+        arrays.extend(timings(rows));
+        arrays.push(constant(&self.run.model));
+        arrays.push(constant(&self.run.config));
+        arrays.push(Arc::new(columns::instants(rows.iter().map(|row| Some(row.written_at)))));
+        arrays
+    }
+}
+
+fn history() -> Vec<Field> {
+    let problem = Field::new_list_field(DataType::Utf8, false);
+    let before = [
+        ("_raw", DataType::Utf8),
+        ("_problems", DataType::List(Arc::new(problem))),
+        ("_finish", DataType::Utf8),
+        ("_mean_logprob", DataType::Float32),
+    ];
+    let counts = ["_budget", "_prompt_tokens", "_image_tokens", "_audio_tokens", "_new_tokens"];
+    let timings = ["_encode_ms", "_prefill_ms", "_decode_ms"];
+    let after = [("_model", DataType::Utf8), ("_config", DataType::Utf8), ("_written_at", columns::instant())];
+    let counts = counts.map(|name| (name, DataType::Int32));
+    let timings = timings.map(|name| (name, DataType::Float64));
+    let all = before.into_iter().chain(counts).chain(timings).chain(after);
+    all.map(|(name, data_type)| Field::new(name, data_type, false)).collect()
+}
+
+fn counts(rows: &[Row]) -> [ArrayRef; 5] {
+    let count = |read: fn(&Extraction) -> u32| -> ArrayRef {
+        let counts = rows.iter().map(|row| i32::try_from(read(&row.extraction)).unwrap_or(i32::MAX));
+        Arc::new(Int32Array::from_iter_values(counts))
+    };
+    [
+        count(|row| row.facts.budget),
+        count(|row| row.facts.prompt_tokens),
+        count(|row| row.facts.image_tokens),
+        count(|row| row.facts.audio_tokens),
+        count(|row| row.tokens),
+    ]
+}
+
+fn timings(rows: &[Row]) -> [ArrayRef; 3] {
+    let milliseconds = |read: fn(&Extraction) -> u64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| read(&row.extraction) as f64 / 1000.0)))
+    };
+    [
+        milliseconds(|row| row.timing.encode_micros),
+        milliseconds(|row| row.timing.prefill_micros),
+        milliseconds(|row| row.timing.decode_micros),
+    ]
+}
+
+fn problems(rows: &[Row]) -> ArrayRef {
+    let field = Field::new_list_field(DataType::Utf8, false);
+    let mut lists = ListBuilder::new(StringBuilder::new()).with_field(field);
+    for row in rows {
+        row.extraction.problems.iter().for_each(|problem| lists.values().append_value(problem));
+        lists.append(true);
+    }
+    Arc::new(lists.finish())
+}

@@ -1,0 +1,87 @@
+//! Rows as JSON and as cells of a printed table.
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch, StructArray},
+    datatypes::{
+        DataType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    },
+};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta};
+use serde_json::{Map, Value};
+
+/// The rows of a batch as JSON objects, in column order: what went in as JSON comes out equal.
+pub fn json(batch: &RecordBatch) -> impl Iterator<Item = Value> {
+    let rows = StructArray::from(batch.clone());
+    (0..rows.len()).map(move |row| object(&rows, row))
+}
+
+/// The rows of a batch as short texts, one per column; longer ones are cut at `widest` characters.
+pub fn cells(batch: &RecordBatch, widest: usize) -> impl Iterator<Item = Vec<String>> {
+    json(batch).map(move |row| match row {
+        Value::Object(columns) => columns.values().map(|cell| cut(&text(cell), widest)).collect(),
+        other => vec![cut(&text(&other), widest)],
+    })
+}
+
+fn text(cell: &Value) -> String {
+    match cell {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn cut(text: &str, widest: usize) -> String {
+    let line: String = text.chars().take(widest + 1).map(|one| if one.is_control() { ' ' } else { one }).collect();
+    if line.chars().count() <= widest {
+        return line;
+    }
+    let kept: String = line.chars().take(widest.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+fn object(rows: &StructArray, row: usize) -> Value {
+    let named = rows.column_names().into_iter().zip(rows.columns());
+    let fields: Map<String, Value> = named.map(|(name, column)| (name.to_owned(), value(column, row))).collect();
+    Value::Object(fields)
+}
+
+fn value(column: &dyn Array, row: usize) -> Value {
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    match column.data_type() {
+        DataType::Struct(_) => object(column.as_struct(), row),
+        DataType::List(_) => {
+            let items = column.as_list::<i32>().value(row);
+            Value::Array((0..items.len()).map(|item| value(&items, item)).collect())
+        }
+        DataType::Dictionary(_, _) => entry(column, row),
+        DataType::Utf8 => Value::from(column.as_string::<i32>().value(row)),
+        DataType::Boolean => Value::from(column.as_boolean().value(row)),
+        DataType::Int32 => Value::from(column.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => Value::from(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float32 => Value::from(column.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => Value::from(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Date32 => date(column.as_primitive::<Date32Type>().value(row)),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            instant(column.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
+        other => Value::from(format!("({other} is not shown)")),
+    }
+}
+
+fn entry(column: &dyn Array, row: usize) -> Value {
+    let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() else { return Value::Null };
+    dictionary.key(row).map_or(Value::Null, |key| value(dictionary.values(), key))
+}
+
+fn date(days: i32) -> Value {
+    let day = NaiveDate::default().checked_add_signed(TimeDelta::days(i64::from(days)));
+    day.map_or(Value::Null, |day| Value::from(day.format("%Y-%m-%d").to_string()))
+}
+
+fn instant(micros: i64) -> Value {
+    let instant = DateTime::from_timestamp_micros(micros);
+    instant.map_or(Value::Null, |instant| Value::from(instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+}

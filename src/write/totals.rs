@@ -1,0 +1,93 @@
+//! What a run came to: the numbers of the summary and of `run.json`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::base::{Extraction, Fault, Finish};
+
+/// Everything counted while writing. Rows and failures of duplicates are counted apart from those that were worked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Files, duplicates and unreadable ones included.
+    pub documents: u64,
+    /// Files with the content of an earlier one.
+    pub duplicates: u64,
+    /// Documents that were found and never begun; more than 0 only when a run was limited or interrupted.
+    pub untouched: u64,
+    /// Units promised; a document that failed as a whole counts as one.
+    pub units: u64,
+    /// Units that came through.
+    pub rows: u64,
+    /// Units and whole documents that did not.
+    pub failures: u64,
+    /// The same by stage, then by kind.
+    pub failures_by_stage: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// Rows copied for duplicates.
+    pub rows_copied: u64,
+    /// Failures copied for duplicates.
+    pub failures_copied: u64,
+    /// Rows with at least one remark in `_problems`.
+    pub rows_with_problems: u64,
+    /// Rows whose answer was closed early.
+    pub rows_closed_early: u64,
+    /// Tokens of all prompts.
+    pub prompt_tokens: u64,
+    /// Soft tokens of pictures among them.
+    pub image_tokens: u64,
+    /// Soft tokens of sound among them.
+    pub audio_tokens: u64,
+    /// Tokens generated.
+    pub new_tokens: u64,
+    /// Sum over the rows, microseconds.
+    pub encode_micros: u64,
+    /// Sum over the rows, microseconds.
+    pub prefill_micros: u64,
+    /// Sum over the rows, microseconds; rows that were decoded together each count in full.
+    pub decode_micros: u64,
+    /// Parquet files of extractions.
+    pub extraction_parts: u64,
+    /// Parquet files of failures.
+    pub failure_parts: u64,
+    /// Bytes of all parts.
+    pub bytes: u64,
+    /// True when every document's rows and failures add up to what was promised for it.
+    pub balanced: bool,
+    /// The documents that do not add up.
+    pub unbalanced: Vec<Imbalance>,
+}
+
+/// A document that does not add up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Imbalance {
+    /// The file.
+    pub source: String,
+    /// Units that were promised.
+    pub promised: u64,
+    /// Units that came through.
+    pub rows: u64,
+    /// Units that failed.
+    pub failures: u64,
+}
+
+impl Totals {
+    /// Counts a row.
+    pub fn row(&mut self, extraction: &Extraction) {
+        self.rows += 1;
+        self.rows_with_problems += u64::from(!extraction.problems.is_empty());
+        self.rows_closed_early += u64::from(extraction.finish == Finish::Closed);
+        self.prompt_tokens += u64::from(extraction.facts.prompt_tokens);
+        self.image_tokens += u64::from(extraction.facts.image_tokens);
+        self.audio_tokens += u64::from(extraction.facts.audio_tokens);
+        self.new_tokens += u64::from(extraction.tokens);
+        self.encode_micros += extraction.timing.encode_micros;
+        self.prefill_micros += extraction.timing.prefill_micros;
+        self.decode_micros += extraction.timing.decode_micros;
+    }
+
+    /// Counts a failure.
+    pub fn failure(&mut self, fault: &Fault) {
+        self.failures += 1;
+        *self.failures_by_stage.entry(fault.stage.as_str()).or_default().entry(fault.kind.as_str()).or_default() += 1;
+    }
+}

@@ -1,0 +1,80 @@
+//! Documents, rows and failures to feed a writer with.
+
+use std::{path::Path, sync::Arc};
+
+use lapidary::{
+    base::{
+        ContentHash, Extraction, Failure, Fault, FaultKind, Finish, Item, Kind, Lease, Origin, Outcome, Part,
+        PromptFacts, Shape, Source, StageName, Timing,
+    },
+    write::{RunIdentity, Settings, Writer},
+};
+use serde_json::{Value, json};
+
+pub fn invoice_shape() -> Arc<Shape> {
+    let line = json!({"type": "object", "required": ["what", "price"], "properties": {
+        "what": {"type": "string"}, "price": {"type": "number"}, "tags": {"type": "array", "items": {"type": "string"}}}});
+    let schema = json!({"type": "object", "required": ["vendor", "lines", "paid"], "properties": {
+        "vendor": {"type": "string", "description": "Who wrote the invoice"},
+        "day": {"type": ["string", "null"], "format": "date"},
+        "received": {"type": "string", "format": "date-time"},
+        "currency": {"enum": ["EUR", "USD", null]},
+        "number": {"type": "integer"},
+        "paid": {"type": "boolean"},
+        "buyer": {"type": "object", "properties": {"name": {"type": "string"}, "since": {"type": "integer"}}},
+        "lines": {"type": "array", "items": line}
+    }});
+    Arc::new(Shape::compile(&schema).unwrap())
+}
+
+pub fn invoice(number: u64) -> Value {
+    json!({"vendor": format!("Vendor {number}"), "day": "2024-02-29", "received": "2024-03-01T09:30:00.25Z", "currency": "EUR",
+        "number": number, "paid": number.is_multiple_of(2), "buyer": {"name": "Ada", "since": null},
+        "lines": [{"what": "tea", "price": 2.5, "tags": ["hot", "green"]}, {"what": "milk", "price": 1.25, "tags": null}]})
+}
+
+pub fn source(name: &str, content: u8) -> Arc<Source> {
+    let hash = ContentHash([content; 32]);
+    Arc::new(Source { name: name.into(), hash, kind: Kind::Pdf, bytes: 100, ordinal: u64::from(content) })
+}
+
+pub fn page(number: u32) -> Part {
+    Part::Page { number, of: 9 }
+}
+
+pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
+    let body = Extraction {
+        raw: record.to_string(),
+        record,
+        problems: vec!["/lines: first".into(), "second".into()],
+        tokens: 41,
+        mean_logprob: -0.25,
+        finish: Finish::Stop,
+        facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
+        timing: Timing { encode_micros: 1500, prefill_micros: 2500, decode_micros: 3500 },
+    };
+    let origin = Origin { source: source.clone(), part };
+    Outcome::Row(Box::new(Item { origin, lease: Lease::default(), body }))
+}
+
+pub fn failure(source: &Arc<Source>, part: Part) -> Outcome {
+    let fault = Fault::new(StageName::Decode, FaultKind::Corrupt, "the page is torn", "scan it again");
+    Outcome::Failure(Box::new(Failure::of(&Origin { source: source.clone(), part }, fault)))
+}
+
+pub fn unreadable(name: &str) -> Outcome {
+    let fault = Fault::new(StageName::Collect, FaultKind::Unreadable, "permission denied", "change its permissions");
+    Outcome::Failure(Box::new(Failure { source: name.into(), hash: None, kind: None, part: Part::Whole, fault }))
+}
+
+pub fn run() -> RunIdentity {
+    RunIdentity { model: "model-hash".into(), config: "config-hash".into() }
+}
+
+pub fn patient() -> Settings {
+    Settings { seconds_per_part: 1 << 40, ..Settings::default() }
+}
+
+pub fn writer(out: &Path, settings: Settings) -> Writer {
+    Writer::create(out, invoice_shape(), settings, run()).unwrap()
+}
