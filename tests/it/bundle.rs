@@ -1,1 +1,7 @@
-//! Tests of `bundle` from outside.
+//! Bundles: what is exported computes what transformers computes, and what is broken is refused with three facts.
+
+mod checkpoints;
+mod manifest;
+mod model;
+mod parity;
+mod refusals;

@@ -1,0 +1,156 @@
+//! Checkpoints that are not supported, contradict themselves or are damaged: refused with what, where and what now.
+
+use std::{collections::BTreeMap, fs};
+
+use lapidary::bundle::{Config, Dtype, ExportRequest, Quantize, export};
+use safetensors::{SafeTensors, serialize_to_file, tensor::TensorView};
+
+use super::checkpoints::{Workplace, fixtures};
+
+/// Exports a changed checkpoint and expects every one of these words in the message.
+fn assert_refused(place: &Workplace, words: &[&str]) {
+    let (message, hint) = place.refusal();
+    words.iter().for_each(|word| assert!(message.contains(word), "`{word}` is not in `{message}`"));
+    assert!(!hint.is_empty(), "`{message}` comes without advice");
+}
+
+fn assert_edit_refused(from: &str, to: &str, words: &[&str]) {
+    let place = Workplace::e2b_like();
+    place.edit_config(from, to);
+    assert_refused(&place, words);
+}
+
+/// Rewrites the weights, changed by `change`.
+fn rewrite(place: &Workplace, change: impl Fn(&mut BTreeMap<String, TensorView>)) {
+    let path = place.checkpoint().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let weights = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors = weights.tensors().into_iter().collect();
+    change(&mut tensors);
+    serialize_to_file(tensors, None, &path).unwrap();
+}
+
+#[test]
+fn the_mixture_of_experts_is_refused_with_all_its_reasons_at_once() {
+    let text = fs::read_to_string(fixtures().join("a4b_like.config.json")).unwrap();
+    let fatal = Config::parse(&text).unwrap_err();
+    for word in ["enable_moe_block", "attention_k_eq_v", "use_bidirectional_attention", "standardize"] {
+        assert!(fatal.message.contains(word), "`{word}` is not in `{}`", fatal.message);
+    }
+    assert!(fatal.hint.contains("E2B"));
+}
+
+#[test]
+fn other_model_types_are_refused_by_name() {
+    assert_edit_refused("\"model_type\": \"gemma4\"", "\"model_type\": \"gemma4_unified\"", &["gemma4_unified"]);
+    assert_edit_refused("\"model_type\": \"gemma4\"", "\"model_type\": \"llama\"", &["llama", "config.json"]);
+}
+
+#[test]
+fn a_configuration_that_is_no_json_says_where() {
+    assert_edit_refused("\"text_config\": {", "\"text_config\": ", &["config.json", "not valid JSON", "line"]);
+}
+
+#[test]
+fn sizes_that_make_no_sense_are_refused() {
+    assert_edit_refused("\"hidden_size\": 48", "\"hidden_size\": 0", &["text_config.hidden_size 0"]);
+    assert_edit_refused("\"num_kv_shared_layers\": 5", "\"num_kv_shared_layers\": 10", &["num_kv_shared_layers 10"]);
+    assert_edit_refused(
+        "\"num_kv_shared_layers\": 5",
+        "\"num_kv_shared_layers\": 6",
+        &["layer 4", "no layer of its kind"],
+    );
+    assert_edit_refused("\"rope_type\": \"proportional\"", "\"rope_type\": \"yarn\"", &["yarn"]);
+    assert_edit_refused("\"image_token_id\": 292", "\"image_token_id\": 300", &["image_token_id 300", "300"]);
+}
+
+#[test]
+fn weights_of_another_width_are_refused_with_both_shapes() {
+    assert_edit_refused(
+        "\"intermediate_size\": 64",
+        "\"intermediate_size\": 72",
+        &["layers.0.mlp.gate_proj.weight", "[64, 48]", "[72, 48]"],
+    );
+}
+
+#[test]
+fn a_missing_tensor_is_named() {
+    let place = Workplace::e2b_like();
+    rewrite(&place, |tensors| drop(tensors.remove("model.language_model.layers.7.mlp.up_proj.weight")));
+    assert_refused(&place, &["language_model.layers.7.mlp.up_proj.weight", "missing"]);
+}
+
+#[test]
+fn a_truncated_file_is_named_with_both_lengths() {
+    let place = Workplace::e2b_like();
+    let path = place.checkpoint().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert_refused(&place, &["model.safetensors", &bytes.len().to_string(), &(bytes.len() - 1).to_string()]);
+    fs::write(&path, &bytes[..5]).unwrap();
+    assert_refused(&place, &["model.safetensors"]);
+    fs::write(&path, [255; 64]).unwrap();
+    assert_refused(&place, &["model.safetensors", "header"]);
+}
+
+#[test]
+fn a_folder_without_weights_or_tokenizer_is_refused() {
+    let place = Workplace::e2b_like();
+    fs::remove_file(place.checkpoint().join("tokenizer.json")).unwrap();
+    assert_refused(&place, &["tokenizer.json"]);
+    let place = Workplace::e2b_like();
+    fs::remove_file(place.checkpoint().join("model.safetensors")).unwrap();
+    assert_refused(&place, &["no safetensors file"]);
+    let place = Workplace::e2b_like();
+    fs::remove_file(place.checkpoint().join("config.json")).unwrap();
+    assert_refused(&place, &["config.json"]);
+}
+
+#[test]
+fn an_index_that_names_a_missing_file_is_refused() {
+    let place = Workplace::e2b_like();
+    let index = place.checkpoint().join("model.safetensors.index.json");
+    fs::write(&index, r#"{"weight_map": {"a": "model-00001-of-00002.safetensors"}}"#).unwrap();
+    assert_refused(&place, &["model-00001-of-00002.safetensors"]);
+    fs::write(&index, r#"{"weight_map": {"a": "../elsewhere.safetensors"}}"#).unwrap();
+    assert_refused(&place, &["../elsewhere.safetensors"]);
+}
+
+#[test]
+fn a_tensor_in_two_files_is_refused() {
+    let place = Workplace::e2b_like();
+    let path = place.checkpoint().join("model.safetensors");
+    fs::copy(&path, place.checkpoint().join("copy.safetensors")).unwrap();
+    assert_refused(&place, &["copy.safetensors", "model.safetensors", "tensor"]);
+}
+
+#[test]
+fn an_existing_bundle_is_never_overwritten() {
+    let place = Workplace::e2b_like();
+    let out = place.out("taken");
+    fs::create_dir(&out).unwrap();
+    let request =
+        ExportRequest { checkpoint: place.checkpoint(), out: out.clone(), dtype: Dtype::F32, quantize: Quantize::None };
+    let fatal = export(request).unwrap_err();
+    assert!(fatal.message.contains("exists already"));
+    assert_eq!(fs::read_dir(out).unwrap().count(), 0);
+}
+
+#[test]
+fn a_weight_that_f16_cannot_hold_is_named() {
+    let place = Workplace::e2b_like();
+    let huge: Vec<u8> = (0..48).flat_map(|_| 1e6_f32.to_le_bytes()).collect();
+    let huge = TensorView::new(safetensors::Dtype::F32, vec![1, 48], &huge).unwrap();
+    let name = "model.language_model.layers.0.self_attn.k_proj.weight";
+    let rows: Vec<u8> = (0..16).flat_map(|_| huge.data().to_vec()).collect();
+    rewrite(&place, |tensors| {
+        tensors.remove(name);
+    });
+    let part = TensorView::new(safetensors::Dtype::F32, vec![16, 48], &rows).unwrap();
+    serialize_to_file([(name, part)], None, &place.checkpoint().join("other.safetensors")).unwrap();
+    let request =
+        |dtype, quantize| ExportRequest { checkpoint: place.checkpoint(), out: place.out("b"), dtype, quantize };
+    let fatal = export(request(Dtype::F16, Quantize::None)).unwrap_err();
+    assert!(fatal.message.contains("k_proj") && fatal.message.contains("f16"), "{}", fatal.message);
+    assert!(export(request(Dtype::F32, Quantize::None)).is_ok());
+}
