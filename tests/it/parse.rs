@@ -2,4 +2,5 @@
 
 mod guide;
 mod parser;
+mod schemas;
 mod shape;

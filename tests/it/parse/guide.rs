@@ -5,7 +5,7 @@ use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar, toktrie::Approxim
 use serde_json::{Value, json};
 
 /// How far an answer gets: `Ok` when the grammar accepts it whole, else the number of bytes that it followed.
-fn follow(guide: &Value, answer: &str) -> Result<(), usize> {
+pub fn follow(guide: &Value, answer: &str) -> Result<(), usize> {
     let environment = ApproximateTokEnv::single_byte_env();
     let factory = ParserFactory::new_simple(&environment).unwrap();
     let grammar = TopLevelGrammar::from_json_schema(guide.clone());
