@@ -44,13 +44,12 @@ fn undescribed<'a>(fields: &'a [lapidary::base::shape::Field], found: &mut Vec<&
         if field.node.description.is_none() {
             found.push(&field.name);
         }
-        match &field.node.form {
-            Form::Object(inner) => undescribed(inner, found),
-            Form::List(list) => match &list.item.form {
-                Form::Object(inner) => undescribed(inner, found),
-                _ => {}
-            },
-            _ => {}
+        let form = match &field.node.form {
+            Form::List(list) => &list.item.form,
+            form => form,
+        };
+        if let Form::Object(inner) = form {
+            undescribed(inner, found);
         }
     }
 }
