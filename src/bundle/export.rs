@@ -15,7 +15,7 @@ use super::{
     manifest::{self, Companions},
     precision::Dtype,
     quantize::Losses,
-    text,
+    text, towers,
 };
 use crate::base::{Fatal, model::Manifest};
 
@@ -81,6 +81,12 @@ fn refuse_existing(out: &Path) -> Result<(), Fatal> {
 
 fn graphs(checkpoint: &Checkpoint, config: &Config, precision: Precision, folder: &Path) -> Result<Losses, Fatal> {
     fs::create_dir_all(folder).map_err(|error| write_fatal(folder, error))?;
+    if config.vision.is_some() {
+        towers::vision::write(checkpoint, config, precision, folder)?;
+    }
+    if config.audio.is_some() {
+        towers::audio::write(checkpoint, config, precision, folder)?;
+    }
     text::write(checkpoint, config, precision, folder)
 }
 

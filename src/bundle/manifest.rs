@@ -135,7 +135,7 @@ pub fn write(
         audio: config.audio.as_ref().map(|_| AudioFacts { mel_bins: 128, max_soft_tokens: 750 }),
         tokens,
         sampling: companions.sampling(),
-        graphs: graphs(bundle, &companions),
+        graphs: graphs(config, &companions),
         files: file_facts(bundle)?,
     };
     let text = toml::to_string(&manifest)
@@ -182,14 +182,13 @@ fn vision_facts(config: &Config) -> Option<VisionFacts> {
     })
 }
 
-fn graphs(bundle: &Path, companions: &Companions) -> Graphs {
+fn graphs(config: &Config, companions: &Companions) -> Graphs {
     let graph = |name: &str| format!("{GRAPHS}/{name}.onnx");
-    let written = |name: &str| Some(graph(name)).filter(|file| bundle.join(file).is_file());
     Graphs {
         embed_tokens: graph("embed_tokens"),
         decoder: graph("decoder_model_merged"),
-        vision_encoder: written("vision_encoder"),
-        audio_encoder: written("audio_encoder"),
+        vision_encoder: config.vision.as_ref().map(|_| graph("vision_encoder")),
+        audio_encoder: config.audio.as_ref().map(|_| graph("audio_encoder")),
         tokenizer: TOKENIZER.to_owned(),
         chat_template: companions.chat_template.as_ref().map(|_| CHAT_TEMPLATE.to_owned()),
     }

@@ -4,4 +4,5 @@ mod checkpoints;
 mod manifest;
 mod model;
 mod parity;
+mod quantized;
 mod refusals;

@@ -130,6 +130,39 @@ impl LanguageModel {
         let next = self.embed(&reference("next_id"));
         (logits, self.step(&next, &cache, 1).0)
     }
+
+    /// Three rows in buffers as long as the slots, full of what other units left there, each at its own length
+    /// and the last with far larger embeddings than the others. Returns the logits of one step of all rows,
+    /// and those of each row's step alone.
+    pub fn rows_together_and_alone(&mut self) -> (Array3<f32>, Array3<f32>) {
+        let prompt = self.embed(&reference("input_ids"));
+        let (lengths, room) = ([33, 11, 23], 40);
+        let mut buffers = garbage(&self.empty(lengths.len()), room);
+        let mut steps: Vec<Embedded> = (0..lengths.len()).map(|row| prompt.part(2 * row, 2 * row + 1)).collect();
+        steps[2].embeddings *= 30.0;
+        let mut alone = Vec::new();
+        for (row, &length) in lengths.iter().enumerate() {
+            let (_, cache) = self.step(&prompt.part(0, length), &self.empty(1), 1);
+            for (buffer, layer) in buffers.iter_mut().zip(&cache) {
+                buffer.slice_mut(s![.., row..row + 1, .., ..length, ..]).assign(layer);
+            }
+            alone.push(self.step(&steps[row], &cache, 1).0);
+        }
+        let mask = Array2::from_shape_fn((lengths.len(), room), |(row, place)| i64::from(place <= lengths[row]));
+        let (together, _) = self.step_masked(&Embedded::stack(&steps), &buffers, &mask, 1);
+        let alone: Vec<_> = alone.iter().map(|logits| logits.view()).collect();
+        (together, ndarray::concatenate(Axis(0), &alone).unwrap())
+    }
+}
+
+/// Buffers with room for so many positions, filled with numbers that belong to nobody.
+fn garbage(empty: &Cache, room: usize) -> Cache {
+    let fill = |layer: &Array5<f32>| {
+        let (two, batch, heads, _, width) = layer.dim();
+        let number = |(a, b, c, d, e)| ((a + b + c + 7 * d + e) % 13) as f32 - 6.0;
+        Array5::from_shape_fn((two, batch, heads, room, width), number)
+    };
+    empty.iter().map(fill).collect()
 }
 
 /// Puts the rows of `features`, in order, at the places of `id`.
@@ -168,6 +201,14 @@ fn extract<D: Dimension>(value: &DynValue) -> Array<f32, D> {
 pub fn largest_difference<D: Dimension>(a: &Array<f32, D>, b: &Array<f32, D>) -> f32 {
     assert_eq!(a.shape(), b.shape());
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// The norm of the difference over the norm of `b`.
+pub fn relative_difference<D: Dimension>(a: &Array<f32, D>, b: &Array<f32, D>) -> f32 {
+    assert_eq!(a.shape(), b.shape());
+    let error: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    let size: f32 = b.iter().map(|b| b * b).sum();
+    (error / size).sqrt()
 }
 
 /// The share of positions whose most likely token is the same.

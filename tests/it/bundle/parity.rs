@@ -1,11 +1,11 @@
 //! The exported language model against transformers 5.23, whose outputs lie in fixtures/reference.
 
 use lapidary::bundle::{Dtype, Quantize};
-use ndarray::{Array2, Array3, Array4, Array5, Axis, s};
+use ndarray::{Array3, Array4, Axis, s};
 
 use super::{
     checkpoints::{Workplace, reference},
-    model::{Cache, Embedded, LanguageModel, largest_difference, same_choice},
+    model::{LanguageModel, largest_difference, same_choice},
 };
 
 fn exported(dtype: Dtype) -> (Workplace, LanguageModel) {
@@ -89,38 +89,11 @@ fn layers_that_share_keys_and_values_write_none() {
     assert!(outputs.contains(&"present.4.value".to_owned()) && !outputs.contains(&"present.5.key".to_owned()));
 }
 
-/// Three rows in buffers as long as the slots, full of what other units left there, each at its own length.
 #[test]
 fn rows_of_different_lengths_in_shared_buffers_equal_each_row_alone() {
     let (_place, mut model) = exported(Dtype::F32);
-    let prompt = model.embed(&reference("input_ids"));
-    let (lengths, room) = ([33, 11, 23], 40);
-    let mut buffers = garbage(&model, lengths.len(), room);
-    let mut alone = Vec::new();
-    for (row, &length) in lengths.iter().enumerate() {
-        let (_, cache) = model.step(&prompt.part(0, length), &model.empty(1), 1);
-        for (buffer, layer) in buffers.iter_mut().zip(&cache) {
-            buffer.slice_mut(s![.., row..row + 1, .., ..length, ..]).assign(layer);
-        }
-        alone.push(model.step(&prompt.part(2 * row, 2 * row + 1), &cache, 1).0);
-    }
-    let steps: Vec<Embedded> = (0..lengths.len()).map(|row| prompt.part(2 * row, 2 * row + 1)).collect();
-    let mask = Array2::from_shape_fn((lengths.len(), room), |(row, place)| i64::from(place <= lengths[row]));
-    let (together, _) = model.step_masked(&Embedded::stack(&steps), &buffers, &mask, 1);
-    for (row, alone) in alone.iter().enumerate() {
-        let ours = together.slice(s![row..row + 1, .., ..]).to_owned();
-        assert!(largest_difference(&ours, alone) < 1e-5, "row {row}");
-    }
-}
-
-fn garbage(model: &LanguageModel, batch: usize, room: usize) -> Cache {
-    let fill = |layer: &Array5<f32>| {
-        let (_, _, heads, _, width) = layer.dim();
-        Array5::from_shape_fn((2, batch, heads, room, width), |(a, b, c, d, e)| {
-            ((a + b + c + 7 * d + e) % 13) as f32 - 6.0
-        })
-    };
-    model.empty(batch).iter().map(fill).collect()
+    let (together, alone) = model.rows_together_and_alone();
+    assert!(largest_difference(&together, &alone) < 1e-5);
 }
 
 #[test]
