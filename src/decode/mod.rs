@@ -5,11 +5,22 @@
 //! `fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault>`; an `Err` means that the
 //! document as a whole failed, [`Output::fault`] that one unit did.
 
+pub mod child;
+mod course;
+mod decoder;
+mod form;
+mod group;
 pub mod order;
 pub mod output;
 pub mod pages;
+mod pdf;
+mod process;
 pub mod settings;
+mod text;
+mod watch;
+mod wire;
 
+pub use decoder::Decoder;
 pub use order::{Order, Render};
 pub use output::{Gathered, Output, refuse};
 pub use pages::PageRanges;

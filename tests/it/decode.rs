@@ -1,1 +1,97 @@
-//! Tests of `decode` from outside.
+//! Tests of `decode` from outside: documents through real child processes.
+
+mod pdf;
+#[cfg(unix)]
+mod unruly;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lapidary::{
+    base::{
+        ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Page, Part, Source, Stage, Stop,
+        Unit, UnitQuota,
+    },
+    decode::{Decoder, Render, Settings},
+};
+
+const RENDER: Render = Render { page_budget: 280, frame_budget: 70 };
+
+/// What a lane emitted.
+#[derive(Default)]
+struct Emitted {
+    promised: u64,
+    units: Vec<(Part, Unit)>,
+    faults: Vec<(Part, Fault)>,
+    /// Called after every unit.
+    watcher: Option<Box<dyn FnMut(Part)>>,
+}
+
+impl Emit<Unit> for Emitted {
+    fn promise(&mut self, _source: &Arc<Source>, units: u64) {
+        self.promised += units;
+    }
+
+    fn item(&mut self, item: Item<Unit>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(item.origin.part);
+        }
+        self.units.push((item.origin.part, item.body));
+    }
+
+    fn fault(&mut self, origin: &Origin, fault: Fault) {
+        self.faults.push((origin.part, fault));
+    }
+
+    fn open(&self) -> bool {
+        true
+    }
+}
+
+impl Emitted {
+    /// Every promise is kept.
+    fn balances(&self) -> bool {
+        self.promised == (self.units.len() + self.faults.len()) as u64
+    }
+
+    fn pages(&self) -> Vec<u32> {
+        let number = |(part, _): &(Part, Unit)| match part {
+            Part::Page { number, .. } => *number,
+            _ => 0,
+        };
+        self.units.iter().map(number).collect()
+    }
+
+    fn page(&self, index: usize) -> &Page {
+        let (_, Unit::Page(page)) = &self.units[index] else { panic!("no page at {index}") };
+        page
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+fn item(path: &Path, kind: Kind) -> Item<Document> {
+    let bytes = path.metadata().unwrap().len();
+    let name = path.display().to_string();
+    let source = Arc::new(Source { name, hash: ContentHash([0; 32]), kind, bytes, ordinal: 0 });
+    Item {
+        origin: Origin { source, part: Part::Whole },
+        lease: Lease::none(),
+        body: Document { path: path.to_owned() },
+    }
+}
+
+fn decoder(settings: &Settings) -> Decoder {
+    let (budget, quota) = (ByteBudget::new(1 << 30), UnitQuota::new(None));
+    Decoder::new(settings, RENDER, budget, quota, Stop::default()).with_program(env!("CARGO_BIN_EXE_lapidary"))
+}
+
+/// One document through a fresh lane.
+fn decode(settings: &Settings, name: &str, kind: Kind) -> Result<Emitted, Fault> {
+    let mut emitted = Emitted::default();
+    decoder(settings).process(item(&fixture(name), kind), &mut emitted).map(|()| emitted)
+}

@@ -1,0 +1,108 @@
+//! The [`Output`] of the child: every call becomes a message to the parent.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, StdinLock, Write},
+};
+
+use crate::base::{Fault, FaultKind, Part, Unit};
+
+use super::{
+    super::{
+        form::{self, Form},
+        output::{Output, refuse},
+        wire::{Grant, WireFault},
+    },
+    Reply, wire,
+};
+
+/// The way to the parent for one document.
+pub struct Pipe<'a> {
+    input: &'a mut StdinLock<'static>,
+    output: BufWriter<&'a mut File>,
+    /// Units that an earlier child settled and that were not yet passed over.
+    settled: usize,
+    broken: Option<io::Error>,
+}
+
+impl<'a> Pipe<'a> {
+    /// A way out that drops the first `settled` units.
+    pub fn new(input: &'a mut StdinLock<'static>, output: &'a mut File, settled: usize) -> Self {
+        Self { input, output: BufWriter::with_capacity(1 << 16, output), settled, broken: None }
+    }
+
+    /// Tells the parent how the document ended.
+    ///
+    /// # Errors
+    /// When the parent is gone: then there is nothing left to do.
+    pub fn finish(mut self, outcome: Result<(), Fault>) -> io::Result<()> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        let reply = outcome.map_or_else(|fault| Reply::DocumentFault { fault: fault.into() }, |()| Reply::Done);
+        self.say(&reply)
+    }
+
+    fn say(&mut self, reply: &Reply) -> io::Result<()> {
+        wire::send(&mut self.output, reply)?;
+        self.output.flush()
+    }
+
+    fn ask(&mut self, parts: &[Part]) -> io::Result<usize> {
+        self.say(&Reply::Promise { parts: parts.to_vec() })?;
+        let grant: Option<Grant> = wire::receive(self.input)?;
+        grant.map(|grant| grant.granted).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn hand_over(&mut self, of: Part, form: Form, unit: &Unit) -> io::Result<()> {
+        wire::send(&mut self.output, &Reply::Unit { of, form })?;
+        form::write(unit, &mut self.output)?;
+        self.output.flush()
+    }
+
+    /// Keeps the error for [`Pipe::finish`]; the fault only carries the decoder out.
+    fn or_break<T>(&mut self, result: io::Result<T>) -> Result<T, Fault> {
+        result.map_err(|error| {
+            let fault = refuse(FaultKind::Internal, format!("the parent process is gone: {error}"), "");
+            self.broken = Some(error);
+            fault
+        })
+    }
+}
+
+impl Output for Pipe<'_> {
+    fn promise(&mut self, parts: &[Part]) -> Result<usize, Fault> {
+        let granted = self.ask(parts);
+        self.or_break(granted)
+    }
+
+    fn passed_over(&mut self) -> bool {
+        let settled = self.settled > 0;
+        self.settled = self.settled.saturating_sub(1);
+        settled
+    }
+
+    fn unit(&mut self, part: Part, unit: Unit) -> Result<(), Fault> {
+        if self.passed_over() {
+            return self.heartbeat();
+        }
+        let Some(form) = Form::of(&unit) else {
+            return self.fault(part, refuse(FaultKind::TooLarge, "the unit is over 4 GiB", "lower `[decode.limits]`"));
+        };
+        let handed = self.hand_over(part, form, &unit);
+        self.or_break(handed)
+    }
+
+    fn fault(&mut self, part: Part, fault: Fault) -> Result<(), Fault> {
+        if self.passed_over() {
+            return Ok(());
+        }
+        let said = self.say(&Reply::UnitFault { of: part, fault: WireFault::from(fault) });
+        self.or_break(said)
+    }
+
+    fn heartbeat(&mut self) -> Result<(), Fault> {
+        let said = self.say(&Reply::Heartbeat);
+        self.or_break(said)
+    }
+}

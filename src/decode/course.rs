@@ -1,0 +1,186 @@
+//! How far the decoding of one document has come: what was promised, what is settled, whom it cost a child.
+
+use crate::base::{Fault, FaultKind, Kind, Part};
+
+use super::{form::Form, output::refuse, settings::Limits};
+
+/// Most units of one document.
+const MOST_UNITS: usize = 1_000_000;
+
+/// After so many units in a row that were lost with their child, the rest is given up.
+const MOST_LOST: u32 = 8;
+
+/// The books of one document, kept by the parent across all the children that work on it.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// Asked and granted, in the order of the promises: a later child that promises again is granted the same.
+    grants: Vec<(usize, usize)>,
+    /// How many of them the child at work has repeated.
+    repeated: usize,
+    promised: Vec<Part>,
+    settled: usize,
+    /// Children lost since the last unit was settled.
+    deaths: u32,
+    /// Units lost with their child since the last that came through.
+    lost: u32,
+}
+
+/// What the loss of a child means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Try again with a new child.
+    Again,
+    /// These units failed; go on with a new child.
+    Lose(Vec<Part>),
+    /// The document as a whole failed, after these units.
+    GiveUp(Vec<Part>),
+}
+
+impl Course {
+    /// A new child begins; it will pass over the settled units.
+    pub fn begin(&mut self) -> usize {
+        self.repeated = 0;
+        self.settled
+    }
+
+    /// Takes down a promise. `Err` when the child contradicts an earlier one; else how many are granted and how many
+    /// of these are new.
+    pub fn promise(&mut self, parts: &[Part], take: impl FnOnce(u64) -> u64) -> Result<(usize, usize), String> {
+        if let Some(&(asked, granted)) = self.grants.get(self.repeated) {
+            self.repeated += 1;
+            let same = asked == parts.len();
+            return if same { Ok((granted, 0)) } else { Err("it promised other units than before".to_owned()) };
+        }
+        if parts.len() > MOST_UNITS - self.promised.len() {
+            return Err(format!("it promised more than {MOST_UNITS} units"));
+        }
+        let granted = usize::try_from(take(parts.len() as u64)).unwrap_or(parts.len()).min(parts.len());
+        self.grants.push((parts.len(), granted));
+        self.repeated += 1;
+        self.promised.extend_from_slice(&parts[..granted]);
+        Ok((granted, granted))
+    }
+
+    /// Checks that this is the next promised unit, and settles it.
+    pub fn settle(&mut self, part: Part) -> Result<(), String> {
+        match self.promised.get(self.settled) {
+            Some(next) if *next == part => {
+                (self.settled, self.deaths, self.lost) = (self.settled + 1, 0, 0);
+                Ok(())
+            }
+            Some(next) => Err(format!("it gave {part} where {next} was due")),
+            None => Err(format!("it gave {part}, which it had not promised")),
+        }
+    }
+
+    /// Settles everything that is left.
+    pub fn rest(&mut self) -> Vec<Part> {
+        let rest = self.promised[self.settled..].to_vec();
+        self.settled = self.promised.len();
+        rest
+    }
+
+    /// True when everything promised is settled.
+    pub fn settled_all(&self) -> bool {
+        self.settled == self.promised.len()
+    }
+
+    /// The unit that is due.
+    pub fn due(&self) -> Option<Part> {
+        self.promised.get(self.settled).copied()
+    }
+
+    /// A child was lost. A unit that costs a second child is lost; one that ran out of time is not tried again.
+    pub fn lose_child(&mut self, kind: FaultKind) -> Verdict {
+        self.deaths += 1;
+        if self.deaths < 2 && kind != FaultKind::Deadline {
+            return Verdict::Again;
+        }
+        let Some(due) = self.due() else { return Verdict::GiveUp(Vec::new()) };
+        self.lost += 1;
+        if self.lost >= MOST_LOST {
+            return Verdict::GiveUp(self.rest());
+        }
+        (self.settled, self.deaths) = (self.settled + 1, 0);
+        Verdict::Lose(vec![due])
+    }
+}
+
+/// Checks sizes before anything is allocated for them; returns the bytes to lease.
+pub fn admit(form: &Form, kind: Kind, limits: &Limits) -> Result<u64, String> {
+    const ROOM_FOR_TEXT: u64 = 256 << 20;
+    if !form.suits(kind) {
+        return Err(format!("it gave a unit that no {kind} has"));
+    }
+    let most = limits.pixels.saturating_mul(3).saturating_add(ROOM_FOR_TEXT);
+    form.bytes().filter(|bytes| *bytes <= most).ok_or_else(|| format!("it gave a unit of more than {most} bytes"))
+}
+
+/// The fault of a child that did not keep to the protocol.
+pub fn broken(what: impl std::fmt::Display) -> Fault {
+    refuse(FaultKind::ChildDied, format!("the decoder process broke the protocol: {what}"), "report it with the file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(number: u32) -> Part {
+        Part::Page { number, of: 3 }
+    }
+
+    fn promised() -> Course {
+        let mut course = Course::default();
+        course.begin();
+        assert_eq!(course.promise(&[page(1), page(2), page(3)], |_| 2), Ok((2, 2)));
+        course
+    }
+
+    #[test]
+    fn a_later_child_is_granted_the_same() {
+        let mut course = promised();
+        course.settle(page(1)).unwrap();
+        assert_eq!(course.begin(), 1);
+        assert_eq!(course.promise(&[page(1), page(2), page(3)], |_| panic!()), Ok((2, 0)));
+        course.begin();
+        assert!(course.promise(&[page(1)], |_| 1).is_err());
+    }
+
+    #[test]
+    fn units_come_in_the_order_of_the_promise_and_no_more() {
+        let mut course = promised();
+        assert!(course.settle(page(2)).is_err());
+        course.settle(page(1)).unwrap();
+        course.settle(page(2)).unwrap();
+        assert!(course.settle(page(3)).is_err());
+        assert!(course.settled_all());
+    }
+
+    #[test]
+    fn a_unit_is_lost_with_its_second_child_or_its_first_deadline() {
+        let mut course = promised();
+        assert_eq!(course.lose_child(FaultKind::ChildDied), Verdict::Again);
+        assert_eq!(course.lose_child(FaultKind::ChildDied), Verdict::Lose(vec![page(1)]));
+        assert_eq!(course.lose_child(FaultKind::Deadline), Verdict::Lose(vec![page(2)]));
+        assert_eq!(course.lose_child(FaultKind::Deadline), Verdict::GiveUp(vec![]));
+    }
+
+    #[test]
+    fn a_document_that_costs_child_after_child_is_given_up() {
+        let mut course = Course::default();
+        let parts: Vec<Part> = (1..=100).map(page).collect();
+        course.promise(&parts, |wanted| wanted).unwrap();
+        let verdicts: Vec<Verdict> = (0..MOST_LOST).map(|_| course.lose_child(FaultKind::Deadline)).collect();
+        assert!(matches!(verdicts.last(), Some(Verdict::GiveUp(rest)) if rest.len() == 93));
+        assert!(course.settled_all());
+    }
+
+    #[test]
+    fn a_unit_must_suit_its_document_and_its_limits() {
+        let limits = Limits { pixels: 100, ..Limits::default() };
+        let small = Form::Image { width: 10, height: 10 };
+        assert_eq!(admit(&small, Kind::Image, &limits), Ok(300));
+        assert!(admit(&small, Kind::Text, &limits).is_err());
+        assert!(admit(&Form::Image { width: 60_000, height: 60_000 }, Kind::Image, &limits).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! A thread that kills a child from outside: when it shows no progress for too long, or when the run is aborted.
+
+use std::{
+    io,
+    process::Child,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::base::Stop;
+
+/// How often an aborted run is noticed.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A child process under watch. Dropping it kills the child.
+#[derive(Debug)]
+pub struct Watched {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    child: Child,
+    deadline: Option<Instant>,
+    late: bool,
+    over: bool,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// True when it was killed because it was too slow.
+    pub late: bool,
+    /// The exit status in words.
+    pub status: String,
+}
+
+impl Watched {
+    /// Puts a child under watch.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(child: Child, stop: Stop) -> io::Result<Self> {
+        let state = Mutex::new(State { child, deadline: None, late: false, over: false });
+        let shared = Arc::new(Shared { state, changed: Condvar::new() });
+        let watcher = shared.clone();
+        let thread = std::thread::Builder::new().name("decode-watch".into()).spawn(move || watcher.watch(&stop));
+        // Built first, so that a missing thread does not leave the child behind.
+        let mut watched = Self { shared, thread: None };
+        watched.thread = Some(thread?);
+        Ok(watched)
+    }
+
+    /// From now on the child has `patience` to show progress; `None` lets it rest.
+    pub fn expect(&self, patience: Option<Duration>) {
+        self.shared.state().deadline = patience.map(|patience| Instant::now() + patience);
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.shared.state().child.id()
+    }
+
+    /// Kills the child if it still runs, and says how it ended.
+    pub fn end(self) -> End {
+        let mut state = self.shared.state();
+        // A child that closed its pipe is about to exit by itself: its own status says more than our signal.
+        let grace = Instant::now() + Duration::from_millis(300);
+        while matches!(state.child.try_wait(), Ok(None)) && !state.late && Instant::now() < grace {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        state.kill();
+        let status = state.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        End { late: state.late, status }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        {
+            let mut state = self.shared.state();
+            state.over = true;
+            state.kill();
+            let _ = state.child.wait();
+        }
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self, stop: &Stop) {
+        let mut state = self.state();
+        while !state.over {
+            if stop.aborting() {
+                state.kill();
+            }
+            if state.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                (state.late, state.deadline) = (true, None);
+                state.kill();
+            }
+            state = self.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl State {
+    /// The whole process group: a decoder may have started ffmpeg.
+    fn kill(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            super::group::kill(self.child.id());
+            let _ = self.child.kill();
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What parent and child say to each other over the child's standard input and output.
+//!
+//! A message is a `u32` length (little endian), that many bytes of JSON, and after [`Reply::Unit`] the bytes that its
+//! [`Form`](super::form::Form) announces. The parent believes nothing: every length is checked before it is allocated.
+
+use std::{
+    io::{self, Read, Write},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::base::{Fault, FaultKind, Kind, Part, StageName};
+
+use super::{form::Form, order::Order};
+
+/// Longest JSON of a message: room for the parts of a million units.
+pub const MOST_JSON: u32 = 128 << 20;
+
+/// Longest text of a fault that crosses over.
+const MOST_WORDS: usize = 2000;
+
+/// Parent to child: a document to decode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The file.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: Kind,
+    /// What is wanted of it.
+    pub order: Order,
+    /// Units that an earlier child has settled: pass over so many.
+    pub settled: usize,
+}
+
+/// Parent to child: the answer to [`Reply::Promise`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// So many units, from the front, are wanted.
+    pub granted: usize,
+}
+
+/// Child to parent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// Units with these parts will follow; waits for a [`Grant`].
+    Promise {
+        /// In the order in which they will come.
+        parts: Vec<Part>,
+    },
+    /// The next promised unit; its bytes follow.
+    Unit {
+        /// The part that was promised.
+        of: Part,
+        /// Kind and sizes.
+        form: Form,
+    },
+    /// The next promised unit cannot be had.
+    UnitFault {
+        /// The part that was promised.
+        of: Part,
+        /// Why.
+        fault: WireFault,
+    },
+    /// Work goes on.
+    Heartbeat,
+    /// The document is through.
+    Done,
+    /// The document as a whole failed.
+    DocumentFault {
+        /// Why.
+        fault: WireFault,
+    },
+}
+
+/// A fault on its way to the parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireFault {
+    kind: String,
+    message: String,
+    hint: String,
+}
+
+impl From<Fault> for WireFault {
+    fn from(fault: Fault) -> Self {
+        Self { kind: fault.kind.as_str().to_owned(), message: fault.message, hint: fault.hint }
+    }
+}
+
+impl From<WireFault> for Fault {
+    fn from(wire: WireFault) -> Self {
+        let kind = FaultKind::from_name(&wire.kind).unwrap_or(FaultKind::Internal);
+        Self::new(StageName::Decode, kind, printable(&wire.message), printable(&wire.hint))
+    }
+}
+
+/// One line without control characters: the words may come from a hostile file.
+fn printable(words: &str) -> String {
+    words.chars().take(MOST_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Writes one message.
+///
+/// # Errors
+/// When the other side is gone.
+pub fn send(to: &mut (impl Write + ?Sized), message: &impl Serialize) -> io::Result<()> {
+    let json = serde_json::to_vec(message)?;
+    let length = u32::try_from(json.len()).ok().filter(|length| *length <= MOST_JSON);
+    let length = length.ok_or_else(|| io::Error::other("a message is too long"))?;
+    to.write_all(&length.to_le_bytes())?;
+    to.write_all(&json)
+}
+
+/// Reads one message. `None` when the other side has ended between two messages.
+///
+/// # Errors
+/// When it ended within one, or sent what is none.
+pub fn receive<T: DeserializeOwned>(from: &mut (impl Read + ?Sized)) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read(&mut length)? {
+        0 => return Ok(None),
+        count => from.read_exact(&mut length[count..])?,
+    }
+    let length = u32::from_le_bytes(length);
+    if length > MOST_JSON {
+        return Err(io::Error::other(format!("a message of {length} bytes")));
+    }
+    // Grows as the bytes come, so that a lie about the length costs nothing.
+    let mut json = Vec::new();
+    from.take(u64::from(length)).read_to_end(&mut json)?;
+    if json.len() < length as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Some(serde_json::from_slice(&json)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_received() {
+        let of = Part::Page { number: 3, of: 9 };
+        let fault = Fault::new(StageName::Decode, FaultKind::Corrupt, "no\npage", "none");
+        let replies = [
+            Reply::Promise { parts: vec![of, Part::Whole, Part::Time { start: 0.1, end: 30.3 }] },
+            Reply::Unit { of, form: Form::Image { width: 3, height: 4 } },
+            Reply::UnitFault { of, fault: fault.into() },
+            Reply::Done,
+        ];
+        let mut pipe = Vec::new();
+        replies.iter().for_each(|reply| send(&mut pipe, reply).unwrap());
+        let mut from = pipe.as_slice();
+        for reply in replies {
+            assert_eq!(receive::<Reply>(&mut from).unwrap(), Some(reply));
+        }
+        assert_eq!(receive::<Reply>(&mut from).unwrap(), None);
+    }
+
+    #[test]
+    fn the_words_of_a_fault_are_one_printable_line() {
+        let words = format!("a\n\x1b[31m{}", "x".repeat(5000));
+        let wire = WireFault { kind: "nonsense".into(), message: words, hint: String::new() };
+        let fault = Fault::from(wire);
+        assert_eq!(fault.kind, FaultKind::Internal);
+        assert!(fault.message.len() <= MOST_WORDS && !fault.message.contains(['\n', '\x1b']));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = receive::<Reply>(&mut bytes.as_slice());
+            let _ = receive::<Request>(&mut bytes.as_slice());
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! PDF through the real child.
+
+use lapidary::{
+    base::{ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, UnitQuota, Word, grid::Grid},
+    decode::{Decoder, Limits, Settings},
+};
+
+use super::{Emitted, RENDER, decode, decoder, fixture, item};
+
+fn pdf(name: &str) -> Emitted {
+    decode(&Settings::default(), name, Kind::Pdf).unwrap()
+}
+
+fn fault(settings: &Settings, name: &str) -> FaultKind {
+    let fault = decode(settings, name, Kind::Pdf).err().unwrap();
+    assert!(!fault.message.is_empty() && !fault.hint.is_empty(), "{fault:?}");
+    fault.kind
+}
+
+fn layer(emitted: &Emitted, index: usize) -> &TextLayer {
+    emitted.page(index).text.as_ref().unwrap()
+}
+
+fn word<'a>(layer: &'a TextLayer, text: &str) -> &'a Word {
+    layer.words.iter().find(|word| word.text == text).unwrap_or_else(|| panic!("no `{text}` in {layer:?}"))
+}
+
+/// Mean red, green and blue of a box given in fractions of the page.
+fn colour(emitted: &Emitted, index: usize, [left, top, right, bottom]: [f32; 4]) -> [f32; 3] {
+    let raster = &emitted.page(index).raster;
+    let at = |fraction: f32, side: u32| (fraction * side as f32) as usize;
+    let (mut sum, mut count) = ([0.0; 3], 0.0);
+    for y in at(top, raster.height)..at(bottom, raster.height) {
+        for x in at(left, raster.width)..at(right, raster.width) {
+            let pixel = &raster.rgb[3 * (y * raster.width as usize + x)..][..3];
+            sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += f32::from(*value));
+            count += 1.0;
+        }
+    }
+    sum.map(|sum| sum / count)
+}
+
+#[test]
+fn pages_have_exactly_the_size_that_the_budget_asks_for() {
+    let emitted = pdf("documents/invoice.pdf");
+    assert_eq!((emitted.promised, emitted.pages()), (2, vec![1, 2]));
+    let grid = Grid::fit(59528, 84189, RENDER.page_budget).unwrap();
+    let raster = &emitted.page(0).raster;
+    assert_eq!((raster.width, raster.height), (grid.width, grid.height));
+    assert_eq!(raster.rgb.len(), (3 * grid.width * grid.height) as usize);
+}
+
+#[test]
+fn the_text_layer_comes_along_with_boxes_where_the_ink_is() {
+    let emitted = pdf("documents/invoice.pdf");
+    let layer = layer(&emitted, 0);
+    assert!(layer.text.contains("Granat & Sons, Lapidary Supplies"), "{}", layer.text);
+    assert!(layer.text.contains("Diamond file set"), "{}", layer.text);
+    let title = word(layer, "2026-0417").bounds;
+    let [left, top, right, bottom] = title;
+    assert!(0.0 < left && left < right && right < 0.5 && 0.2 < top && top < bottom && bottom < 0.35, "{title:?}");
+    let (ink, paper) = (colour(&emitted, 0, title), colour(&emitted, 0, [0.6, 0.9, 0.7, 0.95]));
+    assert!(ink[0] < 200.0 && paper[0] > 254.0, "{ink:?} {paper:?}");
+}
+
+#[test]
+fn a_text_layer_that_is_not_wanted_stays_behind() {
+    let settings = Settings { text_layer: false, ..Settings::default() };
+    let emitted = decode(&settings, "documents/invoice.pdf", Kind::Pdf).unwrap();
+    assert_eq!(emitted.page(0).text, None);
+}
+
+#[test]
+fn colours_are_red_green_blue() {
+    let emitted = pdf("documents/rotated.pdf");
+    let [red, green, blue] = colour(&emitted, 0, [0.06, 0.026, 0.13, 0.038]);
+    assert!(red > 250.0 && green < 5.0 && blue < 5.0, "{red} {green} {blue}");
+}
+
+#[test]
+fn rotation_is_honoured_in_pixels_and_boxes() {
+    let emitted = pdf("documents/rotated.pdf");
+    for (index, rotation) in ["0", "90", "180", "270"].into_iter().enumerate() {
+        let raster = &emitted.page(index).raster;
+        assert_eq!(raster.width > raster.height, index % 2 == 1, "{rotation}");
+        let [left, top, right, bottom] = word(layer(&emitted, index), "corner").bounds;
+        assert!(left < 0.12 && right < 0.25 && top < 0.1 && bottom < 0.11, "{rotation}: {left} {top} {right} {bottom}");
+        let ink = colour(&emitted, index, [left, top, right, bottom]);
+        assert!(ink[0] < 220.0, "{rotation}: {ink:?}");
+    }
+}
+
+#[test]
+fn a_scan_has_no_text_layer() {
+    let emitted = pdf("documents/scanned.pdf");
+    assert_eq!(emitted.page(0).text, None);
+    assert!(colour(&emitted, 0, [0.0, 0.0, 1.0, 1.0])[0] < 250.0);
+}
+
+#[test]
+fn filled_form_fields_are_drawn() {
+    let emitted = pdf("documents/form.pdf");
+    let field = [45.0 / 297.0, 1.0 - 186.0 / 210.0, 75.0 / 297.0, 1.0 - 176.0 / 210.0];
+    let ink = colour(&emitted, 0, field);
+    assert!(ink.iter().any(|channel| *channel < 250.0), "{ink:?}");
+}
+
+#[test]
+fn page_ranges_choose_pages() {
+    let settings = Settings { pages: "2-".to_owned(), ..Settings::default() };
+    let emitted = decode(&settings, "documents/invoice.pdf", Kind::Pdf).unwrap();
+    assert_eq!((emitted.promised, emitted.pages()), (1, vec![2]));
+    assert_eq!(emitted.units[0].0, Part::Page { number: 2, of: 2 });
+    assert_eq!(
+        fault(&Settings { pages: "9".to_owned(), ..Settings::default() }, "documents/invoice.pdf"),
+        FaultKind::Empty
+    );
+}
+
+#[test]
+fn passwords_are_tried_in_turn() {
+    let with = |passwords: &[&str]| Settings {
+        passwords: passwords.iter().map(|password| (*password).to_owned()).collect(),
+        ..Settings::default()
+    };
+    assert_eq!(fault(&with(&[]), "documents/encrypted.pdf"), FaultKind::Encrypted);
+    assert_eq!(fault(&with(&["wrong"]), "documents/encrypted.pdf"), FaultKind::Encrypted);
+    let emitted = decode(&with(&["wrong", "garnet"]), "documents/encrypted.pdf", Kind::Pdf).unwrap();
+    assert_eq!(emitted.pages(), [1, 2]);
+}
+
+#[test]
+fn damaged_documents_say_what_is_wrong() {
+    let settings = Settings::default();
+    assert_eq!(fault(&settings, "broken/truncated.pdf"), FaultKind::Corrupt);
+    assert_eq!(fault(&settings, "broken/zero-pages.pdf"), FaultKind::Empty);
+    assert_eq!(fault(&settings, "broken/text-named.pdf"), FaultKind::Corrupt);
+}
+
+#[test]
+fn a_page_that_fails_does_not_take_its_document_with_it() {
+    let emitted = pdf("broken/one-bad-page.pdf");
+    assert!(emitted.balances());
+    assert_eq!((emitted.promised, emitted.pages()), (3, vec![1, 3]));
+    let (part, fault) = &emitted.faults[0];
+    assert_eq!((*part, fault.kind), (Part::Page { number: 2, of: 3 }, FaultKind::Corrupt));
+}
+
+#[test]
+fn what_is_too_large_names_the_setting() {
+    let limited = |limits: Limits| Settings { limits, ..Settings::default() };
+    let cases = [
+        (limited(Limits { pages: 1, ..Limits::default() }), "pages"),
+        (limited(Limits { bytes: 1000, ..Limits::default() }), "bytes"),
+    ];
+    for (settings, name) in cases {
+        let fault = decode(&settings, "documents/invoice.pdf", Kind::Pdf).err().unwrap();
+        assert_eq!(fault.kind, FaultKind::TooLarge);
+        assert!(fault.hint.contains(&format!("`[decode.limits] {name}`")), "{fault:?}");
+    }
+    let emitted = pdf("broken/huge-page.pdf");
+    assert_eq!(emitted.faults[0].1.kind, FaultKind::TooLarge);
+    assert!(emitted.faults[0].1.hint.contains("pixels"), "{:?}", emitted.faults);
+}
+
+#[test]
+fn a_limit_on_units_is_kept_across_documents() {
+    let quota = UnitQuota::new(Some(3));
+    let mut decoder =
+        Decoder::new(&Settings::default(), RENDER, ByteBudget::new(1 << 30), quota.clone(), Stop::default())
+            .with_program(env!("CARGO_BIN_EXE_lapidary"));
+    let mut emitted = Emitted::default();
+    for _ in 0..2 {
+        decoder.process(item(&fixture("documents/invoice.pdf"), Kind::Pdf), &mut emitted).unwrap();
+    }
+    assert_eq!((emitted.promised, emitted.pages()), (3, vec![1, 2, 1]));
+    assert!(emitted.balances() && quota.spent());
+}
+
+#[test]
+fn a_child_serves_many_documents_and_is_then_replaced() {
+    let mut decoder = decoder(&Settings { recycle_after: 2, ..Settings::default() });
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        decoder.process(item(&fixture("documents/receipt.pdf"), Kind::Pdf), &mut Emitted::default()).unwrap();
+        ids.push(decoder.child_id());
+    }
+    assert!(ids[0].is_some() && ids[1].is_none() && ids[2].is_some() && ids[3].is_none(), "{ids:?}");
+    assert_ne!(ids[0], ids[2]);
+}
+
+#[test]
+fn leases_are_taken_page_by_page_and_given_back() {
+    let budget = ByteBudget::new(1);
+    let quota = UnitQuota::new(None);
+    let mut decoder = Decoder::new(&Settings::default(), RENDER, budget.clone(), quota, Stop::default())
+        .with_program(env!("CARGO_BIN_EXE_lapidary"));
+    let mut emitted = Emitted::default();
+    decoder.process(item(&fixture("documents/invoice.pdf"), Kind::Pdf), &mut emitted).unwrap();
+    assert_eq!((emitted.units.len(), budget.in_use()), (2, 0));
+}
+
+#[test]
+fn texts_are_one_unit() {
+    let emitted = decode(&Settings::default(), "broken/text-named.pdf", Kind::Text).unwrap();
+    assert_eq!((emitted.promised, emitted.units[0].0), (1, Part::Whole));
+    let settings = Settings { limits: Limits { text_bytes: 10, ..Limits::default() }, ..Settings::default() };
+    let fault = decode(&settings, "broken/text-named.pdf", Kind::Text).err().unwrap();
+    assert_eq!(fault.kind, FaultKind::TooLarge);
+}
