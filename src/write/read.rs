@@ -16,7 +16,7 @@ use crate::base::Fatal;
 
 mod show;
 
-pub use show::{cells, json};
+pub use show::{cells, headings, json};
 
 /// Rows in a batch: bounds memory whatever the part's size.
 const BATCH_ROWS: usize = 1024;

@@ -122,6 +122,10 @@ impl<'a> Compiler<'a> {
             self.problem(at, format!("`{reference}` leads nowhere; refer to `#/$defs/NAME` of the same file"));
             return None;
         };
+        if self.trail.len() == DEEPEST {
+            self.problem(at, format!("more than {DEEPEST} references lead from one to the next; refer directly"));
+            return None;
+        }
         self.trail.push(reference);
         let node = self.node(target, &reference[1..]);
         self.trail.pop();

@@ -23,9 +23,32 @@ pub fn known_formats() -> String {
     format!("`date`, `date-time`, {others}")
 }
 
-/// True when a pattern keeps to what an automaton can follow: no look-around, back-references or word boundaries.
+/// True when a pattern keeps to what an automaton can follow: anchors only at its two ends, and no look-around, flags,
+/// back-references or word boundaries.
 pub fn is_guidable(pattern: &str) -> bool {
-    const BEYOND: [&str; 7] = ["(?=", "(?!", "(?<", "\\b", "\\B", "\\k", "\\p"];
-    let refers_back = pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit());
-    !refers_back && !BEYOND.iter().any(|syntax| pattern.contains(syntax))
+    let inner = pattern.strip_prefix('^').unwrap_or(pattern);
+    let mut rest = inner.chars();
+    let mut in_class = false;
+    while let Some(one) = rest.next() {
+        let beyond = match one {
+            '\\' => rest.next().is_none_or(is_beyond_escape),
+            '[' | ']' => {
+                in_class = one == '[';
+                false
+            }
+            _ if in_class => false,
+            '(' => rest.as_str().starts_with('?') && !rest.as_str().starts_with("?:"),
+            '^' => true,
+            '$' => !rest.as_str().is_empty(),
+            _ => false,
+        };
+        if beyond {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_beyond_escape(escaped: char) -> bool {
+    matches!(escaped, 'b' | 'B' | 'k' | 'p' | 'P' | 'A' | 'z' | 'Z' | 'G' | 'K') || escaped.is_ascii_digit()
 }

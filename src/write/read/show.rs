@@ -9,6 +9,11 @@ use arrow::{
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta};
 use serde_json::{Map, Value};
 
+/// The names of a batch's columns, one per cell of [`cells`].
+pub fn headings(batch: &RecordBatch) -> Vec<String> {
+    batch.schema().fields().iter().map(|field| field.name().clone()).collect()
+}
+
 /// The rows of a batch as JSON objects, in column order: what went in as JSON comes out equal.
 pub fn json(batch: &RecordBatch) -> impl Iterator<Item = Value> {
     let rows = StructArray::from(batch.clone());

@@ -108,6 +108,9 @@ fn formats_patterns_and_choices_are_kept() {
     let code = one(json!({"type": "string", "pattern": "^[A-Z]{2}[0-9]+$"}));
     takes(&code, "\"AB123\"");
     refuses(&code, "\"A123\"");
+    for pattern in ["[$^]", "^\\$[0-9]+", "^(?:\\d{1,3}(,\\d{3})*|\\d+)(\\.\\d{2})?$", "^[\\w.-]+\\s?\\/x$"] {
+        refuses(&one(json!({"type": "string", "pattern": pattern})), "\"xyz\"");
+    }
     let mail = one(json!({"type": "string", "format": "email"}));
     takes(&mail, "\"ada@example.com\"");
     refuses(&mail, "\"ada\"");
@@ -122,8 +125,9 @@ fn formats_patterns_and_choices_are_kept() {
 
 #[test]
 fn what_the_grammar_cannot_follow_is_left_to_the_check() {
-    let loose = one(json!({"type": "string", "pattern": "^(?!x).*$"}));
-    takes(&loose, "\"xyz\"");
+    for pattern in ["^(?!x).*$", "^(?i)abc$", "a$b", "(^a|b)", "^(.)\\1$", "\\bword\\b"] {
+        takes(&one(json!({"type": "string", "pattern": pattern})), "\"xyz\"");
+    }
     let list = one(json!({"type": "array", "items": {"type": "integer"}, "uniqueItems": true}));
     takes(&list, "[1,1]");
 }

@@ -94,6 +94,26 @@ fn references_that_multiply_are_cut_short() {
 }
 
 #[test]
+fn chains_and_towers_are_cut_short_before_the_stack_is() {
+    let mut definitions = serde_json::Map::new();
+    definitions.insert("d0".into(), json!({"type": "string"}));
+    for link in 1..10_000 {
+        definitions.insert(format!("d{link}"), json!({"$ref": format!("#/$defs/d{}", link - 1)}));
+    }
+    let chain = json!({"type": "object", "$defs": definitions, "properties": {"top": {"$ref": "#/$defs/d9999"}}});
+    assert!(problems(&chain).iter().any(|line| line.contains("references lead from one to the next")));
+
+    let tower = (0..60).fold(json!({"type": "string"}), |below, _| json!({"type": "array", "items": below}));
+    assert!(problems(&record(json!({"tower": tower}))).iter().any(|line| line.contains("more than 32 deep")));
+}
+
+#[test]
+fn a_pattern_that_is_no_expression_is_refused() {
+    let told = problems(&record(json!({"a": {"type": "string", "pattern": "(["}})));
+    assert!(told[0].contains("pattern"), "{told:?}");
+}
+
+#[test]
 fn a_schema_of_three_hundred_fields_keeps_their_order() {
     let names: Vec<String> = (0..300).map(|index| format!("field_{}", (index * 7) % 300)).collect();
     let properties: serde_json::Map<String, Value> =
