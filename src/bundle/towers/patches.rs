@@ -56,8 +56,8 @@ impl Patches {
         let shape = [2, facts.positions, facts.hidden_size];
         let values = tower.values(&name, &shape)?;
         let (columns, rows) = values.split_at(facts.positions * facts.hidden_size);
-        let columns = tower.stored(&format!("{name}.columns"), &shape[1..], columns.iter().copied())?;
-        let rows = tower.stored(&format!("{name}.rows"), &shape[1..], rows.iter().copied())?;
+        let columns = tower.stored(&format!("{name}.columns"), &shape[1..], columns)?;
+        let rows = tower.stored(&format!("{name}.rows"), &shape[1..], rows)?;
         let graph = &mut tower.graph;
         let columns = graph.gather(&columns, &self.clamped[0], 0);
         let rows = graph.gather(&rows, &self.clamped[1], 0);

@@ -56,7 +56,7 @@ fn layer(
 ) -> Result<Value, Fatal> {
     let kernel = [channels[1], channels[0], 3, 3];
     let kernel_values = tower.values(&format!("{name}.conv.weight"), &kernel)?;
-    let kernel = tower.stored(&format!("{name}.conv.weight"), &kernel, kernel_values.into_iter())?;
+    let kernel = tower.stored(&format!("{name}.conv.weight"), &kernel, &kernel_values)?;
     let scale = tower.vector(&format!("{name}.norm.weight"), &[channels[1]])?;
     let graph = &mut tower.graph;
     let present = graph.cast(present, Element::F32);

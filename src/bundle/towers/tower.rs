@@ -1,17 +1,14 @@
 //! A tower being written: weights looked up by name in the checkpoint, layers added to the graph.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
-
-use half::f16;
+use std::path::Path;
 
 use crate::{
     base::Fatal,
     bundle::{
         Checkpoint, Dtype,
+        draft::write_fatal,
         graph::{Axis, Element, Graph, Value},
+        quantize::write_dense,
     },
 };
 
@@ -65,7 +62,7 @@ impl<'a> Tower<'a> {
         folder: &'a Path,
     ) -> Result<Self, Fatal> {
         let weights = folder.join(format!("{name}.onnx_data"));
-        let graph = Graph::create(name, &weights).map_err(|error| unwritable(&weights, &error))?;
+        let graph = Graph::create(name, &weights).map_err(|error| write_fatal(&weights, error))?;
         Ok(Self { graph, name, folder, checkpoint, dtype, linears })
     }
 
@@ -73,7 +70,7 @@ impl<'a> Tower<'a> {
     pub fn finish(mut self, features: &Value, name: &str, width: usize) -> Result<(), Fatal> {
         self.graph.output(features, name, Element::F32, &[Axis::Named("tokens"), Axis::Fixed(width)]);
         let model = self.folder.join(format!("{}.onnx", self.name));
-        self.graph.finish(&model).map_err(|error| unwritable(&model, &error))
+        self.graph.finish(&model).map_err(|error| write_fatal(&model, error))
     }
 
     /// The values of a tensor of the checkpoint, row-major.
@@ -89,22 +86,21 @@ impl<'a> Tower<'a> {
 
     /// Numbers made here as a weight in f32.
     pub fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<Value, Fatal> {
-        let written = self.graph.weight(name, Element::F32, shape, |out| put_f32(out, values.iter().copied()));
-        written.map_err(|error| unwritable(self.folder, &error))
+        self.write(name, Element::F32, shape, values)
     }
 
     /// Numbers of the checkpoint in the tower's precision, widened again to compute with.
-    pub fn stored(&mut self, name: &str, shape: &[usize], values: impl Iterator<Item = f32>) -> Result<Value, Fatal> {
-        let element = self.dtype.element();
-        let written = self.graph.weight(name, element, shape, |out| match self.dtype {
-            Dtype::F32 => put_f32(out, values),
-            Dtype::F16 => put_f16(out, values),
-        });
-        let weight = written.map_err(|error| unwritable(self.folder, &error))?;
+    pub fn stored(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<Value, Fatal> {
+        let weight = self.write(name, self.dtype.element(), shape, values)?;
         Ok(match self.dtype {
             Dtype::F32 => weight,
             Dtype::F16 => self.graph.cast(&weight, Element::F32),
         })
+    }
+
+    fn write(&mut self, name: &str, element: Element, shape: &[usize], values: &[f32]) -> Result<Value, Fatal> {
+        let written = self.graph.weight(name, element, shape, |out| write_dense(out, name, values, element));
+        written.map_err(|error| write_fatal(self.folder, error))
     }
 
     /// A matrix `[output, input]` of the checkpoint as `[input, output]`, to multiply with from the right.
@@ -114,7 +110,8 @@ impl<'a> Tower<'a> {
         let values = self.values(name, &[output, input])?;
         let row = |index: usize| order.map_or(index, |order| order[index]);
         let places = (0..input).flat_map(|column| (0..output).map(move |index| (index, column)));
-        self.stored(name, &[input, output], places.map(|(index, column)| values[row(index) * input + column]))
+        let turned: Vec<f32> = places.map(|(index, column)| values[row(index) * input + column]).collect();
+        self.stored(name, &[input, output], &turned)
     }
 
     /// RMS norm with the weight `name`.
@@ -179,16 +176,4 @@ impl<'a> Tower<'a> {
         let normed = self.bare_norm(x, size.input, epsilon);
         self.plain(&normed, &format!("{name}.embedding_projection.weight"), size)
     }
-}
-
-fn put_f32(out: &mut dyn Write, mut values: impl Iterator<Item = f32>) -> io::Result<()> {
-    values.try_for_each(|value| out.write_all(&value.to_le_bytes()))
-}
-
-fn put_f16(out: &mut dyn Write, mut values: impl Iterator<Item = f32>) -> io::Result<()> {
-    values.try_for_each(|value| out.write_all(&f16::from_f32(value).to_le_bytes()))
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Fatal {
-    Fatal::new(format!("cannot write `{}`: {error}", path.display()), "free space or choose another output folder")
 }
