@@ -57,7 +57,7 @@ fn content(seed: usize) -> String {
     for row in 0..9 {
         let _ = writeln!(out, "0.5 w 56 {0} m 540 {0} l S", 120 + 18 * row);
     }
-    let _ = write!(out, "BT /F 9.5 Tf 12.5 TL 56 760 Td\n");
+    let _ = writeln!(out, "BT /F 9.5 Tf 12.5 TL 56 760 Td");
     for line in 0..45 {
         let words: Vec<&str> = (0..11).map(|at| WORDS[(seed * 7 + line * 5 + at * at * 3) % WORDS.len()]).collect();
         let _ = writeln!(out, "({} {}.) Tj T*", words.join(" "), seed * 45 + line);
