@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Characters of the answer that a message shows.
+/// Characters of an answer, or of a problem in it, that a message shows.
 const SHOWN: usize = 200;
 
 /// Reads the text as JSON.
@@ -22,7 +22,7 @@ fn unfenced(text: &str) -> &str {
     inside.map_or(text, |inside| inside.strip_prefix("json").unwrap_or(inside).trim())
 }
 
-/// The beginning of an answer, on one line, for messages.
+/// The beginning of an answer or a problem, on one line, for messages.
 pub fn beginning(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).map(|one| if one.is_control() { ' ' } else { one }).collect();
     if text.chars().nth(SHOWN).is_some() {

@@ -42,7 +42,7 @@ impl Stage for Parser {
 }
 
 fn told(problems: &[String]) -> String {
-    let named = problems.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let named = problems.iter().take(NAMED).map(|problem| answer::beginning(problem)).collect::<Vec<_>>().join("; ");
     match problems.len().saturating_sub(NAMED) {
         0 => named,
         more => format!("{named}; and {more} more"),

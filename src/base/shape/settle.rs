@@ -10,6 +10,9 @@ use super::{
     place,
 };
 
+/// Remarks kept per answer; an answer that earns more is not told better by them.
+const MOST_REMARKS: usize = 32;
+
 /// A valid record and what is worth knowing about how it became one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settled {
@@ -53,8 +56,9 @@ impl Settler {
                 stated.insert(field.name.clone(), value);
             }
         }
-        self.remarks
-            .extend(given.keys().map(|name| format!("{}: dropped, the schema has no such property", below(at, name))));
+        for name in given.keys() {
+            self.remark(format!("{}: dropped, the schema has no such property", below(at, name)));
+        }
         stated
     }
 
@@ -62,7 +66,9 @@ impl Settler {
         match (&node.form, value) {
             (Form::Object(fields), Value::Object(given)) => Value::Object(self.stated(fields, given, at)),
             (Form::List(list), Value::Array(items)) => {
-                self.remark_full(items.len() as u64, list.most, "items", at);
+                if list.least < list.most {
+                    self.remark_full(items.len() as u64, list.most, "items", at);
+                }
                 let settled = items
                     .into_iter()
                     .enumerate()
@@ -93,7 +99,7 @@ impl Settler {
 
     fn string(&mut self, form: &Form, text: &str, at: &str) {
         match form {
-            Form::Text(bounds) if text.len() as u64 >= bounds.longest && bounds.format.is_none() => {
+            Form::Text(bounds) if bounds.shortest < bounds.longest && bounds.format.is_none() => {
                 self.remark_full(text.chars().count() as u64, bounds.longest, "characters", at);
             }
             Form::Date if date(text).is_none() => self.problems.push(format!("{}: `{text}` is no date", place(at))),
@@ -106,7 +112,13 @@ impl Settler {
 
     fn remark_full(&mut self, count: u64, most: u64, what: &str, at: &str) {
         if count == most && most > 16 {
-            self.remarks.push(format!("{}: has all of the {most} {what} that are allowed and may be cut", place(at)));
+            self.remark(format!("{}: has all of the {most} {what} that are allowed and may be cut", place(at)));
+        }
+    }
+
+    fn remark(&mut self, remark: String) {
+        if self.remarks.len() < MOST_REMARKS {
+            self.remarks.push(remark);
         }
     }
 }

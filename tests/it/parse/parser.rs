@@ -121,6 +121,26 @@ fn each_broken_rule_is_named_with_its_path() {
 }
 
 #[test]
+fn what_is_too_much_is_not_repeated_back() {
+    let mut answer = json!({"vendor": "Ada", "lines": []});
+    for name in 0..1000 {
+        answer[format!("x{name}")] = json!(1);
+    }
+    assert_eq!(parsed(&answer.to_string(), Finish::Stop).unwrap().problems.len(), 32);
+    let wrong = json!({"vendor": "Ada", "day": "9".repeat(100_000), "lines": vec![json!({"what": 3}); 1000]});
+    assert!(fault(&wrong).message.len() < 2000);
+}
+
+#[test]
+fn a_string_that_fills_its_bound_is_remarked_on() {
+    let schema = json!({"type": "object", "properties": {"text": {"type": "string", "maxLength": 20}}});
+    let shape = Shape::compile(&schema).unwrap();
+    let remarks = |text: &str| shape.settle(json!({"text": text})).unwrap().remarks;
+    assert!(remarks(&"é".repeat(19)).is_empty());
+    assert_eq!(remarks(&"é".repeat(20)), ["/text: has all of the 20 characters that are allowed and may be cut"]);
+}
+
+#[test]
 fn hostile_depth_is_a_fault_and_no_crash() {
     let deep = format!("{{\"vendor\":{}", "[".repeat(100_000));
     assert_eq!(parsed(&deep, Finish::Stop).unwrap_err().kind, FaultKind::Invalid);

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use lapidary::{
     base::Outcome,
     write::{
-        Settings, Writer,
+        Compression, Settings, Writer,
         read::{self, Request, Table},
     },
 };
@@ -234,4 +234,13 @@ fn columns_can_be_chosen_and_rows_limited() {
         &mut |_| Ok(()),
     );
     assert!(nowhere.unwrap_err().message.contains("holds no dataset"));
+}
+
+#[test]
+fn settings_are_read_and_their_mistakes_named() {
+    let settings: Settings = toml::from_str("rows_per_part = 5\ncompression = \"snappy\"").unwrap();
+    assert_eq!((settings.rows_per_part, settings.compression), (5, Compression::Snappy));
+    assert!(settings.validate().is_empty());
+    assert!(toml::from_str::<Settings>("rows_per_parts = 5").unwrap_err().to_string().contains("rows_per_parts"));
+    assert_eq!(Settings { rows_per_part: 0, mebibytes_per_part: 0, ..settings }.validate().len(), 2);
 }
