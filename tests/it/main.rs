@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod generate;
 mod line;
+mod media;
 mod onnx;
 mod parse;
 mod towers;

@@ -15,7 +15,7 @@ use crate::base::{Fault, FaultKind, Kind};
 use super::{
     output::refuse,
     pdf::PdfReader,
-    text,
+    picture, text,
     wire::{self, Reply, Request},
 };
 use pipe::Pipe;
@@ -51,7 +51,8 @@ fn decode(request: &Request, pipe: &mut Pipe<'_>, reader: &mut Option<PdfReader>
     match request.kind {
         Kind::Pdf => PdfReader::ready(reader)?.decode(path, order, pipe),
         Kind::Text => text::decode(path, order, pipe),
-        kind @ (Kind::Image | Kind::Audio | Kind::Video) => {
+        Kind::Image => picture::decode(path, order, pipe),
+        kind @ (Kind::Audio | Kind::Video) => {
             Err(refuse(FaultKind::Unsupported, format!("{kind} is not decoded yet"), "leave it out"))
         }
     }
