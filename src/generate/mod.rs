@@ -4,22 +4,33 @@
 //! [`Sampler`] and hands out [`crate::base::Generation`]s.
 
 mod answer;
+mod arena;
 mod closing;
+mod decoder;
+mod embedder;
+mod encoders;
 mod engine;
 mod generator;
 mod guide;
+mod network;
+mod ort_engine;
+mod raw;
 mod replay;
 mod reserve;
+mod runtime;
 mod sample;
 mod seat;
 mod settings;
+mod splice;
 mod vocabulary;
 
 pub use answer::{Answer, Rules, Turn};
 pub use engine::{Card, Engine, EngineError, Logits, Prefill, Slot};
 pub use generator::{Generator, Stats};
 pub use guide::{Guide, Guided};
+pub use ort_engine::{EngineSettings, OrtEngine};
 pub use replay::ReplayEngine;
+pub use runtime::{Device, Runtime};
 pub use sample::{Choice, Sampler};
 pub use settings::Settings;
 pub use vocabulary::Vocabulary;

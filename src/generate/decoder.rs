@@ -1,0 +1,123 @@
+//! The decoder over the arena: a chunk of one sequence, or one token for each of a range of slots.
+
+use std::ops::Range;
+
+use super::{
+    arena::Arena,
+    embedder::Embedded,
+    encoders::first,
+    network::{Input, Network, Opening, Output},
+    raw::{Call, Fetched},
+    runtime::Runtime,
+};
+use crate::base::{Fatal, Model};
+
+/// Which logits a run is to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Those of the last position.
+    Last,
+    /// Those of all positions.
+    All,
+}
+
+/// The decoder's session with the buffers of all slots.
+pub(super) struct Decoder {
+    network: Network,
+    arena: Arena,
+    inputs: Inputs,
+    logits: Output,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Inputs {
+    embeddings: Input,
+    per_layer: Option<Input>,
+    mask: Input,
+    positions: Option<Input>,
+    keep: Option<Input>,
+}
+
+impl Decoder {
+    /// # Errors
+    /// When the graph has inputs that we do not know, lacks some that we need, or memory is short.
+    pub(super) fn open(
+        runtime: &Runtime,
+        model: &Model,
+        opening: Opening,
+        slots: usize,
+        length: usize,
+    ) -> Result<Self, Fatal> {
+        let network = Network::open(runtime, &model.file(&model.manifest.graphs.decoder), opening)?;
+        let inputs = Inputs {
+            embeddings: network.input("inputs_embeds")?,
+            per_layer: network.optional_input("per_layer_inputs"),
+            mask: network.input("attention_mask")?,
+            positions: network.optional_input("position_ids"),
+            keep: network.optional_input("num_logits_to_keep"),
+        };
+        let logits = network.output("logits")?;
+        let arena = Arena::new(&network, &model.manifest.text.kv, slots, length)?;
+        let named = [Some(inputs.embeddings), inputs.per_layer, Some(inputs.mask), inputs.positions, inputs.keep];
+        let known: Vec<Input> = named.into_iter().flatten().chain(arena.inputs()).collect();
+        if let Some(unknown) = network.other_inputs(&known).first() {
+            return Err(network.wrong(&format!("wants an input `{unknown}` that we do not know")));
+        }
+        Ok(Self { network, arena, inputs, logits })
+    }
+
+    /// Positions of one slot.
+    pub(super) fn length(&self) -> usize {
+        self.arena.length()
+    }
+
+    /// Bytes of keys and values.
+    pub(super) fn arena_bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
+    /// Feeds the embeddings of positions `start..start + n` of one slot. Logits are `[1, kept, vocabulary]`.
+    pub(super) fn chunk(&mut self, slot: usize, embedded: &Embedded, start: usize, keep: Keep) -> ort::Result<Fetched> {
+        let count = embedded.embeddings.shape().get(1).copied().unwrap_or(0);
+        let mask = vec![1; start + count];
+        let positions: Vec<i64> = (start..start + count).map(|place| place as i64).collect();
+        self.run(slot..slot + 1, embedded, &mask, &positions, keep)
+    }
+
+    /// Feeds one position to each of a range of slots: `ends[i]` is the place in slot `slots.start + i` that the
+    /// token takes. Logits are `[slots, 1, vocabulary]`.
+    pub(super) fn step(&mut self, slots: Range<usize>, embedded: &Embedded, ends: &[usize]) -> ort::Result<Fetched> {
+        let total = ends.iter().max().map_or(0, |end| end + 1);
+        let mask: Vec<i64> =
+            ends.iter().flat_map(|end| (0..total).map(move |place| i64::from(place <= *end))).collect();
+        let positions: Vec<i64> = ends.iter().map(|end| *end as i64).collect();
+        self.run(slots, embedded, &mask, &positions, Keep::Last)
+    }
+
+    fn run(
+        &mut self,
+        slots: Range<usize>,
+        embedded: &Embedded,
+        mask: &[i64],
+        positions: &[i64],
+        keep: Keep,
+    ) -> ort::Result<Fetched> {
+        let (rows, inputs) = (slots.len(), self.inputs);
+        let keep = [i64::from(keep == Keep::Last)];
+        let mut call = Call::new(&mut self.network)?;
+        call.fetch(self.logits);
+        call.feed_fetched(inputs.embeddings, &embedded.embeddings);
+        if let (Some(input), Some(per_layer)) = (inputs.per_layer, &embedded.per_layer) {
+            call.feed_fetched(input, per_layer);
+        }
+        call.feed(inputs.mask, mask, &[rows, mask.len() / rows.max(1)])?;
+        if let Some(input) = inputs.positions {
+            call.feed(input, positions, &[rows, positions.len() / rows.max(1)])?;
+        }
+        if let Some(input) = inputs.keep {
+            call.feed(input, &keep, &[])?;
+        }
+        self.arena.bind(&mut call, slots)?;
+        first(call.run()?)
+    }
+}

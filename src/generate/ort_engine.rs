@@ -1,0 +1,336 @@
+//! The engine that runs the model: four ONNX graphs, and one buffer of keys and values for all slots.
+
+use std::{ops::Range, thread::available_parallelism};
+
+use half::f16;
+
+use super::{
+    decoder::{Decoder, Keep},
+    embedder::Embedder,
+    encoders::{AudioEncoder, VisionEncoder, floats},
+    engine::{Card, Engine, EngineError, Logits, Prefill, Slot},
+    network::Opening,
+    raw::{Element, Fetched},
+    runtime::{Device, Runtime},
+    settings::Settings,
+    splice::{Features, Splice},
+};
+use crate::base::{Fatal, Fault, FaultKind, Model, Prompt, StageName};
+
+/// How the engine is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Where the graphs run.
+    pub device: Device,
+    /// Units that are decoded together.
+    pub slots: usize,
+    /// Most tokens of a prompt and its answer together.
+    pub context: usize,
+    /// Prompt tokens of one prefill call.
+    pub prefill_chunk: usize,
+    /// Threads of each session.
+    pub threads: usize,
+    /// True lets idle threads spin.
+    pub spinning: bool,
+}
+
+impl EngineSettings {
+    /// The settings of a pipeline on a device.
+    pub fn new(settings: &Settings, device: Device) -> Self {
+        Self {
+            device,
+            slots: settings.slots,
+            context: settings.context,
+            prefill_chunk: settings.prefill_chunk,
+            threads: settings.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+            spinning: settings.spinning,
+        }
+    }
+}
+
+/// Runs a bundle.
+pub struct OrtEngine {
+    card: Card,
+    model: Model,
+    prefill_chunk: usize,
+    embedder: Embedder,
+    decoder: Decoder,
+    vision: Option<VisionEncoder>,
+    audio: Option<AudioEncoder>,
+    seats: Vec<Option<Seat>>,
+    stepped: Option<Scores>,
+}
+
+/// What a slot holds.
+struct Seat {
+    tokens: Vec<u32>,
+    splice: Splice,
+    /// Positions whose keys and values are in the arena.
+    length: usize,
+    latest: Latest,
+}
+
+/// Where the slot's next scores are.
+enum Latest {
+    Nowhere,
+    Prefilled(Scores),
+    /// Row of the latest step.
+    Stepped(usize),
+}
+
+/// One step: a token and its place for each of a range of slots.
+struct Rows {
+    slots: Range<Slot>,
+    tokens: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl OrtEngine {
+    /// Opens the sessions of a bundle.
+    ///
+    /// # Errors
+    /// When a graph cannot be opened, the device cannot be had, the context is longer than the model's, or memory is
+    /// short.
+    pub fn open(runtime: &Runtime, model: &Model, settings: EngineSettings) -> Result<Self, Fatal> {
+        let most = model.manifest.text.max_positions;
+        if settings.context >= most {
+            let message =
+                format!("generate.context is {}, but `{}` was made for {most}", settings.context, model.manifest.name);
+            return Err(Fatal::new(message, format!("set generate.context to {} or less", most.saturating_sub(1))));
+        }
+        let mut reasons = Vec::new();
+        for device in settings.device.candidates() {
+            match Self::open_on(runtime, model, settings, device) {
+                Ok(engine) => return Ok(engine.noting(&reasons)),
+                Err(fatal) if settings.device == Device::Auto && device != Device::Cpu => reasons.push(fatal.message),
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        Err(Fatal::new("no device can run this bundle", "choose `--device cpu`"))
+    }
+
+    fn open_on(runtime: &Runtime, model: &Model, settings: EngineSettings, device: Device) -> Result<Self, Fatal> {
+        let opening = Opening { device, threads: settings.threads, spinning: settings.spinning };
+        // One position more than the context: a row that idles while others decode writes there.
+        let decoder = Decoder::open(runtime, model, opening, settings.slots, settings.context + 1)?;
+        let card = Card {
+            engine: "ort",
+            device: device.as_str().to_owned(),
+            note: String::new(),
+            model: model.manifest.name.clone(),
+            slots: settings.slots,
+            context: settings.context,
+        };
+        tracing::debug!(target: "generate", bytes = decoder.arena_bytes(), "keys and values");
+        Ok(Self {
+            card,
+            model: model.clone(),
+            prefill_chunk: settings.prefill_chunk.max(1),
+            embedder: Embedder::open(runtime, model, opening)?,
+            decoder,
+            vision: VisionEncoder::open(runtime, model, opening)?,
+            audio: AudioEncoder::open(runtime, model, opening)?,
+            seats: (0..settings.slots).map(|_| None).collect(),
+            stepped: None,
+        })
+    }
+
+    fn noting(mut self, reasons: &[String]) -> Self {
+        self.card.note = reasons.join("; ");
+        self
+    }
+
+    /// Feeds a whole prompt and gives the logits of every position, `[positions, vocabulary]`. The slot then
+    /// stands as after its prefill.
+    pub fn score(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Vec<f32>, EngineError> {
+        self.admit(slot, prompt)?;
+        let mut all = Vec::new();
+        while self.remaining(slot)? > 0 {
+            let logits = self.next_chunk(slot, Keep::All)?;
+            all.extend(floats(&logits));
+            self.seat(slot)?.latest = Latest::Prefilled(Scores::new(logits));
+        }
+        Ok(all)
+    }
+
+    fn encode(&mut self, prompt: &mut Prompt) -> Result<(Features, Features), EngineError> {
+        let (images, clips) = (std::mem::take(&mut prompt.images), std::mem::take(&mut prompt.clips));
+        let none = || Features { rows: Vec::new() };
+        let pictures = match &mut self.vision {
+            _ if images.is_empty() => none(),
+            Some(encoder) => encoder.encode(&images)?,
+            None => return Err(self.unsupported("pictures", "a vision encoder")),
+        };
+        let sound = match &mut self.audio {
+            _ if clips.is_empty() => none(),
+            Some(encoder) => encoder.encode(&clips)?,
+            None => return Err(self.unsupported("sound", "an audio encoder")),
+        };
+        Ok((pictures, sound))
+    }
+
+    fn unsupported(&self, what: &str, lacking: &str) -> EngineError {
+        let message = format!("the prompt holds {what}, but the model `{}` has no {lacking}", self.model.manifest.name);
+        let hint = format!("use a bundle with {lacking}, or leave such files out");
+        Fault::new(StageName::Generate, FaultKind::Unsupported, message, hint).into()
+    }
+
+    fn seat(&mut self, slot: Slot) -> Result<&mut Seat, EngineError> {
+        self.seats
+            .get_mut(slot)
+            .and_then(Option::as_mut)
+            .ok_or_else(|| internal(&format!("slot {slot} holds no prompt")))
+    }
+
+    fn remaining(&mut self, slot: Slot) -> Result<usize, EngineError> {
+        self.seat(slot).map(|seat| seat.tokens.len() - seat.length)
+    }
+
+    /// Feeds the slot's next chunk and gives its logits.
+    fn next_chunk(&mut self, slot: Slot, keep: Keep) -> Result<Fetched, EngineError> {
+        let most = self.prefill_chunk;
+        let failed = |error: ort::Error| EngineError::failed("prefill", &error);
+        let Some(seat) = self.seats.get_mut(slot).and_then(Option::as_mut) else {
+            return Err(internal(&format!("slot {slot} holds no prompt")));
+        };
+        let start = seat.length;
+        let end = seat.tokens.len().min(start + most);
+        let mut embedded = self.embedder.embed(&seat.tokens[start..end], 1).map_err(failed)?;
+        seat.splice.write(&mut embedded.embeddings, start);
+        let logits = self.decoder.chunk(slot, &embedded, start, keep).map_err(failed)?;
+        seat.length = end;
+        Ok(logits)
+    }
+
+    /// The slots that a step has to cover, with the token and the place of each: a slot that has nothing to say is
+    /// fed padding at the first place that is not its own yet, where its next real token will overwrite it.
+    fn rows(&self, feeds: &[(Slot, u32)]) -> Result<Rows, EngineError> {
+        let slots = || feeds.iter().map(|(slot, _)| *slot);
+        let (Some(first), Some(last)) = (slots().min(), slots().max()) else { return Err(internal("an empty step")) };
+        let mut tokens = vec![self.model.manifest.tokens.pad; last + 1 - first];
+        for (slot, token) in feeds {
+            match self.seats.get(*slot).and_then(Option::as_ref) {
+                Some(seat) if seat.length >= seat.tokens.len() && seat.length < self.card.context => {
+                    tokens[slot - first] = *token;
+                }
+                _ => return Err(internal(&format!("slot {slot} has no place for a token"))),
+            }
+        }
+        let end = |slot: Slot| self.seats[slot].as_ref().map_or(0, |seat| seat.length);
+        Ok(Rows { slots: first..last + 1, tokens, ends: (first..last + 1).map(end).collect() })
+    }
+
+    fn fits(&self, slot: Slot, prompt: &Prompt) -> Result<(), EngineError> {
+        if !matches!(self.seats.get(slot), Some(None)) {
+            return Err(internal(&format!("slot {slot} is not free")));
+        }
+        let (count, context, width) = (prompt.tokens.len(), self.card.context, self.model.manifest.text.vocab_size);
+        if count == 0 || count > context.min(self.decoder.length() - 1) {
+            let message = format!("the prompt has {count} tokens, the context holds {context}");
+            let hint = "raise generate.context or lower the budget";
+            return Err(Fault::new(StageName::Generate, FaultKind::TooLong, message, hint).into());
+        }
+        match prompt.tokens.iter().find(|token| **token as usize >= width) {
+            Some(token) => Err(internal(&format!("token {token} is beyond the vocabulary of {width}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Engine for OrtEngine {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
+        self.fits(slot, prompt)?;
+        let (pictures, sound) = self.encode(prompt)?;
+        let manifest = &self.model.manifest;
+        let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
+        tracing::trace!(target: "generate", slot, tokens = prompt.tokens.len(), features = splice.bytes(), "admitted");
+        self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Latest::Nowhere });
+        Ok(())
+    }
+
+    fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError> {
+        if self.remaining(slot)? == 0 {
+            return Err(internal(&format!("slot {slot} is already prefilled")));
+        }
+        let logits = self.next_chunk(slot, Keep::Last)?;
+        if self.remaining(slot)? > 0 {
+            return Ok(Prefill::More);
+        }
+        let seat = self.seat(slot)?;
+        seat.splice = Splice::default();
+        seat.latest = Latest::Prefilled(Scores::new(logits));
+        Ok(Prefill::Done)
+    }
+
+    fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError> {
+        let Rows { slots, tokens, ends } = self.rows(feeds)?;
+        let failed = |error: ort::Error| EngineError::failed("decoding step", &error);
+        let embedded = self.embedder.embed(&tokens, slots.len()).map_err(failed)?;
+        let logits = self.decoder.step(slots.clone(), &embedded, &ends).map_err(failed)?;
+        self.stepped = Some(Scores::new(logits));
+        for seat in self.seats.iter_mut().flatten().filter(|seat| matches!(seat.latest, Latest::Stepped(_))) {
+            seat.latest = Latest::Nowhere;
+        }
+        for (slot, _) in feeds {
+            let seat = self.seat(*slot)?;
+            seat.length += 1;
+            seat.latest = Latest::Stepped(slot - slots.start);
+        }
+        Ok(())
+    }
+
+    fn logits(&self, slot: Slot) -> Option<Logits<'_>> {
+        let scores = match &self.seats.get(slot)?.as_ref()?.latest {
+            Latest::Nowhere => return None,
+            Latest::Prefilled(scores) => scores.last(),
+            Latest::Stepped(row) => self.stepped.as_ref()?.row(*row),
+        };
+        scores.map(Logits::Scores)
+    }
+
+    fn release(&mut self, slot: Slot) {
+        if let Some(seat) = self.seats.get_mut(slot) {
+            *seat = None;
+        }
+    }
+}
+
+/// Logits `[rows, positions, vocabulary]`, of which each row's last position counts; f32 is read where it lies.
+struct Scores {
+    fetched: Fetched,
+    converted: Vec<f32>,
+}
+
+impl Scores {
+    fn new(fetched: Fetched) -> Self {
+        let converted = match fetched.element() {
+            Element::F16 => fetched.data::<f16>().iter().map(|value| value.to_f32()).collect(),
+            _ => Vec::new(),
+        };
+        Self { fetched, converted }
+    }
+
+    fn values(&self) -> &[f32] {
+        if self.converted.is_empty() { self.fetched.data() } else { &self.converted }
+    }
+
+    fn width(&self) -> usize {
+        self.fetched.shape().last().copied().unwrap_or(0).max(1)
+    }
+
+    fn row(&self, row: usize) -> Option<&[f32]> {
+        self.values().chunks_exact(self.width()).nth(row)
+    }
+
+    fn last(&self) -> Option<&[f32]> {
+        self.values().chunks_exact(self.width()).next_back()
+    }
+}
+
+fn internal(what: &str) -> EngineError {
+    Fault::new(StageName::Generate, FaultKind::Internal, what, "please report this").into()
+}

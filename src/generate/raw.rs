@@ -1,0 +1,324 @@
+//! The one place where tensors are handed to ONNX Runtime by pointer: views of our own memory as inputs, the same
+//! memory as input and output at once (past and present keys and values), and outputs that are read where they lie.
+//!
+//! `ort` opens the sessions; its own `run` and `IoBinding` are not used here, because binding a borrowed tensor
+//! deadlocks in 2.0.0-rc.15 (the clone that it makes goes through the same lock twice).
+//!
+//! # SAFETY
+//! - Every pointer given to `Run` comes from a borrow that lives as long as its [`Call`], which `run` consumes; `Run`
+//!   is synchronous, so ONNX Runtime holds no pointer when it returns.
+//! - A view's length in bytes is checked against its shape before the pointer is handed over.
+//! - Inputs are never written by ONNX Runtime. Memory that is written is a [`Region`], which borrows mutably.
+//! - A [`Fetched`] owns its `OrtValue` and is the only one to touch its data; its element type and shape are asked of
+//!   ONNX Runtime when it is made, and data is only given out as the type it has.
+//! - A session outlives its values: values are copied to host memory that ONNX Runtime's process-wide allocator owns,
+//!   and [`Fetched`] keeps the session alive as well.
+#![allow(unsafe_code)]
+
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    ffi::c_void,
+    marker::PhantomData,
+    ptr::{self, NonNull},
+    sync::Arc,
+};
+
+use half::f16;
+use ort::{AsPointer, memory::MemoryInfo, ortsys, session::SharedSessionInner, sys};
+
+use super::network::{Input, Network, Output};
+
+/// Element types that our graphs speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    F32,
+    F16,
+    I64,
+    Bool,
+}
+
+impl Element {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+            Self::I64 => 8,
+            Self::Bool => 1,
+        }
+    }
+
+    fn code(self) -> sys::ONNXTensorElementDataType {
+        match self {
+            Self::F32 => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
+            Self::F16 => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16,
+            Self::I64 => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
+            Self::Bool => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL,
+        }
+    }
+
+    fn from_code(code: sys::ONNXTensorElementDataType) -> Option<Self> {
+        [Self::F32, Self::F16, Self::I64, Self::Bool].into_iter().find(|element| element.code() == code)
+    }
+}
+
+/// Rust types that are laid out as an [`Element`].
+pub(super) trait Native: Copy {
+    const ELEMENT: Element;
+}
+
+impl Native for f32 {
+    const ELEMENT: Element = Element::F32;
+}
+
+impl Native for f16 {
+    const ELEMENT: Element = Element::F16;
+}
+
+impl Native for i64 {
+    const ELEMENT: Element = Element::I64;
+}
+
+impl Native for bool {
+    const ELEMENT: Element = Element::Bool;
+}
+
+/// Zeroed memory whose pages the system gives only when they are touched; aligned to cache lines.
+pub(super) struct Memory {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the memory is owned and reached only through borrows of `Memory`.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    const ALIGNMENT: usize = 64;
+
+    /// `None` when there is not that much.
+    pub(super) fn zeroed(bytes: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes.max(Self::ALIGNMENT), Self::ALIGNMENT).ok()?;
+        // SAFETY: the layout is not empty.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Self { start, layout })
+    }
+
+    /// A part of it, to be read and written by ONNX Runtime. `None` beyond the end.
+    pub(super) fn region(&mut self, offset: usize, bytes: usize) -> Option<Region<'_>> {
+        let end = offset.checked_add(bytes)?;
+        if end > self.layout.size() {
+            return None;
+        }
+        // SAFETY: `offset` lies within the allocation.
+        Some(Region { start: unsafe { self.start.add(offset) }, bytes, owner: PhantomData })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeroed` with this layout.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// A mutably borrowed part of a [`Memory`].
+pub(super) struct Region<'a> {
+    start: NonNull<u8>,
+    bytes: usize,
+    owner: PhantomData<&'a mut [u8]>,
+}
+
+/// A value of ONNX Runtime that we release.
+struct Handle(NonNull<sys::OrtValue>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        ortsys![unsafe ReleaseValue(self.0.as_ptr())];
+    }
+}
+
+/// One run of a session: what is fed, what is fetched, what is shared.
+pub(super) struct Call<'a> {
+    network: &'a Network,
+    memory: MemoryInfo<'static>,
+    inputs: Vec<(Input, *const sys::OrtValue)>,
+    outputs: Vec<(Output, *mut sys::OrtValue)>,
+    fetched: usize,
+    handles: Vec<Handle>,
+    borrows: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(network: &'a mut Network) -> ort::Result<Self> {
+        let memory = MemoryInfo::default();
+        let (inputs, outputs, handles) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { network, memory, inputs, outputs, fetched: 0, handles, borrows: PhantomData })
+    }
+
+    /// Feeds a view of `data`.
+    pub(super) fn feed<T: Native>(&mut self, input: Input, data: &'a [T], shape: &[usize]) -> ort::Result<()> {
+        let value = self.view(data.as_ptr().cast_mut().cast(), size_of_val(data), T::ELEMENT, shape)?;
+        self.inputs.push((input, value.cast_const()));
+        Ok(())
+    }
+
+    /// Feeds what another run gave.
+    pub(super) fn feed_fetched(&mut self, input: Input, fetched: &'a Fetched) {
+        self.inputs.push((input, fetched.value.0.as_ptr().cast_const()));
+    }
+
+    /// Binds one region as an input and as an output: the graph continues it in place.
+    pub(super) fn share(
+        &mut self,
+        input: Input,
+        output: Output,
+        region: Region<'a>,
+        element: Element,
+        shape: &[usize],
+    ) -> ort::Result<()> {
+        let start = region.start.as_ptr().cast();
+        let past = self.view(start, region.bytes, element, shape)?;
+        let present = self.view(start, region.bytes, element, shape)?;
+        self.inputs.push((input, past.cast_const()));
+        self.outputs.push((output, present));
+        Ok(())
+    }
+
+    /// Asks for an output that ONNX Runtime allocates. All of these come before what is shared.
+    pub(super) fn fetch(&mut self, output: Output) {
+        self.outputs.insert(self.fetched, (output, ptr::null_mut()));
+        self.fetched += 1;
+    }
+
+    /// Runs the session and gives what was asked for with [`Call::fetch`], in that order.
+    pub(super) fn run(mut self) -> ort::Result<Vec<Fetched>> {
+        let input_names: Vec<_> =
+            self.inputs.iter().map(|(input, _)| self.network.input_name(*input).as_ptr()).collect();
+        let output_names: Vec<_> =
+            self.outputs.iter().map(|(output, _)| self.network.output_name(*output).as_ptr()).collect();
+        let inputs: Vec<_> = self.inputs.iter().map(|(_, value)| *value).collect();
+        let mut outputs: Vec<_> = self.outputs.iter().map(|(_, value)| *value).collect();
+        let session = self.network.session();
+        ortsys![
+            unsafe Run(
+                session.ptr().cast_mut(),
+                ptr::null(),
+                input_names.as_ptr(),
+                inputs.as_ptr(),
+                inputs.len(),
+                output_names.as_ptr(),
+                output_names.len(),
+                outputs.as_mut_ptr(),
+            )?
+        ];
+        let fetched = outputs.into_iter().take(std::mem::take(&mut self.fetched)).map(|value| {
+            let value = NonNull::new(value).ok_or_else(|| ort::Error::new("an output was not made"))?;
+            Fetched::new(Handle(value), session.inner())
+        });
+        fetched.collect()
+    }
+
+    /// A value over memory that is not its own; it is released with this call.
+    fn view(
+        &mut self,
+        start: *mut c_void,
+        bytes: usize,
+        element: Element,
+        shape: &[usize],
+    ) -> ort::Result<*mut sys::OrtValue> {
+        let count = shape.iter().try_fold(element.bytes(), |product, length| product.checked_mul(*length));
+        if count != Some(bytes) {
+            return Err(ort::Error::new(format!("{bytes} bytes do not have the shape {shape:?} of {element:?}")));
+        }
+        let shape: Vec<i64> = shape.iter().map(|length| *length as i64).collect();
+        let mut value = ptr::null_mut();
+        ortsys![
+            unsafe CreateTensorWithDataAsOrtValue(
+                self.memory.ptr(),
+                start,
+                bytes,
+                shape.as_ptr(),
+                shape.len(),
+                element.code(),
+                &mut value
+            )?
+        ];
+        let handle = NonNull::new(value).ok_or_else(|| ort::Error::new("a tensor was not made"))?;
+        self.handles.push(Handle(handle));
+        Ok(value)
+    }
+}
+
+/// A tensor that a run has made.
+pub(super) struct Fetched {
+    value: Handle,
+    element: Element,
+    shape: Vec<usize>,
+    _session: Arc<SharedSessionInner>,
+}
+
+// SAFETY: the value lies in host memory, is owned, and is reached only through borrows of `Fetched`.
+unsafe impl Send for Fetched {}
+
+impl Fetched {
+    fn new(value: Handle, session: Arc<SharedSessionInner>) -> ort::Result<Self> {
+        let mut info = ptr::null_mut();
+        ortsys![unsafe GetTensorTypeAndShape(value.0.as_ptr(), &mut info)?];
+        let described = Self::describe(info);
+        ortsys![unsafe ReleaseTensorTypeAndShapeInfo(info)];
+        let (element, shape) = described?;
+        Ok(Self { value, element, shape, _session: session })
+    }
+
+    fn describe(info: *mut sys::OrtTensorTypeAndShapeInfo) -> ort::Result<(Element, Vec<usize>)> {
+        let mut code = sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+        ortsys![unsafe GetTensorElementType(info, &mut code)?];
+        let mut rank = 0;
+        ortsys![unsafe GetDimensionsCount(info, &mut rank)?];
+        let mut shape = vec![0_i64; rank];
+        ortsys![unsafe GetDimensions(info, shape.as_mut_ptr(), rank)?];
+        let element =
+            Element::from_code(code).ok_or_else(|| ort::Error::new("an output has an unknown element type"))?;
+        Ok((element, shape.into_iter().map(|length| usize::try_from(length).unwrap_or(0)).collect()))
+    }
+
+    pub(super) fn element(&self) -> Element {
+        self.element
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The elements where they lie; empty when they are of another type.
+    pub(super) fn data<T: Native>(&self) -> &[T] {
+        match self.start(T::ELEMENT) {
+            // SAFETY: the value holds `count` elements of this type, and is borrowed.
+            Some(start) => unsafe { std::slice::from_raw_parts(start.cast(), self.count()) },
+            None => &[],
+        }
+    }
+
+    /// The same to be changed before it is fed to another session.
+    pub(super) fn data_mut<T: Native>(&mut self) -> &mut [T] {
+        match self.start(T::ELEMENT) {
+            // SAFETY: as in `data`, and mutably borrowed.
+            Some(start) => unsafe { std::slice::from_raw_parts_mut(start.cast(), self.count()) },
+            None => &mut [],
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn start(&self, element: Element) -> Option<*mut c_void> {
+        if self.element != element || self.count() == 0 {
+            return None;
+        }
+        let mut start = ptr::null_mut();
+        let status = ortsys![unsafe GetTensorMutableData(self.value.0.as_ptr(), &mut start)];
+        // SAFETY: the status comes from the call above.
+        unsafe { ort::Error::result_from_status(status) }.ok()?;
+        (!start.is_null()).then_some(start)
+    }
+}

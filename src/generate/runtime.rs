@@ -1,0 +1,124 @@
+//! ONNX Runtime, loaded: the proof that sessions demand, and the device that they run on.
+
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use ort::{
+    environment::Environment,
+    ep::{self, ExecutionProviderDispatch},
+};
+use serde::Deserialize;
+
+use super::engine::causes;
+use crate::base::{
+    Fatal,
+    native::{self, Library},
+};
+
+/// The one environment that ONNX Runtime allows per process.
+static LOADED: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// The proof that ONNX Runtime is loaded. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    environment: Environment,
+}
+
+impl Runtime {
+    /// Loads the library, once per process. Call it before any thread is started: `ort` would otherwise load lazily,
+    /// from wherever the system finds a library, and panic if it does not.
+    ///
+    /// # Errors
+    /// When the library is missing, is something else, or is older than 1.31 (our graphs need attention with empty
+    /// keys and values, which came with it).
+    pub fn load() -> Result<Self, Fatal> {
+        Self::load_from(&native::locate(Library::OnnxRuntime)?)
+    }
+
+    fn load_from(path: &Path) -> Result<Self, Fatal> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(environment) = &*loaded {
+            return Ok(Self { environment: environment.clone() });
+        }
+        let builder = ort::init_from(path).map_err(|error| unusable(path, &error))?;
+        let environment = builder.with_telemetry(false).build().map_err(|error| unusable(path, &error))?;
+        *loaded = Some(environment.clone());
+        Ok(Self { environment })
+    }
+
+    /// What ONNX Runtime says of its build.
+    pub fn build_info(&self) -> String {
+        ort::info().to_owned()
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+fn unusable(path: &Path, error: &dyn std::error::Error) -> Fatal {
+    let message = format!("ONNX Runtime cannot be loaded from `{}`: {}", path.display(), causes(error));
+    Fatal::new(message, "run `lapidary runtime install`; it brings the version that this build needs")
+}
+
+/// Where the graphs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU through CUDA.
+    Cuda,
+    /// An NVIDIA GPU through TensorRT, with CUDA for what TensorRT cannot take.
+    TensorRt,
+    /// CUDA when it can be had, else the processor.
+    #[default]
+    Auto,
+}
+
+impl Device {
+    /// The name in options and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::TensorRt => "tensorrt",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// What to try, best first: one entry for a named device.
+    pub(super) fn candidates(self) -> Vec<Self> {
+        match self {
+            Self::Auto => vec![Self::Cuda, Self::Cpu],
+            named => vec![named],
+        }
+    }
+
+    /// The execution providers; one that cannot be had is an error, never a silent fall-back.
+    pub(super) fn providers(self) -> Vec<ExecutionProviderDispatch> {
+        let cuda = || ep::CUDA::default().build().error_on_failure();
+        match self {
+            Self::Cpu | Self::Auto => Vec::new(),
+            Self::Cuda => vec![cuda()],
+            Self::TensorRt => vec![ep::TensorRT::default().build().error_on_failure(), cuda()],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_something_else_is_named_with_the_command_to_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libonnxruntime.so");
+        std::fs::write(&path, b"not a library").unwrap();
+        let fatal = Runtime::load_from(&path).unwrap_err();
+        assert!(fatal.message.contains(&path.display().to_string()), "{}", fatal.message);
+        assert!(fatal.hint.contains("lapidary runtime install"));
+    }
+}

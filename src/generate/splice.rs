@@ -1,0 +1,119 @@
+//! Features of pictures and clips, and the places in the prompt where they stand in for embeddings.
+
+use half::f16;
+
+use super::raw::{Element, Fetched};
+use crate::base::{Fault, FaultKind, StageName, model::TokenIds};
+
+/// `[n, width]` f32 features with `n` places in the prompt, both in prompt order.
+#[derive(Debug, Default)]
+pub(super) struct Splice {
+    places: Vec<usize>,
+    rows: Vec<f32>,
+    width: usize,
+}
+
+/// Rows of features, taken from the front.
+pub(super) struct Features {
+    /// `[n, width]`.
+    pub(super) rows: Vec<f32>,
+}
+
+impl Splice {
+    /// Assigns the features of pictures to image and video tokens, and those of clips to audio tokens.
+    ///
+    /// # Errors
+    /// When there are more or fewer features than places.
+    pub(super) fn new(
+        tokens: &[u32],
+        ids: &TokenIds,
+        width: usize,
+        pictures: &Features,
+        clips: &Features,
+    ) -> Result<Self, Fault> {
+        let mut splice = Self { places: Vec::new(), rows: Vec::new(), width };
+        let (mut pictures, mut clips) = (pictures.rows.chunks_exact(width), clips.rows.chunks_exact(width));
+        for (place, token) in tokens.iter().enumerate() {
+            let source = match *token {
+                token if token == ids.image || token == ids.video => &mut pictures,
+                token if token == ids.audio => &mut clips,
+                _ => continue,
+            };
+            let row = source.next().ok_or_else(|| unequal("more soft tokens than features"))?;
+            splice.places.push(place);
+            splice.rows.extend_from_slice(row);
+        }
+        if pictures.next().or(clips.next()).is_some() {
+            return Err(unequal("fewer soft tokens than features"));
+        }
+        Ok(splice)
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.len() * 4 + self.places.len() * 8
+    }
+
+    /// Overwrites the rows of `embeddings` (`[1, n, width]`, the embeddings of positions `start..start + n`).
+    pub(super) fn write(&self, embeddings: &mut Fetched, start: usize) {
+        let count = embeddings.shape().get(1).copied().unwrap_or(0);
+        let first = self.places.partition_point(|place| *place < start);
+        let last = self.places.partition_point(|place| *place < start + count);
+        for index in first..last {
+            let row = &self.rows[index * self.width..(index + 1) * self.width];
+            let at = (self.places[index] - start) * self.width;
+            match embeddings.element() {
+                Element::F16 => {
+                    let target = embeddings.data_mut::<f16>().iter_mut().skip(at);
+                    target.zip(row).for_each(|(target, value)| *target = f16::from_f32(*value));
+                }
+                _ => {
+                    let target = embeddings.data_mut::<f32>().iter_mut().skip(at);
+                    target.zip(row).for_each(|(target, value)| *target = *value);
+                }
+            }
+        }
+    }
+}
+
+fn unequal(what: &str) -> Fault {
+    let hint = "the prompt and its pictures or clips do not belong together; please report this";
+    Fault::new(StageName::Generate, FaultKind::Internal, format!("the prompt has {what}"), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: TokenIds = TokenIds {
+        pad: 0,
+        bos: 2,
+        eos: Vec::new(),
+        image: 10,
+        begin_image: 11,
+        end_image: 12,
+        video: 13,
+        audio: 20,
+        begin_audio: 21,
+        end_audio: 22,
+    };
+
+    fn features(values: &[f32]) -> Features {
+        Features { rows: values.to_vec() }
+    }
+
+    #[test]
+    fn features_find_their_places_in_prompt_order() {
+        let tokens = [2, 11, 10, 10, 12, 20, 13];
+        let splice = Splice::new(&tokens, &IDS, 2, &features(&[1., 1., 2., 2., 3., 3.]), &features(&[9., 9.])).unwrap();
+        assert_eq!(splice.places, [2, 3, 5, 6]);
+        assert_eq!(splice.rows, [1., 1., 2., 2., 9., 9., 3., 3.]);
+    }
+
+    #[test]
+    fn counts_that_differ_are_a_fault() {
+        assert!(Splice::new(&[10, 10], &IDS, 1, &features(&[1.]), &features(&[])).is_err());
+        assert!(Splice::new(&[10], &IDS, 1, &features(&[1., 2.]), &features(&[])).is_err());
+        assert!(Splice::new(&[20], &IDS, 1, &features(&[1.]), &features(&[])).is_err());
+    }
+}
