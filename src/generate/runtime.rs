@@ -49,7 +49,7 @@ impl Runtime {
     }
 
     /// What ONNX Runtime says of its build.
-    pub fn build_info(&self) -> String {
+    pub fn describe(&self) -> String {
         ort::info().to_owned()
     }
 

@@ -2,4 +2,7 @@
 
 mod closing;
 mod desk;
+mod engine;
+mod models;
+mod parity;
 mod replay;

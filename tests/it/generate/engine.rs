@@ -1,0 +1,166 @@
+//! The engine over real graphs: whatever the slots, the chunks and the company, a unit gets the tokens that it would
+//! get alone.
+
+use crossbeam::channel::unbounded;
+use lapidary::{
+    base::{FaultKind, Generation, Item, Prompt, Stop},
+    bundle::Dtype,
+    generate::{Device, Engine, EngineError, EngineSettings, Generator, OrtEngine, Runtime, Settings},
+};
+
+use super::{
+    desk::{self, Tray},
+    models::{self, Exported},
+    parity,
+};
+
+/// Answers by number of unit: tokens and log-probabilities.
+type Answers = Vec<(u64, Vec<u32>, Vec<f32>)>;
+
+fn answers(exported: &Exported, settings: Settings, items: Vec<Item<Prompt>>) -> Answers {
+    let engine = models::engine(exported, &settings);
+    let generator = Generator::new(engine, models::vocabulary(), None, settings).unwrap();
+    let (sender, receiver) = unbounded();
+    items.into_iter().for_each(|item| sender.send(item).unwrap());
+    drop(sender);
+    let mut tray = Tray::default();
+    generator.run(receiver, &mut tray, &Stop::default()).unwrap();
+    assert!(tray.faults.is_empty(), "{:?}", tray.faults);
+    let answer = |item: Item<Generation>| (item.origin.source.ordinal, item.body.tokens, item.body.logprobs);
+    let mut answers: Answers = tray.done.into_iter().map(answer).collect();
+    answers.sort_by_key(|(number, ..)| *number);
+    answers
+}
+
+/// Prompts of very different lengths, most of them longer than the sliding window of 8.
+fn texts() -> Vec<Item<Prompt>> {
+    let lengths = [23, 1, 57, 8, 9, 40, 3, 31, 16];
+    (0..).zip(lengths).map(|(number, length)| desk::item(number, desk::prompt(number, length))).collect()
+}
+
+/// Pictures and clips among texts; the reference prompt with tails of different lengths.
+fn mixed() -> Vec<Item<Prompt>> {
+    let with_tail = |number: u32| {
+        let mut prompt = parity::prompt();
+        prompt.tokens.extend(desk::prompt(number, number as usize).tokens);
+        if number % 3 == 1 {
+            prompt.clips.clear();
+            prompt.tokens.retain(|token| *token != 296);
+        }
+        prompt
+    };
+    let prompt = |number: u32| if number % 4 == 3 { desk::prompt(number, 30) } else { with_tail(number) };
+    (0..10).map(|number| desk::item(number, prompt(number))).collect()
+}
+
+fn settings(slots: usize, prefill_chunk: usize) -> Settings {
+    Settings { slots, prefill_chunk, context: 100, max_tokens: 24, ..Settings::default() }
+}
+
+fn assert_equal(together: &Answers, alone: &Answers, what: &str) {
+    assert_eq!(together.len(), alone.len());
+    for ((number, tokens, logprobs), (_, tokens_alone, logprobs_alone)) in together.iter().zip(alone) {
+        assert_eq!(tokens, tokens_alone, "unit {number}, {what}");
+        let difference = logprobs.iter().zip(logprobs_alone).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference < 1e-4, "unit {number}, {what}: log-probabilities differ by {difference}");
+    }
+}
+
+#[test]
+fn a_batch_of_units_gets_the_same_tokens_as_each_unit_alone() {
+    let exported = models::e2b_like(Dtype::F32);
+    let alone: Answers =
+        texts().into_iter().flat_map(|item| answers(&exported, settings(1, 1000), vec![item])).collect();
+    let distinct: std::collections::HashSet<_> = alone.iter().map(|(_, tokens, _)| tokens).collect();
+    assert!(distinct.len() > 5, "the units must have different answers to tell anything");
+    for (slots, chunk) in [(4, 1000), (4, 7), (3, 1), (1, 7), (9, 16)] {
+        let together = answers(&exported, settings(slots, chunk), texts());
+        assert_equal(&together, &alone, &format!("{slots} slots, chunks of {chunk}"));
+    }
+}
+
+#[test]
+fn pictures_and_sound_among_texts_change_nothing_for_their_neighbours() {
+    let exported = models::e2b_like(Dtype::F32);
+    let alone: Answers =
+        mixed().into_iter().flat_map(|item| answers(&exported, settings(1, 1000), vec![item])).collect();
+    for (slots, chunk) in [(4, 16), (3, 7)] {
+        let together = answers(&exported, settings(slots, chunk), mixed());
+        assert_equal(&together, &alone, &format!("{slots} slots, chunks of {chunk}"));
+    }
+}
+
+#[test]
+fn drawn_tokens_do_not_depend_on_the_neighbours_either() {
+    let exported = models::e2b_like(Dtype::F32);
+    let drawing = |slots| Settings { temperature: 1.0, top_p: Some(0.9), seed: 7, ..settings(slots, 16) };
+    let alone: Answers = texts().into_iter().flat_map(|item| answers(&exported, drawing(1), vec![item])).collect();
+    assert_equal(&answers(&exported, drawing(4), texts()), &alone, "drawn");
+}
+
+#[test]
+fn f16_bundles_run_with_f16_keys_and_values() {
+    let exported = models::e2b_like(Dtype::F16);
+    let alone: Answers =
+        texts().into_iter().flat_map(|item| answers(&exported, settings(1, 1000), vec![item])).collect();
+    let together = answers(&exported, settings(4, 1000), texts());
+    for ((number, tokens, _), (_, tokens_alone, _)) in together.iter().zip(&alone) {
+        assert_eq!(tokens, tokens_alone, "unit {number}");
+    }
+}
+
+#[test]
+fn a_prompt_longer_than_the_context_is_refused_with_both_numbers() {
+    let exported = models::e2b_like(Dtype::F32);
+    let mut engine = models::engine(&exported, &settings(2, 16));
+    let Err(EngineError::Unit(fault)) = engine.admit(0, &mut desk::prompt(0, 101)) else { panic!("must be refused") };
+    assert_eq!(fault.kind, FaultKind::TooLong);
+    assert!(fault.message.contains("101") && fault.message.contains("100"), "{}", fault.message);
+    engine.admit(0, &mut desk::prompt(0, 100)).unwrap();
+}
+
+#[test]
+fn a_context_longer_than_the_model_was_made_for_is_refused() {
+    let exported = models::e2b_like(Dtype::F32);
+    let settings = EngineSettings::new(&Settings { context: 512, ..Settings::default() }, Device::Cpu);
+    let fatal = OrtEngine::open(&Runtime::load().unwrap(), &exported.model, settings).err().unwrap();
+    assert!(fatal.message.contains("512") && fatal.hint.contains("511"), "{} / {}", fatal.message, fatal.hint);
+}
+
+#[test]
+fn a_named_device_that_cannot_be_had_is_an_error_and_auto_says_what_runs() {
+    let exported = models::e2b_like(Dtype::F32);
+    let runtime = Runtime::load().unwrap();
+    let open = |device| OrtEngine::open(&runtime, &exported.model, EngineSettings::new(&settings(1, 16), device));
+    for device in [Device::Cuda, Device::TensorRt] {
+        let Err(fatal) = open(device) else { return };
+        assert!(fatal.message.contains(device.as_str()), "{}", fatal.message);
+        assert!(fatal.hint.contains("--device cpu") || fatal.hint.contains("`cpu`"), "{}", fatal.hint);
+    }
+    let engine = open(Device::Auto).unwrap();
+    assert_eq!(engine.card().device, "cpu");
+    assert!(engine.card().note.contains("cuda"), "{}", engine.card().note);
+}
+
+#[test]
+fn an_abort_in_the_middle_of_a_unit_ends_at_once() {
+    let exported = models::e2b_like(Dtype::F32);
+    let settings = Settings { context: 500, max_tokens: 400, ..settings(2, 16) };
+    let generator = Generator::new(models::engine(&exported, &settings), models::vocabulary(), None, settings).unwrap();
+    let (sender, receiver) = unbounded();
+    texts().into_iter().for_each(|item| sender.send(item).unwrap());
+    let stop = Stop::default();
+    let mut tray = Tray::default();
+    let aborting = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            stop.abort();
+            drop(sender);
+        }
+    });
+    let stats = generator.run(receiver, &mut tray, &stop).unwrap();
+    aborting.join().unwrap();
+    assert_eq!(stats.units as usize, tray.done.len());
+    assert!(tray.done.iter().all(|item| item.body.tokens.len() == 400), "only whole answers come out");
+}
