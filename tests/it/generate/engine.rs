@@ -99,17 +99,6 @@ fn drawn_tokens_do_not_depend_on_the_neighbours_either() {
 }
 
 #[test]
-fn f16_bundles_run_with_f16_keys_and_values() {
-    let exported = models::e2b_like(Dtype::F16);
-    let alone: Answers =
-        texts().into_iter().flat_map(|item| answers(&exported, settings(1, 1000), vec![item])).collect();
-    let together = answers(&exported, settings(4, 1000), texts());
-    for ((number, tokens, _), (_, tokens_alone, _)) in together.iter().zip(&alone) {
-        assert_eq!(tokens, tokens_alone, "unit {number}");
-    }
-}
-
-#[test]
 fn a_prompt_longer_than_the_context_is_refused_with_both_numbers() {
     let exported = models::e2b_like(Dtype::F32);
     let mut engine = models::engine(&exported, &settings(2, 16));
