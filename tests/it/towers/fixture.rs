@@ -3,20 +3,17 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 
-use lapidary::{
-    base::native::{Library, locate},
-    bundle::{Checkpoint, Config, Dtype, Precision},
-};
+use lapidary::bundle::{Checkpoint, Config, Dtype, Precision};
 use ndarray::{Array, Array1, Array2, Array3, Dimension};
 use ndarray_npy::{NpzReader, ReadableElement};
 use ort::{
-    environment::Environment,
     session::{Session, SessionInputValue},
     value::Tensor,
 };
+
+use crate::onnx;
 
 /// Reads one array of `fixtures/reference/FILE`.
 pub fn reference<T: ReadableElement, D: Dimension>(file: &str, name: &str) -> Array<T, D> {
@@ -74,15 +71,6 @@ impl Fixture {
     }
 }
 
-/// ONNX Runtime, which allows one environment per process.
-fn runtime() -> &'static Environment {
-    static RUNTIME: OnceLock<Environment> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let library = locate(Library::OnnxRuntime).expect("ONNX Runtime is installed");
-        ort::init_from(library).expect("ONNX Runtime loads").build().expect("it is the first environment")
-    })
-}
-
 /// An encoder under ONNX Runtime.
 pub struct Encoder {
     session: Session,
@@ -90,8 +78,7 @@ pub struct Encoder {
 
 impl Encoder {
     fn open(path: &Path) -> Self {
-        let session = Session::builder(runtime()).and_then(|mut builder| builder.commit_from_file(path));
-        Self { session: session.expect("ONNX Runtime accepts the graph") }
+        Self { session: onnx::session(path) }
     }
 
     /// Soft tokens of pictures.
