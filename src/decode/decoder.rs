@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::base::{
-    ByteBudget, Document, Emit, Fault, FaultKind, Item, Lease, Origin, Part, Source, Stage, Stop, Unit, UnitQuota,
+    ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Lease, Origin, Part, Source, Stage, Stop, Unit,
+    UnitQuota,
 };
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
     output::refuse,
     process::Process,
     settings::Settings,
-    wire::{Reply, Request},
+    wire::{Ask, Reply, Request},
 };
 
 /// A lane of `decode`: owns one child process, started when the first document comes.
@@ -78,6 +79,24 @@ impl Decoder {
         self
     }
 
+    /// Asks a child whether it can load what it decodes PDFs with: to be called before a run that will need it.
+    ///
+    /// # Errors
+    /// PDFium is missing, damaged or too old, or no child can be started.
+    pub fn probe(&mut self) -> Result<(), Fatal> {
+        self.ask_probe().map_err(|fault| Fatal::new(fault.message, fault.hint))
+    }
+
+    fn ask_probe(&mut self) -> Result<(), Fault> {
+        let child = self.child()?;
+        match child.ask(&Ask::Probe).and_then(|()| child.reply()) {
+            Ok(Reply::Done) => Ok(()),
+            Ok(Reply::DocumentFault { fault }) => Err(fault.into()),
+            Ok(_) => Err(self.bury(Halt::Lied("it answered another question".to_owned()))),
+            Err(error) => Err(self.bury(Halt::Silent(error))),
+        }
+    }
+
     /// The id of the child process, when one runs.
     pub fn child_id(&self) -> Option<u32> {
         self.child.as_ref().map(Process::id)
@@ -134,7 +153,7 @@ impl Decoder {
     ) -> Result<std::convert::Infallible, Halt> {
         let (budget, quota, stop) = (self.budget.clone(), self.quota.clone(), self.stop.clone());
         let child = self.child().map_err(|fault| Halt::Over(Err(fault)))?;
-        child.request(request)?;
+        child.ask(&Ask::Decode(request.clone()))?;
         loop {
             match child.reply()? {
                 Reply::Heartbeat => {}

@@ -15,7 +15,7 @@ use super::{
     group,
     output::refuse,
     watch::Watched,
-    wire::{self, Grant, Reply, Request},
+    wire::{self, Ask, Grant, Reply},
 };
 
 /// The hidden subcommand that a child is started with.
@@ -59,9 +59,9 @@ impl Process {
         self.watched.id()
     }
 
-    /// Sends a document.
-    pub fn request(&mut self, request: &Request) -> io::Result<()> {
-        self.say(request)
+    /// Tells the child what to do next.
+    pub fn ask(&mut self, ask: &Ask) -> io::Result<()> {
+        self.say(ask)
     }
 
     /// Answers a promise.

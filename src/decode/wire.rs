@@ -20,7 +20,17 @@ pub const MOST_JSON: u32 = 128 << 20;
 /// Longest text of a fault that crosses over.
 const MOST_WORDS: usize = 2000;
 
-/// Parent to child: a document to decode.
+/// Parent to child: what to do next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// A document; answered by replies up to [`Reply::Done`] or [`Reply::DocumentFault`].
+    Decode(Request),
+    /// Whether PDFium can be loaded; answered by one of these two.
+    Probe,
+}
+
+/// A document to decode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// The file.
@@ -173,7 +183,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = receive::<Reply>(&mut bytes.as_slice());
-            let _ = receive::<Request>(&mut bytes.as_slice());
+            let _ = receive::<Ask>(&mut bytes.as_slice());
         }
     }
 }

@@ -3,12 +3,7 @@
 mod fence;
 mod pipe;
 
-use std::{
-    fs::File,
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    process::ExitCode,
-};
+use std::{fs::File, io, process::ExitCode};
 
 use crate::base::{Fault, FaultKind, Kind};
 
@@ -16,12 +11,16 @@ use super::{
     output::refuse,
     pdf::PdfReader,
     picture, text,
-    wire::{self, Reply, Request},
+    wire::{self, Ask, Reply, Request},
 };
 use pipe::Pipe;
 
 /// The main function of `lapidary decode-child`. Ends when its parent closes the pipe.
+///
+/// A panic ends the process, as a crash of a native library would: the parent reads why from the last line of
+/// standard error, and sends the rest of the document to the next child.
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| eprintln!("{}", panic.to_string().replace('\n', " "))));
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -35,11 +34,13 @@ fn serve() -> io::Result<()> {
     let mut output = fence::take_standard_output()?;
     let mut input = io::stdin().lock();
     let mut reader = None;
-    while let Some(request) = wire::receive::<Request>(&mut input)? {
-        fence::confine(request.order.limits.memory);
-        let mut pipe = Pipe::new(&mut input, &mut output, request.settled);
-        let outcome = catch_unwind(AssertUnwindSafe(|| decode(&request, &mut pipe, &mut reader)));
-        let outcome = outcome.unwrap_or_else(|_| Err(refuse(FaultKind::Internal, "the decoder panicked", "report it")));
+    while let Some(ask) = wire::receive::<Ask>(&mut input)? {
+        let settled = if let Ask::Decode(request) = &ask { request.settled } else { 0 };
+        let mut pipe = Pipe::new(&mut input, &mut output, settled);
+        let outcome = match &ask {
+            Ask::Probe => PdfReader::ready(&mut reader).map(|_| ()),
+            Ask::Decode(request) => decode(request, &mut pipe, &mut reader),
+        };
         pipe.finish(outcome)?;
     }
     Ok(())
@@ -47,6 +48,7 @@ fn serve() -> io::Result<()> {
 
 fn decode(request: &Request, pipe: &mut Pipe<'_>, reader: &mut Option<PdfReader>) -> Result<(), Fault> {
     let (path, order) = (request.path.as_path(), &request.order);
+    fence::confine(order.limits.memory);
     File::open(path).map_err(|error| refuse(FaultKind::Unreadable, error.to_string(), "check its permissions"))?;
     match request.kind {
         Kind::Pdf => PdfReader::ready(reader)?.decode(path, order, pipe),

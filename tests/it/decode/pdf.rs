@@ -208,3 +208,8 @@ fn texts_are_one_unit() {
     let fault = decode(&settings, "broken/text-named.pdf", Kind::Text).err().unwrap();
     assert_eq!(fault.kind, FaultKind::TooLarge);
 }
+
+#[test]
+fn a_child_says_beforehand_whether_it_can_read_pdfs() {
+    decoder(&Settings::default()).probe().unwrap();
+}
