@@ -14,6 +14,7 @@ use std::{
 };
 
 use half::{bf16, f16};
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::Deserialize;
 
@@ -271,13 +272,17 @@ impl<'a> Tensor<'a> {
 
     fn decode(&self, bytes: &[u8]) -> Vec<f32> {
         match self.dtype() {
-            Dtype::F16 => bytes.as_chunks().0.iter().map(|&two| f16::from_le_bytes(two).to_f32()).collect(),
-            Dtype::BF16 => bytes.as_chunks().0.iter().map(|&two| bf16::from_le_bytes(two).to_f32()).collect(),
-            _ => bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect(),
+            Dtype::F16 => widen(bytes, |two| f16::from_le_bytes(two).to_f32()),
+            Dtype::BF16 => widen(bytes, |two| bf16::from_le_bytes(two).to_f32()),
+            _ => widen(bytes, f32::from_le_bytes),
         }
     }
 
     fn path(&self) -> std::path::Display<'a> {
         self.located.file.path.display()
     }
+}
+
+fn widen<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
+    bytes.as_chunks::<N>().0.par_iter().with_min_len(1 << 16).map(|&bytes| value(bytes)).collect()
 }

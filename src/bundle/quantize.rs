@@ -27,11 +27,6 @@ impl Loss {
         if self.size > 0.0 { (self.error / self.size).sqrt() } else { 0.0 }
     }
 
-    fn of(weight: f32, rounded: f32) -> Self {
-        let (weight, error) = (f64::from(weight), f64::from(weight - rounded));
-        Self { error: error * error, size: weight * weight }
-    }
-
     fn plus(self, other: Self) -> Self {
         Self { error: self.error + other.error, size: self.size + other.size }
     }
@@ -77,6 +72,8 @@ pub fn int4_rows(name: &str, values: &[f32], width: usize, row_bytes: usize) -> 
 }
 
 fn int4_row(row: &[f32], codes: &mut [u8], scales: &mut [f32]) -> Loss {
+    // A row that ends within a block is filled up with the code of zero.
+    codes.fill(0x88);
     let blocks = codes.chunks_mut(BLOCK / 2).zip(row.chunks(BLOCK)).zip(scales);
     blocks.map(|((codes, block), scale)| int4_block(block, codes, scale)).fold(Loss::default(), Loss::plus)
 }
@@ -87,38 +84,50 @@ const EXTREMES: [f32; 5] = [-8.0, -7.5, -7.0, 7.0, -9.0];
 
 fn int4_block(block: &[f32], codes: &mut [u8], scale: &mut f32) -> Loss {
     let extreme = block.iter().copied().fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
-    let tried = EXTREMES.map(|code| (block_loss(block, extreme / code), extreme / code));
-    let best = tried.into_iter().min_by(|a, b| a.0.error.total_cmp(&b.0.error)).unwrap_or_default();
-    *scale = best.1;
-    codes.fill(0x88);
-    for (place, &value) in block.iter().enumerate() {
-        let code = int4_code(value, *scale);
-        codes[place / 2] = match place % 2 {
-            0 => codes[place / 2] & 0xf0 | code,
-            _ => codes[place / 2] & 0x0f | code << 4,
-        };
+    let tried = EXTREMES.map(|code| (int4_error(block, extreme / code), extreme / code));
+    let (error, best) = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
+    *scale = best;
+    let inverse = inverse(best);
+    for (pair, byte) in block.chunks(2).zip(codes) {
+        let high = pair.get(1).map_or(8, |&value| int4_code(value, inverse));
+        *byte = int4_code(pair[0], inverse) | high << 4;
     }
-    best.0
+    let size: f32 = block.iter().map(|value| value * value).sum();
+    Loss { error: f64::from(error), size: f64::from(size) }
 }
 
-fn block_loss(block: &[f32], scale: f32) -> Loss {
-    let losses = block.iter().map(|&value| Loss::of(value, scale * (f32::from(int4_code(value, scale)) - 8.0)));
-    losses.fold(Loss::default(), Loss::plus)
+fn int4_error(block: &[f32], scale: f32) -> f32 {
+    let inverse = inverse(scale);
+    let error = |&value: &f32| value - scale * (f32::from(int4_code(value, inverse)) - 8.0);
+    block.iter().map(error).map(|error| error * error).sum()
 }
 
-/// 0 to 15, standing for -8 to 7 scales.
-fn int4_code(value: f32, scale: f32) -> u8 {
-    if scale == 0.0 { 8 } else { ((value / scale).round() + 8.0).clamp(0.0, 15.0) as u8 }
+/// 0 to 15, standing for -8 to 7 scales. Adding a half and cutting off rounds, and takes no call to `round`.
+fn int4_code(value: f32, inverse: f32) -> u8 {
+    (value * inverse + 8.5).clamp(0.0, 15.0) as u8
+}
+
+/// 0 for a block of zeros, whose scale is 0, and for scales too small to have an inverse.
+fn inverse(scale: f32) -> f32 {
+    let inverse = 1.0 / scale;
+    if inverse.is_finite() { inverse } else { 0.0 }
 }
 
 /// One row in 8 bits: `scale * code`, codes from -127 to 127. Returns the scale.
 fn int8_row(row: &[f32], codes: &mut [i8]) -> (f32, Loss) {
     let largest = row.iter().fold(0.0, |a: f32, b| a.max(b.abs()));
-    let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+    let scale = largest / 127.0;
+    let inverse = inverse(scale);
     let mut loss = Loss::default();
-    for (&value, code) in row.iter().zip(codes) {
-        *code = (value / scale).round().clamp(-127.0, 127.0) as i8;
-        loss = loss.plus(Loss::of(value, scale * f32::from(*code)));
+    for (values, codes) in row.chunks(BLOCK).zip(codes.chunks_mut(BLOCK)) {
+        let (mut error, mut size) = (0.0, 0.0);
+        for (&value, code) in values.iter().zip(codes) {
+            *code = ((value * inverse + 128.5) as i16 - 128).clamp(-127, 127) as i8;
+            let difference = value - scale * f32::from(*code);
+            error += difference * difference;
+            size += value * value;
+        }
+        loss = loss.plus(Loss { error: f64::from(error), size: f64::from(size) });
     }
     (scale, loss)
 }
@@ -156,7 +165,7 @@ fn not_finite(error: io::Error) -> Fatal {
 }
 
 fn check_finite(name: &str, values: &[f32]) -> io::Result<()> {
-    if values.par_iter().all(|value| value.is_finite()) {
+    if values.par_iter().with_min_len(1 << 16).all(|value| value.is_finite()) {
         return Ok(());
     }
     Err(io::Error::other(Fatal::new(
@@ -167,18 +176,27 @@ fn check_finite(name: &str, values: &[f32]) -> io::Result<()> {
 
 /// Writes floats as `element`. A value that the element cannot hold is an error.
 pub fn write_dense(out: &mut dyn Write, name: &str, values: &[f32], element: Element) -> io::Result<()> {
-    let bytes: Vec<u8> = match element {
+    match element {
         Element::F16 => {
             check_f16(name, values)?;
-            values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect()
+            put(out, values, |value| f16::from_f32(value).to_le_bytes())
         }
-        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    };
-    out.write_all(&bytes)
+        _ => put(out, values, f32::to_le_bytes),
+    }
+}
+
+fn put<const N: usize>(out: &mut dyn Write, values: &[f32], bytes: impl Fn(f32) -> [u8; N] + Sync) -> io::Result<()> {
+    let mut buffer = vec![0; values.len() * N];
+    let places = buffer.as_chunks_mut::<N>().0.par_iter_mut().with_min_len(1 << 16);
+    places.zip(values).for_each(|(place, &value)| *place = bytes(value));
+    out.write_all(&buffer)
 }
 
 fn check_f16(name: &str, values: &[f32]) -> io::Result<()> {
-    let outside = values.iter().find(|value| value.is_finite() && !f16::from_f32(**value).is_finite());
+    let outside = values
+        .par_iter()
+        .with_min_len(1 << 16)
+        .find_any(|value| value.is_finite() && !f16::from_f32(**value).is_finite());
     outside.map_or(Ok(()), |value| {
         Err(io::Error::other(Fatal::new(
             format!("tensor `{name}` holds {value}, which f16 cannot hold"),
