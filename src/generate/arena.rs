@@ -60,6 +60,36 @@ impl Arena {
         self.slots * self.length * self.layers.iter().map(of).sum::<usize>()
     }
 
+    /// The keys and values of a slot's first `count` positions, layer by layer, head by head.
+    pub(super) fn copy(&mut self, slot: usize, count: usize) -> Vec<u8> {
+        let mut rows = Vec::new();
+        self.heads(slot, |head, position| rows.extend_from_slice(&head[..count * position]));
+        rows
+    }
+
+    /// Writes the first `count` of `held` positions that [`Arena::copy`] gave into a slot.
+    pub(super) fn paste(&mut self, slot: usize, rows: &[u8], held: usize, count: usize) {
+        let mut rest = rows;
+        self.heads(slot, |head, position| {
+            let (row, others) = rest.split_at(held * position);
+            head[..count * position].copy_from_slice(&row[..count * position]);
+            rest = others;
+        });
+    }
+
+    /// Visits `[length, head_dim]` of each head of a slot, with the bytes of one position.
+    fn heads(&mut self, slot: usize, mut visit: impl FnMut(&mut [u8], usize)) {
+        let length = self.length;
+        for layer in &mut self.layers {
+            for buffer in [&mut layer.key, &mut layer.value] {
+                let position = layer.head_dim * buffer.element.bytes();
+                let row = layer.heads * length * position;
+                let bytes = &mut buffer.memory.bytes_mut()[slot * row..(slot + 1) * row];
+                bytes.chunks_exact_mut(length * position).for_each(|head| visit(head, position));
+            }
+        }
+    }
+
     /// Binds the rows of a range of slots as past and present.
     pub(super) fn bind<'a>(&'a mut self, call: &mut Call<'a>, slots: Range<usize>) -> ort::Result<()> {
         let length = self.length;

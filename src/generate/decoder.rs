@@ -76,6 +76,16 @@ impl Decoder {
         self.arena.bytes()
     }
 
+    /// Keys and values of a slot's first `count` positions.
+    pub(super) fn copy(&mut self, slot: usize, count: usize) -> Vec<u8> {
+        self.arena.copy(slot, count)
+    }
+
+    /// Puts the first `count` of `held` copied positions into a slot.
+    pub(super) fn paste(&mut self, slot: usize, rows: &[u8], held: usize, count: usize) {
+        self.arena.paste(slot, rows, held, count);
+    }
+
     /// Feeds the embeddings of positions `start..start + n` of one slot. Logits are `[1, kept, vocabulary]`.
     pub(super) fn chunk(&mut self, slot: usize, embedded: &Embedded, start: usize, keep: Keep) -> ort::Result<Fetched> {
         let count = embedded.embeddings.shape().get(1).copied().unwrap_or(0);

@@ -14,6 +14,7 @@ mod generator;
 mod guide;
 mod network;
 mod ort_engine;
+mod prefix;
 mod raw;
 mod replay;
 mod reserve;

@@ -10,6 +10,7 @@ use super::{
     encoders::{AudioEncoder, VisionEncoder, floats},
     engine::{Card, Engine, EngineError, Logits, Prefill, Slot},
     network::Opening,
+    prefix::Prefix,
     raw::{Element, Fetched},
     runtime::{Device, Runtime},
     settings::Settings,
@@ -59,6 +60,7 @@ pub struct OrtEngine {
     audio: Option<AudioEncoder>,
     seats: Vec<Option<Seat>>,
     stepped: Option<Scores>,
+    prefix: Prefix,
 }
 
 /// What a slot holds.
@@ -132,6 +134,7 @@ impl OrtEngine {
             audio: AudioEncoder::open(runtime, model, opening)?,
             seats: (0..settings.slots).map(|_| None).collect(),
             stepped: None,
+            prefix: Prefix::default(),
         })
     }
 
@@ -143,7 +146,7 @@ impl OrtEngine {
     /// Feeds a whole prompt and gives the logits of every position, `[positions, vocabulary]`. The slot then
     /// stands as after its prefill.
     pub fn score(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Vec<f32>, EngineError> {
-        self.admit(slot, prompt)?;
+        self.seat_at(slot, prompt)?;
         let mut all = Vec::new();
         while self.remaining(slot)? > 0 {
             let logits = self.next_chunk(slot, Keep::All)?;
@@ -151,6 +154,16 @@ impl OrtEngine {
             self.seat(slot)?.latest = Latest::Prefilled(Scores::new(logits));
         }
         Ok(all)
+    }
+
+    /// Puts a prompt and its features into a free slot.
+    fn seat_at(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
+        self.fits(slot, prompt)?;
+        let (pictures, sound) = self.encode(prompt)?;
+        let manifest = &self.model.manifest;
+        let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
+        self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Latest::Nowhere });
+        Ok(())
     }
 
     fn encode(&mut self, prompt: &mut Prompt) -> Result<(Features, Features), EngineError> {
@@ -243,12 +256,10 @@ impl Engine for OrtEngine {
     }
 
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
-        self.fits(slot, prompt)?;
-        let (pictures, sound) = self.encode(prompt)?;
-        let manifest = &self.model.manifest;
-        let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
-        tracing::trace!(target: "generate", slot, tokens = prompt.tokens.len(), features = splice.bytes(), "admitted");
-        self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Latest::Nowhere });
+        self.seat_at(slot, prompt)?;
+        let lent = self.prefix.lend(&prompt.tokens, slot, &mut self.decoder);
+        self.seat(slot)?.length = lent;
+        tracing::trace!(target: "generate", slot, tokens = prompt.tokens.len(), lent, "admitted");
         Ok(())
     }
 
@@ -260,9 +271,12 @@ impl Engine for OrtEngine {
         if self.remaining(slot)? > 0 {
             return Ok(Prefill::More);
         }
-        let seat = self.seat(slot)?;
-        seat.splice = Splice::default();
-        seat.latest = Latest::Prefilled(Scores::new(logits));
+        let Self { seats, prefix, decoder, .. } = self;
+        if let Some(seat) = &mut seats[slot] {
+            prefix.learn(&seat.tokens, seat.splice.first_place().unwrap_or(seat.tokens.len()), slot, decoder);
+            seat.splice = Splice::default();
+            seat.latest = Latest::Prefilled(Scores::new(logits));
+        }
         Ok(Prefill::Done)
     }
 

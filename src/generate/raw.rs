@@ -102,6 +102,12 @@ impl Memory {
         Some(Self { start, layout })
     }
 
+    /// All of it, to be copied from and into between runs.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the allocation is initialised (zeroed), owned, and mutably borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size()) }
+    }
+
     /// A part of it, to be read and written by ONNX Runtime. `None` beyond the end.
     pub(super) fn region(&mut self, offset: usize, bytes: usize) -> Option<Region<'_>> {
         let end = offset.checked_add(bytes)?;

@@ -115,8 +115,10 @@ fn likeliest(scores: &[f32], allowed: &SimpleVob) -> Option<u32> {
     best.map(|(token, _)| token)
 }
 
+/// The sum of `exp(score - highest)`. Terms below e^-30 are left out: a whole vocabulary of them adds less than 1e-7.
 fn total(scores: &[f32], allowed: &SimpleVob, highest: f32, scale: f32) -> f64 {
-    usable(scores, allowed).map(|(_, score)| f64::from(((score - highest) * scale).exp())).sum()
+    let exponents = usable(scores, allowed).map(|(_, score)| (score - highest) * scale);
+    exponents.filter(|exponent| *exponent > -30.0).map(|exponent| f64::from(exponent.exp())).sum()
 }
 
 /// A certain token that is not allowed says nothing about the others: the lowest id, as likely as any.

@@ -49,9 +49,9 @@ impl Splice {
         Ok(splice)
     }
 
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.rows.len() * 4 + self.places.len() * 8
+    /// Where the first features stand; what comes before is text alone.
+    pub(super) fn first_place(&self) -> Option<usize> {
+        self.places.first().copied()
     }
 
     /// Overwrites the rows of `embeddings` (`[1, n, width]`, the embeddings of positions `start..start + n`).

@@ -1,8 +1,10 @@
 //! However a model behaves, a finished answer is JSON for the schema, within its allowance of tokens.
 
+use std::path::Path;
+
 use lapidary::{
     base::Finish,
-    generate::{Answer, Guide, Logits, Rules, Sampler, Settings, Turn},
+    generate::{Answer, Guide, Logits, Rules, Sampler, Settings, Turn, Vocabulary},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -105,28 +107,32 @@ fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 /// Random scores that like some bytes more than others, so that texts grow long in different ways.
-fn scores(state: &mut u64, liked: u8, width: usize) -> Vec<f32> {
+fn scores(state: &mut u64, liked: u8, vocabulary: &Vocabulary) -> Vec<f32> {
     let mut next = || {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*state >> 40) as f32 / (1_u64 << 24) as f32
     };
-    let mut scores: Vec<f32> = (0..width).map(|_| 6.0 * next()).collect();
-    scores[usize::from(liked)] += 5.0;
-    scores[desk::END as usize] -= 8.0;
-    scores[usize::from(b'"')] -= 3.0;
-    scores[usize::from(b']')] -= 6.0;
+    let mut scores: Vec<f32> = (0..vocabulary.width()).map(|_| 6.0 * next()).collect();
+    for (byte, more) in [(liked, 5.0), (b'"', -3.0), (b']', -6.0)] {
+        scores[vocabulary.token_of_byte(byte).unwrap() as usize] += more;
+    }
     scores
 }
 
-fn answer(guide: &mut Guide, seed: u64, allowance: usize, temperature: f32) -> (Finish, String, usize) {
-    let vocabulary = desk::vocabulary();
+fn answer(
+    vocabulary: &Vocabulary,
+    guide: &mut Guide,
+    seed: u64,
+    allowance: usize,
+    temperature: f32,
+) -> (Finish, String, usize) {
     let settings = Settings { temperature, seed, ..Settings::default() };
     let item = desk::item(seed as u32, desk::prompt(1, 3));
     let rules = Rules { guided: Some(guide.begin()), allowance, reserve: guide.reserve() };
     let mut answer = Answer::new(rules, Sampler::new(&settings, &item.origin), vocabulary.clone());
     let (mut state, liked) = (seed, b"a\\1,.{\xe2e-["[(seed % 10) as usize]);
     loop {
-        let scores = scores(&mut state, liked, vocabulary.width());
+        let scores = scores(&mut state, liked, vocabulary);
         match answer.advance(Logits::Scores(&scores)).unwrap() {
             Turn::Feed(_) => {}
             Turn::Finished(finish) => return (finish, answer.text(), answer.tokens.len()),
@@ -136,12 +142,21 @@ fn answer(guide: &mut Guide, seed: u64, allowance: usize, temperature: f32) -> (
 
 #[test]
 fn every_finished_answer_is_json_for_the_schema_and_within_its_allowance() {
+    check_all(&desk::vocabulary(), 24);
+}
+
+#[test]
+fn the_same_holds_for_the_tokenizer_of_the_tiny_model() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny/tokenizer.json");
+    check_all(&Vocabulary::read(&path, 1024, &[1, 16, 9]).unwrap(), 8);
+}
+
+fn check_all(vocabulary: &Vocabulary, cases: u32) {
     let mut closed = 0;
     for (name, schema) in schemas() {
-        let mut guide =
-            Guide::compile(&desk::vocabulary(), &schema).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+        let mut guide = Guide::compile(vocabulary, &schema).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
         let validator = jsonschema::draft202012::options().should_validate_formats(false).build(&schema).unwrap();
-        let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+        let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
         let reserve = guide.reserve();
         let mut runner = proptest::test_runner::TestRunner::new_with_rng(
             config,
@@ -152,7 +167,7 @@ fn every_finished_answer_is_json_for_the_schema_and_within_its_allowance() {
         let inputs = (any::<u64>(), 1_usize..200, prop_oneof![Just(0.0_f32), Just(1.0), Just(3.0)]);
         let outcome = runner.run(&inputs, |(seed, beyond, temperature)| {
             let allowance = reserve + beyond;
-            let (finish, text, tokens) = answer(&mut guide.borrow_mut(), seed, allowance, temperature);
+            let (finish, text, tokens) = answer(vocabulary, &mut guide.borrow_mut(), seed, allowance, temperature);
             count.set(count.get() + usize::from(finish == Finish::Closed));
             prop_assert!(matches!(finish, Finish::Closed | Finish::Stop));
             let value: Value =
@@ -164,7 +179,7 @@ fn every_finished_answer_is_json_for_the_schema_and_within_its_allowance() {
         outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
         closed += count.get();
     }
-    assert!(closed > 50, "only {closed} answers had to be closed: the test shows little");
+    assert!(closed > 2 * cases as usize, "only {closed} answers had to be closed: the test shows little");
 }
 
 #[test]

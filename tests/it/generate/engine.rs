@@ -5,7 +5,7 @@ use crossbeam::channel::unbounded;
 use lapidary::{
     base::{Emit, Fault, FaultKind, Generation, Item, Origin, Prompt, Source, Stop},
     bundle::Dtype,
-    generate::{Device, Engine, EngineError, EngineSettings, Generator, OrtEngine, Runtime, Settings},
+    generate::{Device, Engine, EngineError, EngineSettings, Generator, OrtEngine, Prefill, Runtime, Settings},
 };
 
 use super::{
@@ -88,6 +88,34 @@ fn pictures_and_sound_among_texts_change_nothing_for_their_neighbours() {
         let together = answers(&exported, settings(slots, chunk), mixed());
         assert_equal(&together, &alone, &format!("{slots} slots, chunks of {chunk}"));
     }
+}
+
+/// Forty tokens that all begin alike, then pictures or text.
+fn alike() -> Vec<Item<Prompt>> {
+    let beginning = desk::prompt(99, 40).tokens;
+    let prompt = |number: u32| {
+        let mut prompt =
+            if number.is_multiple_of(2) { parity::prompt() } else { desk::prompt(number, 1 + number as usize) };
+        prompt.tokens.splice(0..0, beginning.iter().copied().take(40 - number as usize));
+        prompt
+    };
+    (0..8).map(|number| desk::item(number, prompt(number))).collect()
+}
+
+#[test]
+fn a_beginning_that_prompts_share_is_prefilled_once_and_changes_nothing() {
+    let exported = models::e2b_like(Dtype::F32);
+    let settings = |slots| Settings { context: 120, ..settings(slots, 16) };
+    let alone: Answers = alike().into_iter().flat_map(|item| answers(&exported, settings(1), vec![item])).collect();
+    for slots in [1, 3] {
+        assert_equal(&answers(&exported, settings(slots), alike()), &alone, &format!("{slots} slots"));
+    }
+    let mut engine = models::engine(&exported, &settings(2));
+    let mut chunks = |slot: usize, number: usize| {
+        engine.admit(slot, &mut alike().remove(number).body).unwrap();
+        1 + std::iter::from_fn(|| (engine.prefill(slot).unwrap() == Prefill::More).then_some(())).count()
+    };
+    assert_eq!((chunks(0, 1), chunks(1, 3)), (3, 1), "39 + 2 tokens in chunks of 16, then only what is new");
 }
 
 #[test]
