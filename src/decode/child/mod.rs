@@ -20,6 +20,7 @@ use pipe::Pipe;
 /// A panic ends the process, as a crash of a native library would: the parent reads why from the last line of
 /// standard error, and sends the rest of the document to the next child.
 pub fn main() -> ExitCode {
+    follow_parent();
     std::panic::set_hook(Box::new(|panic| eprintln!("{}", panic.to_string().replace('\n', " "))));
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -28,6 +29,18 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// A decoder that loops would outlive a parent that was killed: a thread sees that the parent has changed.
+fn follow_parent() {
+    #[cfg(unix)]
+    std::thread::spawn(|| {
+        let parent = std::os::unix::process::parent_id();
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+        std::process::exit(3);
+    });
 }
 
 fn serve() -> io::Result<()> {

@@ -213,3 +213,24 @@ fn texts_are_one_unit() {
 fn a_child_says_beforehand_whether_it_can_read_pdfs() {
     decoder(&Settings::default()).probe().unwrap();
 }
+
+/// The reference is made by `fixtures/make_pdf_reference.py`. Another build of PDFium may round a pixel differently,
+/// so one in a thousand may be off; the text may not.
+#[test]
+fn pages_are_those_that_pypdfium2_draws() {
+    for name in ["invoice", "receipt"] {
+        let picture = image::open(fixture(&format!("decode/{name}_b70.png"))).unwrap().to_rgb8();
+        let mut emitted = Emitted::default();
+        let render = lapidary::decode::Render { page_budget: 70, frame_budget: 70 };
+        Decoder::new(&Settings::default(), render, ByteBudget::new(1 << 30), UnitQuota::new(None), Stop::default())
+            .with_program(env!("CARGO_BIN_EXE_lapidary"))
+            .process(item(&fixture(&format!("documents/{name}.pdf")), Kind::Pdf), &mut emitted)
+            .unwrap();
+        let raster = &emitted.page(0).raster;
+        assert_eq!((raster.width, raster.height), picture.dimensions(), "{name}");
+        let off = raster.rgb.iter().zip(picture.as_raw()).filter(|(ours, theirs)| ours.abs_diff(**theirs) > 2).count();
+        assert!(off * 1000 <= raster.rgb.len(), "{name}: {off} values differ");
+        let text = std::fs::read_to_string(fixture(&format!("decode/{name}.txt"))).unwrap();
+        assert_eq!(layer(&emitted, 0).text, text, "{name}");
+    }
+}
