@@ -53,7 +53,8 @@ impl Runtime {
         ort::info().to_owned()
     }
 
-    pub(super) fn environment(&self) -> &Environment {
+    /// The environment that sessions are made in.
+    pub fn environment(&self) -> &Environment {
         &self.environment
     }
 }

@@ -1,8 +1,8 @@
 //! From the file's words to layers: what is not supported and what contradicts itself is named, all at once.
 
 use super::{
-    AudioConfig, LayerConfig, Rotary, TextConfig, VisionConfig,
-    raw::{RawAudio, RawConfig, RawLayer, RawRotary, RawText, RawVision},
+    AudioConfig, LayerConfig, Rotary, TextConfig, VisionConfig, encoders,
+    raw::{RawConfig, RawLayer, RawRotary, RawText},
     tokens,
 };
 use crate::base::{Fatal, model::TokenIds};
@@ -12,10 +12,14 @@ pub(super) const SUPPORTED: &str =
     "supported are checkpoints of Gemma 4 E2B and E4B and their small kin (model_type gemma4, dense, causal)";
 
 /// No size in a configuration may be larger: it bounds what a hostile file can make us allocate.
-const LARGEST: usize = 1 << 24;
+pub(super) const LARGEST: usize = 1 << 24;
 
 /// Layers of any part.
-const MOST_LAYERS: usize = 1024;
+pub(super) const MOST_LAYERS: usize = 1024;
+
+/// Positions and head sizes bound the rotary tables, which are written before the weights are looked at.
+const MOST_POSITIONS: usize = 1 << 20;
+const WIDEST_HEAD: usize = 1024;
 
 type Checked = (TextConfig, Option<VisionConfig>, Option<AudioConfig>, TokenIds);
 
@@ -27,8 +31,8 @@ pub(super) fn check(raw: RawConfig) -> Result<Checked, Fatal> {
     let mut problems = refusals(text);
     let tied = raw.tie_word_embeddings && text.tie_word_embeddings.unwrap_or(true);
     let text_config = text_config(text, tied, &mut problems);
-    let vision = raw.vision_config.as_ref().map(|vision| vision_config(vision, &mut problems));
-    let audio = raw.audio_config.as_ref().map(|audio| audio_config(audio, &mut problems));
+    let vision = raw.vision_config.as_ref().map(|vision| encoders::vision(vision, &mut problems));
+    let audio = raw.audio_config.as_ref().map(|audio| encoders::audio(audio, &mut problems));
     let ids = tokens::tokens(&raw);
     problems.extend(tokens::problems(&raw, &ids, text.vocab_size));
     match problems.is_empty() {
@@ -89,9 +93,10 @@ fn check_sizes(raw: &RawText, problems: &mut Vec<String>) {
         ("text_config.num_key_value_heads", raw.num_key_value_heads),
         ("text_config.head_dim", raw.head_dim),
         ("text_config.sliding_window", raw.sliding_window),
-        ("text_config.max_position_embeddings", raw.max_position_embeddings),
     ];
     check_range(&sizes, LARGEST, problems);
+    let positions = [("text_config.max_position_embeddings", raw.max_position_embeddings)];
+    check_range(&positions, MOST_POSITIONS, problems);
     check_range(&[("text_config.num_hidden_layers", raw.num_hidden_layers)], MOST_LAYERS, problems);
     if raw.hidden_size_per_layer_input > LARGEST {
         problems.push(format!("hidden_size_per_layer_input {} is not sensible", raw.hidden_size_per_layer_input));
@@ -105,7 +110,8 @@ fn check_sizes(raw: &RawText, problems: &mut Vec<String>) {
     }
 }
 
-fn check_range(sizes: &[(&str, usize)], largest: usize, problems: &mut Vec<String>) {
+/// Names the sizes that are 0 or larger than `largest`.
+pub(super) fn check_range(sizes: &[(&str, usize)], largest: usize, problems: &mut Vec<String>) {
     let outside = sizes.iter().filter(|(_, size)| *size == 0 || *size > largest);
     problems.extend(outside.map(|(name, size)| format!("{name} {size} is not between 1 and {largest}")));
 }
@@ -213,7 +219,7 @@ fn donor(own: &[bool], slides: bool, index: usize, problems: &mut Vec<String>) -
 fn check_layers(layers: &[LayerConfig], heads: usize, problems: &mut Vec<String>) {
     for (index, layer) in layers.iter().enumerate() {
         let sizes_fit = layer.kv_heads > 0 && heads.is_multiple_of(layer.kv_heads) && layer.head_dim.is_multiple_of(2);
-        if !sizes_fit || layer.head_dim == 0 || layer.head_dim > LARGEST {
+        if !sizes_fit || layer.head_dim == 0 || layer.head_dim > WIDEST_HEAD {
             let LayerConfig { kv_heads, head_dim, .. } = layer;
             problems.push(format!(
                 "layer {index}: {heads} heads, {kv_heads} key-value heads of width {head_dim} do not fit"
@@ -228,81 +234,5 @@ fn check_layers(layers: &[LayerConfig], heads: usize, problems: &mut Vec<String>
         {
             problems.push(format!("layer {index} reads keys and values of a layer with other head sizes"));
         }
-    }
-}
-
-fn vision_config(raw: &RawVision, problems: &mut Vec<String>) -> VisionConfig {
-    let heads = raw.num_attention_heads;
-    let head_dim = raw.head_dim.unwrap_or(raw.hidden_size / heads.max(1));
-    let mut refuse =
-        |is_so: bool, what: &str| is_so.then(|| problems.push(format!("vision_config: {what} is not supported")));
-    refuse(raw.standardize, "standardize (26B and 31B)");
-    refuse(raw.attention_bias == Some(true), "attention_bias true");
-    refuse(raw.hidden_activation != "gelu_pytorch_tanh", &format!("hidden_activation `{}`", raw.hidden_activation));
-    refuse(raw.num_key_value_heads.is_some_and(|kv| kv != heads), "num_key_value_heads other than num_attention_heads");
-    refuse(
-        raw.patch_size != 16 || raw.pooling_kernel_size != 3,
-        "a patch_size other than 16 or a pooling_kernel_size other than 3",
-    );
-    refuse(!head_dim.is_multiple_of(4), &format!("head_dim {head_dim}, no multiple of 4,"));
-    let sizes = [
-        ("vision_config.hidden_size", raw.hidden_size),
-        ("vision_config.intermediate_size", raw.intermediate_size),
-        ("vision_config.num_attention_heads", heads),
-        ("vision_config.head_dim", head_dim),
-        ("vision_config.position_embedding_size", raw.position_embedding_size),
-    ];
-    check_range(&sizes, LARGEST, problems);
-    check_range(&[("vision_config.num_hidden_layers", raw.num_hidden_layers)], MOST_LAYERS, problems);
-    VisionConfig {
-        hidden_size: raw.hidden_size,
-        intermediate_size: raw.intermediate_size,
-        layers: raw.num_hidden_layers,
-        heads,
-        head_dim,
-        rms_norm_eps: raw.rms_norm_eps,
-        rope_theta: raw.rope_parameters.as_ref().and_then(|rotary| rotary.rope_theta).unwrap_or(100.0),
-        patch_size: raw.patch_size,
-        pooling: raw.pooling_kernel_size,
-        positions: raw.position_embedding_size,
-        clipped_linears: raw.use_clipped_linears,
-    }
-}
-
-fn audio_config(raw: &RawAudio, problems: &mut Vec<String>) -> AudioConfig {
-    let channels = <[usize; 2]>::try_from(raw.subsampling_conv_channels.as_slice()).unwrap_or([0, 0]);
-    let mut refuse =
-        |is_so: bool, what: &str| is_so.then(|| problems.push(format!("audio_config: {what} is not supported")));
-    refuse(raw.hidden_act != "silu", &format!("hidden_act `{}`", raw.hidden_act));
-    refuse(raw.attention_context_right != 0, "attention_context_right other than 0");
-    refuse(
-        raw.num_attention_heads == 0 || !raw.hidden_size.is_multiple_of(raw.num_attention_heads.max(1)),
-        "a hidden_size that the heads do not divide",
-    );
-    let sizes = [
-        ("audio_config.hidden_size", raw.hidden_size),
-        ("audio_config.subsampling_conv_channels", channels[0].min(channels[1])),
-        ("audio_config.conv_kernel_size", raw.conv_kernel_size),
-        ("audio_config.attention_chunk_size", raw.attention_chunk_size),
-        ("audio_config.attention_context_left", raw.attention_context_left),
-        ("audio_config.output_proj_dims", raw.output_proj_dims),
-    ];
-    check_range(&sizes, LARGEST, problems);
-    check_range(&[("audio_config.num_hidden_layers", raw.num_hidden_layers)], MOST_LAYERS, problems);
-    AudioConfig {
-        hidden_size: raw.hidden_size,
-        layers: raw.num_hidden_layers,
-        heads: raw.num_attention_heads,
-        channels,
-        conv_kernel: raw.conv_kernel_size,
-        residual_weight: raw.residual_weight,
-        chunk: raw.attention_chunk_size,
-        context_left: raw.attention_context_left,
-        logit_cap: raw.attention_logit_cap,
-        invalid_logit: raw.attention_invalid_logits_value,
-        gradient_clipping: raw.gradient_clipping,
-        rms_norm_eps: raw.rms_norm_eps,
-        output_size: raw.output_proj_dims,
-        clipped_linears: raw.use_clipped_linears,
     }
 }

@@ -5,6 +5,7 @@
 //! checkpoint is reported at once.
 
 mod check;
+mod encoders;
 mod raw;
 mod tokens;
 

@@ -60,6 +60,7 @@ fn sizes_that_make_no_sense_are_refused() {
         "\"num_kv_shared_layers\": 6",
         &["layer 4", "no layer of its kind"],
     );
+    assert_edit_refused("\"max_position_embeddings\": 512", "\"max_position_embeddings\": 9999999", &["9999999"]);
     assert_edit_refused("\"rope_type\": \"proportional\"", "\"rope_type\": \"yarn\"", &["yarn"]);
     assert_edit_refused("\"image_token_id\": 292", "\"image_token_id\": 300", &["image_token_id 300", "300"]);
 }
