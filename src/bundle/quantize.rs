@@ -204,3 +204,46 @@ fn check_f16(name: &str, values: &[f32]) -> io::Result<()> {
         )))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restored(rows: &Int4Rows, place: usize) -> f32 {
+        let byte = rows.codes[place / 2];
+        let code = if place.is_multiple_of(2) { byte & 15 } else { byte >> 4 };
+        rows.scales[place / BLOCK] * (f32::from(code) - 8.0)
+    }
+
+    #[test]
+    fn zeros_and_numbers_near_zero_stay_zero_in_both_widths() {
+        let values = [vec![0.0; 32], vec![1e-42; 32]].concat();
+        let rows = int4_rows("w", &values, 64, 32).unwrap();
+        assert!((0..64).all(|place| restored(&rows, place) == 0.0));
+        let (codes, _, _) = int8_rows("w", &values, 64).unwrap();
+        assert!(codes.iter().all(|&code| code == 0));
+    }
+
+    #[test]
+    fn a_row_that_ends_within_a_block_is_filled_with_zeros() {
+        let rows = int4_rows("w", &[0.5; 37], 37, 32).unwrap();
+        assert_eq!(rows.scales.len(), 2);
+        assert!((0..37).all(|place| (restored(&rows, place) - 0.5).abs() < 1e-6));
+        assert!((37..64).all(|place| restored(&rows, place) == 0.0));
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_by_the_name_of_its_tensor() {
+        let error = int4_rows("layers.3.up", &[f32::NAN; 32], 32, 16).err().unwrap();
+        assert!(error.to_string().contains("layers.3.up"));
+        assert!(int8_rows("w", &[f32::INFINITY; 32], 32).is_err());
+    }
+
+    #[test]
+    fn eight_bits_are_within_half_a_step() {
+        let values: Vec<f32> = (0..64).map(|place| (place as f32 * 0.7).sin()).collect();
+        let (codes, scales, loss) = int8_rows("w", &values, 64).unwrap();
+        let near = |(code, value): (&i8, &f32)| (f32::from(*code) * scales[0] - value).abs() <= 0.51 * scales[0];
+        assert!(codes.iter().zip(&values).all(near) && loss.relative() < 0.01);
+    }
+}

@@ -6,3 +6,4 @@ mod model;
 mod parity;
 mod quantized;
 mod refusals;
+mod weights;
