@@ -119,35 +119,34 @@ impl<E: Engine> Generator<E> {
             return Ok(());
         }
         let Some(item) = source.next(self.is_empty()) else { return Ok(()) };
-        let busy = Instant::now();
-        let (mut prompt, envelope) = item.open();
-        let origin = envelope.origin.clone();
-        let seated = self.seat(slot, &mut prompt, envelope);
-        self.stats.busy_micros += micros(busy.elapsed());
+        let start = Instant::now();
+        let origin = item.origin.clone();
+        let seated = self.seat(slot, item);
+        self.stats.busy_micros += micros(start.elapsed());
         match seated {
-            Ok(mut seat) => {
-                seat.keep(prompt);
-                seat.add_prefill(busy.elapsed());
-                self.seats[slot] = Some(seat);
-                Ok(())
-            }
+            Ok(seat) => self.seats[slot] = Some(seat),
             Err(error) => {
                 self.engine.release(slot);
                 let fault = self.weigh(error)?;
                 emit.fault(&origin, fault);
-                Ok(())
             }
         }
+        Ok(())
     }
 
-    fn seat(&mut self, slot: Slot, prompt: &mut Prompt, envelope: Item<()>) -> Result<Seat, EngineError> {
-        let facts = facts_of(prompt);
+    fn seat(&mut self, slot: Slot, item: Item<Prompt>) -> Result<Seat, EngineError> {
+        let start = Instant::now();
+        let (mut prompt, envelope) = item.open();
+        let facts = facts_of(&prompt);
         let allowance = self.allowance(prompt.tokens.len())?;
-        self.engine.admit(slot, prompt)?;
+        self.engine.admit(slot, &mut prompt)?;
         let reserve = self.guide.as_ref().map_or(0, Guide::reserve);
         let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
         let sampler = Sampler::new(&self.settings, &envelope.origin);
-        Ok(Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone())))
+        let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
+        seat.keep(prompt);
+        seat.add_prefill(start.elapsed());
+        Ok(seat)
     }
 
     /// New tokens that fit behind the prompt.

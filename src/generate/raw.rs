@@ -11,8 +11,7 @@
 //! - Inputs are never written by ONNX Runtime. Memory that is written is a [`Region`], which borrows mutably.
 //! - A [`Fetched`] owns its `OrtValue` and is the only one to touch its data; its element type and shape are asked of
 //!   ONNX Runtime when it is made, and data is only given out as the type it has.
-//! - A session outlives its values: values are copied to host memory that ONNX Runtime's process-wide allocator owns,
-//!   and [`Fetched`] keeps the session alive as well.
+//! - A [`Fetched`] keeps the session alive whose allocator its memory came from.
 #![allow(unsafe_code)]
 
 use std::{

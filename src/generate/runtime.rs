@@ -8,6 +8,7 @@ use std::{
 use ort::{
     environment::Environment,
     ep::{self, ExecutionProviderDispatch},
+    logging::LogLevel,
 };
 use serde::Deserialize;
 
@@ -44,6 +45,8 @@ impl Runtime {
         }
         let builder = ort::init_from(path).map_err(|error| unusable(path, &error))?;
         let environment = builder.with_telemetry(false).build().map_err(|error| unusable(path, &error))?;
+        // Without this every session logs each of its nodes, which costs even where nobody listens.
+        environment.set_log_level(LogLevel::Warning);
         *loaded = Some(environment.clone());
         Ok(Self { environment })
     }

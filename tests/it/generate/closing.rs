@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lapidary::{
-    base::Finish,
+    base::{Finish, Shape},
     generate::{Answer, Guide, Logits, Rules, Sampler, Settings, Turn, Vocabulary},
 };
 use proptest::prelude::*;
@@ -180,6 +180,26 @@ fn check_all(vocabulary: &Vocabulary, cases: u32) {
         closed += count.get();
     }
     assert!(closed > 2 * cases as usize, "only {closed} answers had to be closed: the test shows little");
+}
+
+#[test]
+fn answers_to_the_schemas_of_this_project_pass_the_last_check_wherever_they_are_closed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = folder.join("onnx/reference/tiny/tokenizer.json");
+    let vocabulary = Vocabulary::read(&path, 1024, &[1, 16, 9]).unwrap();
+    for entry in std::fs::read_dir(folder.join("schemas")).unwrap() {
+        let path = entry.unwrap().path();
+        let schema = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let shape = Shape::compile(&schema).unwrap();
+        let mut guide = Guide::compile(&vocabulary, &shape.guide()).unwrap();
+        for seed in 0..12 {
+            let allowance = guide.reserve() + 1 + 9 * seed as usize;
+            let (_, text, tokens) = answer(&vocabulary, &mut guide, seed, allowance, 1.0);
+            assert!(tokens <= allowance, "{}: {tokens} tokens of {allowance}: {text}", path.display());
+            let settled = shape.settle(serde_json::from_str(&text).unwrap());
+            assert!(settled.is_ok(), "{}: {text}: {:?}", path.display(), settled.err());
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! What generating costs beside the model: whole units over replayed answers, token masks, and drawing tokens.
+//!
+//! `cargo bench --bench generate`
+
+use std::{path::Path, sync::Arc};
+
+use crossbeam::channel::unbounded;
+use divan::{Bencher, counter::ItemsCount};
+use lapidary::{
+    base::{ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop},
+    generate::{Generator, Guide, Logits, ReplayEngine, Sampler, Settings, Vocabulary},
+};
+
+const UNITS: u32 = 200;
+
+const ANSWER: &str = r#"{"vendor":"Miller and Sons","invoice_number":"2026-00117","date":"2026-11-21","due_date":null,"currency":"EUR","line_items":[{"description":"Two granite slabs, 30 x 60 cm","quantity":2,"unit_price":200,"amount":400},{"description":"Transport","quantity":1,"unit_price":134.5,"amount":134.5}],"subtotal":534.5,"tax":101.56,"total":636.06}"#;
+
+fn main() {
+    divan::main();
+}
+
+fn vocabulary() -> Vocabulary {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny/tokenizer.json");
+    Vocabulary::read(&path, 1024, &[1]).expect("the tiny tokenizer is committed")
+}
+
+fn guide(vocabulary: &Vocabulary) -> Guide {
+    let schema = serde_json::from_str(include_str!("../schemas/invoice.json")).expect("the schema is JSON");
+    let shape = Shape::compile(&schema).expect("the schema is supported");
+    Guide::compile(vocabulary, &shape.guide()).expect("the schema can be guided")
+}
+
+fn origin(number: u32) -> Origin {
+    let hash = ContentHash(*blake3::hash(&number.to_le_bytes()).as_bytes());
+    let source = Source { name: number.to_string(), hash, kind: Kind::Pdf, bytes: 1, ordinal: u64::from(number) };
+    Origin { source: Arc::new(source), part: Part::Whole }
+}
+
+fn item(number: u32) -> Item<Prompt> {
+    let (images, clips) = (Vec::new(), Vec::new());
+    let body = Prompt { tokens: vec![20; 700], images, clips, budget: 280, text: None, encode_micros: 0 };
+    Item { origin: origin(number), lease: Lease::none(), body }
+}
+
+struct Nowhere;
+
+impl Emit<Generation> for Nowhere {
+    fn promise(&mut self, _: &Arc<Source>, _: u64) {}
+
+    fn item(&mut self, item: Item<Generation>) {
+        divan::black_box(item);
+    }
+
+    fn fault(&mut self, _: &Origin, fault: Fault) {
+        panic!("no unit may fail: {fault}");
+    }
+
+    fn open(&self) -> bool {
+        true
+    }
+}
+
+/// Whole units through slots, grammar and sampler; the model costs nothing.
+#[divan::bench(sample_count = 20)]
+fn units_over_replayed_answers(bencher: Bencher) {
+    let (vocabulary, settings) = (vocabulary(), Settings::default());
+    let fresh = || {
+        let engine = ReplayEngine::new(&[ANSWER.to_owned()], &vocabulary, 1, settings.slots, settings.context);
+        let engine = engine.expect("the answer can be spelled");
+        let (sender, receiver) = unbounded();
+        (0..UNITS).for_each(|number| sender.send(item(number)).expect("the receiver is here"));
+        let guide = Some(guide(&vocabulary));
+        (
+            Generator::new(engine, vocabulary.clone(), guide, settings.clone()).expect("the allowance is enough"),
+            receiver,
+        )
+    };
+    bencher.counter(ItemsCount::new(UNITS)).with_inputs(fresh).bench_values(|(generator, receiver)| {
+        generator.run(receiver, &mut Nowhere, &Stop::default()).expect("the run goes through")
+    });
+}
+
+/// Token masks of one answer.
+#[divan::bench]
+fn masks_of_one_answer(bencher: Bencher) {
+    let vocabulary = vocabulary();
+    let tokens = vocabulary.spell(ANSWER.as_bytes()).expect("the answer can be spelled");
+    let mut guide = guide(&vocabulary);
+    bencher.counter(ItemsCount::new(tokens.len())).bench_local(|| {
+        let mut guided = guide.begin();
+        for token in &tokens {
+            divan::black_box(guided.mask().expect("the grammar goes on"));
+            guided.consume(*token).expect("the answer follows the grammar");
+        }
+    });
+}
+
+/// One token out of a vocabulary of 262144, all allowed: greedy, and drawn with Gemma's own settings.
+#[divan::bench(args = [0.0, 1.0])]
+fn one_token_of_262144(bencher: Bencher, temperature: f32) {
+    let drawn = temperature > 0.0;
+    let (top_k, top_p) = (drawn.then_some(64), drawn.then_some(0.95));
+    let settings = Settings { temperature, top_k, top_p, ..Settings::default() };
+    let scores: Vec<f32> = (0..262_144_u32).map(|id| (id.wrapping_mul(2_654_435_761) >> 16) as f32 / 4096.0).collect();
+    let allowed = toktrie::SimpleVob::alloc_ones(scores.len());
+    let mut sampler = Sampler::new(&settings, &origin(0));
+    bencher.bench_local(|| sampler.choose(Logits::Scores(&scores), &allowed));
+}
