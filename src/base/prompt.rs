@@ -27,7 +27,7 @@ pub struct LogMel {
 }
 
 /// The body of an item between `encode` and `generate`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Prompt {
     /// All ids, soft tokens included: as many image (or video) ids as the pictures have soft tokens, in order.
     pub tokens: Vec<u32>,

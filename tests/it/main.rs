@@ -10,4 +10,5 @@ mod media;
 mod onnx;
 mod parse;
 mod towers;
+mod vocabulary;
 mod write;

@@ -1,0 +1,204 @@
+//! The stage: one unit in, one prompt out.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use rayon::prelude::*;
+
+use super::{
+    Settings,
+    audio::Spectrograph,
+    fault,
+    image::Patcher,
+    layout::{Composer, Layout, Segment, known},
+    template::{ChatTemplate, Medium},
+    vocabulary::Vocabulary,
+    wording::Wording,
+};
+use crate::base::{
+    Clip, Emit, Fatal, Fault, FaultKind, Film, ImagePatches, Item, Model, Prompt, Raster, Stage, TextLayer, Unit,
+    model::{AudioFacts, VisionFacts},
+};
+
+/// Encodes units; a clone shares everything but its buffers.
+#[derive(Clone)]
+pub struct Encoder {
+    shared: Arc<Shared>,
+    patcher: Patcher,
+    spectrograph: Spectrograph,
+}
+
+struct Shared {
+    model: Arc<Model>,
+    settings: Settings,
+    vocabulary: Vocabulary,
+    known: HashMap<String, Vec<u32>>,
+    document: Layout,
+    image: Option<Layout>,
+    video: Option<Layout>,
+    audio: Option<Layout>,
+}
+
+impl Encoder {
+    /// An encoder for a bundle. `schema_text` is the JSON Schema as the model is to read it; empty for none.
+    pub fn new(settings: &Settings, model: Arc<Model>, schema_text: &str) -> Result<Self, Fatal> {
+        check_budgets(settings, model.manifest.vision.as_ref())?;
+        let vocabulary = Vocabulary::of(&model)?;
+        let template = ChatTemplate::of(&model, &vocabulary)?;
+        let wording = Wording::new(settings, schema_text);
+        let ids = &model.manifest.tokens;
+        let with = |medium| Layout::with_medium(&template, &vocabulary, ids, &wording, medium);
+        let (sees, hears) = (model.manifest.vision.is_some(), model.manifest.audio.is_some());
+        let document = Layout::with_document(&template, &vocabulary, ids, &wording)?;
+        let image = sees.then(|| with(Medium::Image)).transpose()?;
+        let video = sees.then(|| with(Medium::Video)).transpose()?;
+        let audio = hears.then(|| with(Medium::Audio)).transpose()?;
+        let layouts = [Some(&document), image.as_ref(), video.as_ref(), audio.as_ref()];
+        let known = known(&vocabulary, layouts.into_iter().flatten())?;
+        let settings = settings.clone();
+        let shared = Shared { model, settings, vocabulary, known, document, image, video, audio };
+        Ok(Self { shared: Arc::new(shared), patcher: Patcher::default(), spectrograph: Spectrograph::default() })
+    }
+
+    /// What the model will receive for a unit.
+    pub fn prompt(&mut self, unit: Unit) -> Result<Prompt, Fault> {
+        let begun = Instant::now();
+        let mut prompt = match unit {
+            Unit::Page(page) => self.picture(&page.raster, page.text),
+            Unit::Image(raster) => self.picture(&raster, None),
+            Unit::Clip(clip) => self.clip(&clip),
+            Unit::Film(film) => self.film(&film),
+            Unit::Text(text) => self.text(&text),
+        }?;
+        prompt.encode_micros = begun.elapsed().as_micros() as u64;
+        Ok(prompt)
+    }
+
+    fn picture(&mut self, raster: &Raster, text: Option<TextLayer>) -> Result<Prompt, Fault> {
+        let (layout, vision) = self.shared.sight(&self.shared.image)?;
+        let budget = self.shared.settings.budget;
+        let patches = self.patcher.patches(raster, budget, vision.positions)?;
+        let ids = &self.shared.model.manifest.tokens;
+        let tokens = self.shared.compose(layout, "", |composer| {
+            composer.special(ids.begin_image, 1)?;
+            composer.special(ids.image, patches.soft_tokens)?;
+            composer.special(ids.end_image, 1)
+        })?;
+        Ok(Prompt { tokens, images: vec![patches], budget, text, ..Prompt::default() })
+    }
+
+    fn film(&mut self, film: &Film) -> Result<Prompt, Fault> {
+        let (layout, vision) = self.shared.sight(&self.shared.video)?;
+        if film.frames.is_empty() {
+            return Err(fault(FaultKind::Empty, "a film without frames", "leave it out"));
+        }
+        let budget = self.shared.settings.frame_budget;
+        let patches = |patcher: &mut Patcher, raster: &Raster| patcher.patches(raster, budget, vision.positions);
+        let frames = film.frames.par_iter();
+        let images: Result<Vec<ImagePatches>, Fault> =
+            frames.map_init(Patcher::default, |patcher, frame| patches(patcher, &frame.raster)).collect();
+        let images = images?;
+        let times: Vec<f64> = film.frames.iter().map(|frame| frame.time).collect();
+        let tokens = self.shared.compose(layout, "", |composer| self.shared.frames(composer, &times, &images))?;
+        Ok(Prompt { tokens, images, budget, ..Prompt::default() })
+    }
+
+    fn clip(&self, clip: &Clip) -> Result<Prompt, Fault> {
+        let (layout, audio) = self.shared.hearing()?;
+        let mel = self.spectrograph.log_mel(clip, audio.max_soft_tokens)?;
+        let ids = &self.shared.model.manifest.tokens;
+        let tokens = self.shared.compose(layout, "", |composer| {
+            composer.special(ids.begin_audio, 1)?;
+            composer.special(ids.audio, mel.soft_tokens)?;
+            composer.special(ids.end_audio, 1)
+        })?;
+        Ok(Prompt { tokens, clips: vec![mel], ..Prompt::default() })
+    }
+
+    fn text(&self, text: &str) -> Result<Prompt, Fault> {
+        let document = text.trim();
+        if document.is_empty() {
+            return Err(fault(FaultKind::Empty, "a text of nothing but white space", "leave it out"));
+        }
+        let tokens = self.shared.compose(&self.shared.document, document, |_| Ok(()))?;
+        Ok(Prompt { tokens, ..Prompt::default() })
+    }
+}
+
+impl Shared {
+    fn sight<'a>(&'a self, layout: &'a Option<Layout>) -> Result<(&'a Layout, &'a VisionFacts), Fault> {
+        layout.as_ref().zip(self.model.manifest.vision.as_ref()).ok_or_else(|| self.lacks("vision", "pictures"))
+    }
+
+    fn hearing(&self) -> Result<(&Layout, &AudioFacts), Fault> {
+        self.audio.as_ref().zip(self.model.manifest.audio.as_ref()).ok_or_else(|| self.lacks("audio", "sound"))
+    }
+
+    fn lacks(&self, encoder: &str, what: &str) -> Fault {
+        let message = format!("the bundle `{}` has no {encoder} encoder", self.model.manifest.name);
+        fault(FaultKind::Unsupported, message, format!("use a bundle with one, or leave {what} out"))
+    }
+
+    /// The ids of a prompt: `media` writes what stands in the medium's place, `document` in the document's.
+    fn compose(
+        &self,
+        layout: &Layout,
+        document: &str,
+        media: impl Fn(&mut Composer) -> Result<(), Fault>,
+    ) -> Result<Vec<u32>, Fault> {
+        let mut composer = Composer::new(&self.vocabulary, &self.known, self.model.manifest.tokens.bos);
+        for segment in &layout.0 {
+            match segment {
+                Segment::Special(id) => composer.special(*id, 1)?,
+                Segment::Text(text) => composer.text(text),
+                Segment::Document => composer.text(document),
+                Segment::Media => media(&mut composer)?,
+            }
+        }
+        composer.finish()
+    }
+
+    /// `mm:ss <|image>` + soft tokens + `<image|>` for each frame, joined by single spaces (gemma4.md section 5).
+    fn frames(&self, composer: &mut Composer, times: &[f64], images: &[ImagePatches]) -> Result<(), Fault> {
+        let ids = &self.model.manifest.tokens;
+        for (place, (time, image)) in times.iter().zip(images).enumerate() {
+            composer.text(if place == 0 { "" } else { " " });
+            composer.text(&stamp(*time));
+            composer.special(ids.begin_image, 1)?;
+            composer.special(ids.video, image.soft_tokens)?;
+            composer.special(ids.end_image, 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// `mm:ss ` of whole seconds; minutes run on past 59.
+fn stamp(time: f64) -> String {
+    let seconds = time.max(0.0) as u64;
+    format!("{:02}:{:02} ", seconds / 60, seconds % 60)
+}
+
+fn check_budgets(settings: &Settings, vision: Option<&VisionFacts>) -> Result<(), Fatal> {
+    let mut problems = settings.validate();
+    for (name, budget) in [("budget", settings.budget), ("frame_budget", settings.frame_budget)] {
+        let refused = vision.filter(|vision| !vision.budgets.contains(&budget));
+        problems
+            .extend(refused.map(|vision| format!("encode.{name} is {budget}, the bundle has {:?}", vision.budgets)));
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Fatal::new(problems.join("; "), "choose a budget that the bundle lists")),
+    }
+}
+
+impl Stage for Encoder {
+    type In = Unit;
+    type Out = Prompt;
+
+    fn process(&mut self, item: Item<Unit>, emit: &mut dyn Emit<Prompt>) -> Result<(), Fault> {
+        let (unit, envelope) = item.open();
+        let mut item = envelope.with(self.prompt(unit)?);
+        item.lease.resize(item.body.bytes());
+        emit.item(item);
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! The mel filter bank: 128 triangles over 257 frequencies, kept as the few weights that are not zero.
+//!
+//! Source: gemma4.md section 4, transformers' `mel_filter_bank` with `mel_scale="htk"` and `norm=None`.
+
+/// Mel bins.
+pub(super) const BINS: usize = 128;
+
+/// Frequencies of a spectrum: 0 to 8000 Hz in steps of 31.25 Hz.
+pub(super) const FREQUENCIES: usize = 257;
+
+const NYQUIST: f64 = 8000.0;
+
+/// All triangles.
+pub(super) struct FilterBank(Vec<Triangle>);
+
+/// The weights of `first..first + weights.len()`; all others are zero.
+struct Triangle {
+    first: usize,
+    weights: Vec<f64>,
+}
+
+impl FilterBank {
+    /// The bank that the model was trained with.
+    pub fn new() -> Self {
+        let top = to_mel(NYQUIST);
+        let edge = |number: usize| to_hertz(top * number as f64 / (BINS + 1) as f64);
+        Self((0..BINS).map(|bin| Triangle::new(edge(bin), edge(bin + 1), edge(bin + 2))).collect())
+    }
+
+    /// The energy in each bin of a magnitude spectrum.
+    pub fn bins<'a>(&'a self, spectrum: &'a [f64; FREQUENCIES]) -> impl Iterator<Item = f64> + 'a {
+        self.0.iter().map(|triangle| triangle.of(spectrum))
+    }
+}
+
+impl Triangle {
+    /// Rises from `left` to `peak` and falls to `right`, all in hertz.
+    fn new(left: f64, peak: f64, right: f64) -> Self {
+        let hertz = |place: usize| NYQUIST * place as f64 / (FREQUENCIES - 1) as f64;
+        let weight = |place: usize| {
+            let (rise, fall) = ((hertz(place) - left) / (peak - left), (right - hertz(place)) / (right - peak));
+            rise.min(fall).max(0.0)
+        };
+        let weights: Vec<f64> = (0..FREQUENCIES).map(weight).collect();
+        let first = weights.iter().position(|weight| *weight > 0.0).unwrap_or(0);
+        let end = weights.iter().rposition(|weight| *weight > 0.0).map_or(first, |last| last + 1);
+        Self { first, weights: weights[first..end].to_vec() }
+    }
+
+    fn of(&self, spectrum: &[f64; FREQUENCIES]) -> f64 {
+        spectrum[self.first..].iter().zip(&self.weights).map(|(magnitude, weight)| magnitude * weight).sum()
+    }
+}
+
+fn to_mel(hertz: f64) -> f64 {
+    2595.0 * (1.0 + hertz / 700.0).log10()
+}
+
+fn to_hertz(mel: f64) -> f64 {
+    700.0 * (10f64.powf(mel / 2595.0) - 1.0)
+}

@@ -1,0 +1,59 @@
+//! The words of the task: system text and prompt, with the JSON Schema put where they ask for it.
+
+use super::Settings;
+
+/// Where the schema is to stand.
+const PLACE: &str = "{schema}";
+
+/// What is added when neither text has a place for the schema.
+const SENTENCE: &str =
+    "Answer with one JSON object that follows this JSON Schema, its properties in the order of the schema:\n{schema}";
+
+/// Both texts as the model will read them, without white space around them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wording {
+    /// The system turn, if there is one.
+    pub system: Option<String>,
+    /// The task.
+    pub task: String,
+}
+
+impl Wording {
+    /// The texts of the settings with the schema filled in; an empty schema adds nothing.
+    pub fn new(settings: &Settings, schema: &str) -> Self {
+        let placed = [&settings.system, &settings.prompt].iter().any(|text| text.contains(PLACE));
+        let mut task = settings.prompt.trim().to_owned();
+        if !placed && !schema.trim().is_empty() {
+            let gap = if task.is_empty() { "" } else { "\n\n" };
+            task = format!("{task}{gap}{SENTENCE}");
+        }
+        let filled = |text: &str| text.replace(PLACE, schema.trim()).trim().to_owned();
+        let system = Some(filled(&settings.system)).filter(|text| !text.is_empty());
+        Self { system, task: filled(&task) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wording(system: &str, prompt: &str, schema: &str) -> Wording {
+        let settings = Settings { system: system.to_owned(), prompt: prompt.to_owned(), ..Settings::default() };
+        Wording::new(&settings, schema)
+    }
+
+    #[test]
+    fn the_schema_stands_where_the_prompt_asks_for_it() {
+        assert_eq!(wording("", " Use {schema} now. ", "{}\n").task, "Use {} now.");
+        let by_system = wording("Always {schema}", "Read.", "{}");
+        assert_eq!((by_system.system.as_deref(), by_system.task.as_str()), (Some("Always {}"), "Read."));
+    }
+
+    #[test]
+    fn a_prompt_without_a_place_gets_the_schema_at_its_end() {
+        let task = wording("", "Read the page.", r#"{"type":"object"}"#).task;
+        assert!(task.starts_with("Read the page.\n\nAnswer with one JSON object"), "{task}");
+        assert!(task.ends_with(r#"{"type":"object"}"#), "{task}");
+        assert_eq!(wording("", "Read.", "").task, "Read.");
+    }
+}
