@@ -3,9 +3,12 @@
 
 use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{Emit, Fault, FaultKind, Generation, Item, Origin, Prompt, Source, Stop},
-    bundle::Dtype,
-    generate::{Device, Engine, EngineError, EngineSettings, Generator, OrtEngine, Prefill, Runtime, Settings},
+    base::{Emit, Fault, FaultKind, Generation, Item, Origin, Prompt, Shape, Source, Stop},
+    bundle::{Dtype, Quantize},
+    generate::{
+        Device, Engine, EngineError, EngineSettings, Generator, Guide, OrtEngine, Prefill, Runtime, Settings,
+        Vocabulary,
+    },
 };
 
 use super::{
@@ -76,6 +79,48 @@ fn a_batch_of_units_gets_the_same_tokens_as_each_unit_alone() {
     for (slots, chunk) in [(4, 1000), (4, 7), (3, 1), (1, 7), (9, 16)] {
         let together = answers(&exported, settings(slots, chunk), texts());
         assert_equal(&together, &alone, &format!("{slots} slots, chunks of {chunk}"));
+    }
+}
+
+#[test]
+fn quantised_weights_keep_the_rows_of_a_batch_apart() {
+    for quantize in [Quantize::Int8, Quantize::Int4] {
+        let exported = models::e2b_like_quantized(Dtype::F32, quantize);
+        let alone: Answers =
+            texts().into_iter().flat_map(|item| answers(&exported, settings(1, 1000), vec![item])).collect();
+        assert_equal(&answers(&exported, settings(4, 1000), texts()), &alone, quantize.as_str());
+    }
+}
+
+#[test]
+fn guided_answers_of_a_random_model_are_valid_and_the_same_in_a_batch_as_alone() {
+    let exported = models::tiny();
+    let (manifest, settings) = (&exported.model.manifest, Settings { max_tokens: 300, ..settings(4, 16) });
+    let settings = Settings { context: 400, ..settings };
+    let path = exported.model.file(&manifest.graphs.tokenizer);
+    let vocabulary = Vocabulary::read(&path, manifest.text.vocab_size, &manifest.tokens.eos).unwrap();
+    let schema = serde_json::from_str(include_str!("../../../schemas/receipt.json")).unwrap();
+    let shape = Shape::compile(&schema).unwrap();
+    let texts_of = |slots: usize, items: Vec<Item<Prompt>>| {
+        let settings = Settings { slots, ..settings.clone() };
+        let guide = Guide::compile(&vocabulary, &shape.guide()).unwrap();
+        let engine = models::engine(&exported, &settings);
+        let generator = Generator::new(engine, vocabulary.clone(), Some(guide), settings).unwrap();
+        let (sender, receiver) = unbounded();
+        items.into_iter().for_each(|item| sender.send(item).unwrap());
+        drop(sender);
+        let mut tray = Tray::default();
+        generator.run(receiver, &mut tray, &Stop::default()).unwrap();
+        assert!(tray.faults.is_empty(), "{:?}", tray.faults);
+        tray.done.sort_by_key(|item| item.origin.source.ordinal);
+        tray.done.into_iter().map(|item| item.body.text).collect::<Vec<String>>()
+    };
+    let few = || texts().into_iter().take(5);
+    let together = texts_of(4, few().collect());
+    let alone: Vec<String> = few().flat_map(|item| texts_of(1, vec![item])).collect();
+    assert_eq!(together, alone);
+    for text in &together {
+        shape.settle(serde_json::from_str(text).unwrap()).unwrap();
     }
 }
 

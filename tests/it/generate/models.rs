@@ -25,6 +25,20 @@ fn fixtures() -> std::path::PathBuf {
 
 /// The E2B-like reference model: 300 tokens, window 8, KV-shared layers, pictures and sound.
 pub fn e2b_like(dtype: Dtype) -> Exported {
+    e2b_like_quantized(dtype, Quantize::None)
+}
+
+/// The tiny model of this project, with its own tokenizer of 1024 tokens.
+pub fn tiny() -> Exported {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny");
+    let out = folder.path().join("bundle");
+    export(ExportRequest { checkpoint, out: out.clone(), dtype: Dtype::F32, quantize: Quantize::None }).unwrap();
+    Exported { model: open(&out, Check::Full).unwrap(), folder }
+}
+
+/// The same with quantised weights.
+pub fn e2b_like_quantized(dtype: Dtype, quantize: Quantize) -> Exported {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("e2b_like");
     fs::create_dir(&checkpoint).unwrap();
@@ -32,7 +46,7 @@ pub fn e2b_like(dtype: Dtype) -> Exported {
     fs::copy(fixtures().join("e2b_like.safetensors"), checkpoint.join("model.safetensors")).unwrap();
     fs::write(checkpoint.join("tokenizer.json"), "{}").unwrap();
     let out = folder.path().join("bundle");
-    export(ExportRequest { checkpoint, out: out.clone(), dtype, quantize: Quantize::None }).unwrap();
+    export(ExportRequest { checkpoint, out: out.clone(), dtype, quantize }).unwrap();
     Exported { model: open(&out, Check::Full).unwrap(), folder }
 }
 
