@@ -8,6 +8,8 @@
 pub mod child;
 mod course;
 mod decoder;
+mod ffmpeg;
+pub mod film;
 mod form;
 mod group;
 pub mod order;
@@ -18,6 +20,7 @@ pub mod picture;
 mod process;
 pub mod settings;
 mod shelter;
+pub mod sound;
 mod text;
 mod watch;
 mod wire;

@@ -76,7 +76,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VideoSettings {
-    /// Frames spread evenly over the film, or the most frames when `fps` is given.
+    /// Frames spread evenly over the film, or the most frames when `fps` is given; 0 is none, the sound alone.
     pub frames: u32,
     /// Frames per second instead of an even spread.
     pub fps: Option<f64>,
@@ -111,7 +111,9 @@ impl Settings {
         demand(limits.bytes > 0, "limits.bytes: must be more than 0");
         demand(limits.text_bytes > 0, "limits.text_bytes: must be more than 0");
         demand(limits.memory >= 256 << 20, "limits.memory: must be at least 268435456 (256 MiB)");
-        demand((1..=1024).contains(&video.frames), "video.frames: must be from 1 to 1024");
+        demand(video.frames <= 1024, "video.frames: must be from 0 to 1024");
+        demand(video.frames > 0 || video.fps.is_none(), "video.fps: has no effect when `video.frames` is 0");
+        demand(video.frames > 0 || video.sound, "video.sound: nothing is left of a film when `video.frames` is 0 too");
         demand(video.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0), "video.fps: must be more than 0");
         problems
     }
@@ -134,6 +136,14 @@ mod tests {
         for key in ["pages", "seconds_without_progress", "limits.pixels", "video.fps"] {
             assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn films_without_frames_must_keep_their_sound() {
+        let problems = |video: VideoSettings| Settings { video, ..Settings::default() }.validate().len();
+        assert_eq!(problems(VideoSettings { frames: 0, fps: None, sound: true }), 0);
+        assert_eq!(problems(VideoSettings { frames: 0, fps: Some(1.0), sound: false }), 2);
+        assert_eq!(problems(VideoSettings { frames: 1025, fps: None, sound: true }), 1);
     }
 
     #[test]

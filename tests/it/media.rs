@@ -1,6 +1,8 @@
 //! Pictures, sound and films, decoded in this process from the fixtures that `fixtures/make_media.py` makes.
 
+mod films;
 mod pictures;
+mod sounds;
 
 use std::path::PathBuf;
 

@@ -8,9 +8,10 @@ use std::{fs::File, io, process::ExitCode};
 use crate::base::{Fault, FaultKind, Kind};
 
 use super::{
+    film,
     output::refuse,
     pdf::PdfReader,
-    picture, text,
+    picture, sound, text,
     wire::{self, Ask, Reply, Request},
 };
 use pipe::Pipe;
@@ -67,8 +68,7 @@ fn decode(request: &Request, pipe: &mut Pipe<'_>, reader: &mut Option<PdfReader>
         Kind::Pdf => PdfReader::ready(reader)?.decode(path, order, pipe),
         Kind::Text => text::decode(path, order, pipe),
         Kind::Image => picture::decode(path, order, pipe),
-        kind @ (Kind::Audio | Kind::Video) => {
-            Err(refuse(FaultKind::Unsupported, format!("{kind} is not decoded yet"), "leave it out"))
-        }
+        Kind::Audio => sound::decode(path, order, pipe),
+        Kind::Video => film::decode(path, order, pipe),
     }
 }

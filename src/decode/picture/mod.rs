@@ -20,6 +20,7 @@ use super::{
     output::{Output, refuse},
     settings::Limits,
 };
+pub(super) use fault::too_large;
 use tiff::Header;
 
 /// Reads the picture at `path`: one [`Unit::Image`] at its stored size, upright, over white.

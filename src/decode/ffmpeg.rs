@@ -1,0 +1,200 @@
+//! An ffmpeg process that reads one file and writes to a pipe: started without any reach beyond that file, killed
+//! when it is dropped, its complaints kept.
+
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::base::{
+    Fault, FaultKind,
+    native::{Library, locate},
+};
+
+use super::output::{Output, refuse};
+
+/// What may be opened. Playlists and the like are left out: they would make ffmpeg read other files.
+const FORMATS: &str = "mov,matroska,avi,ogg,mp3,aac,flac,wav,w64,caf,aiff,asf,flv,mpeg,mpegts,mpegvideo,h264,hevc,m4v,\
+                       ac3,eac3,amr,amrnb,amrwb,au,ape,tta,wv,dsf,ivf,nut,mxf,dv,rm";
+
+/// Lines of complaint that are kept.
+const LINES: usize = 8;
+
+/// A running ffmpeg.
+#[derive(Debug)]
+pub struct Ffmpeg {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    notes: Option<JoinHandle<Notes>>,
+    beat: Instant,
+}
+
+/// What ffmpeg said on standard error.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// Its last lines, without the addresses and paths in front.
+    pub complaints: VecDeque<String>,
+    /// Time stamps in seconds that the `showinfo` filter reported, in order.
+    pub times: Vec<f64>,
+}
+
+impl Ffmpeg {
+    /// Starts ffmpeg on `path` with arguments `before` and `after` the input, which end with an output to `-`.
+    ///
+    /// # Errors
+    /// `Unsupported` when there is no ffmpeg.
+    pub fn start(path: &Path, before: &[&str], after: &[&str]) -> Result<Self, Fault> {
+        let program = locate(Library::Ffmpeg).map_err(|fatal| {
+            refuse(FaultKind::Unsupported, format!("this needs ffmpeg: {}", fatal.message), fatal.hint)
+        })?;
+        let mut command = Command::new(program);
+        command.args(["-nostdin", "-hide_banner", "-nostats", "-threads", "1"]);
+        command.args(before).args(["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS]);
+        command.arg("-i").arg(address(path)?).args(after);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.env("AV_LOG_FORCE_NOCOLOR", "1").spawn().map_err(|error| broken(&error))?;
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let (Some(output), Some(errors)) = (output, errors) else { return Err(broken(&"it has no pipes")) };
+        let notes = Some(std::thread::spawn(move || Notes::read(errors)));
+        Ok(Self { child, output: BufReader::with_capacity(1 << 16, output), notes, beat: Instant::now() })
+    }
+
+    /// Reads what is there, at most `buffer`; 0 is the end. Bytes are a sign of life.
+    pub fn read(&mut self, buffer: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {
+        let count = self.output.read(buffer).map_err(|error| broken(&error))?;
+        self.show_life(out)?;
+        Ok(count)
+    }
+
+    /// Fills `buffer`; false at the end of the output, even when it comes in the middle.
+    pub fn fill(&mut self, buffer: &mut [u8], out: &mut dyn Output) -> Result<bool, Fault> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read(&mut buffer[filled..], out)? {
+                0 => return Ok(false),
+                count => filled += count,
+            }
+        }
+        Ok(true)
+    }
+
+    /// The next line without its end, or `None` at the end. Lines are at most 4 KiB long.
+    pub fn line(&mut self, out: &mut dyn Output) -> Result<Option<String>, Fault> {
+        let mut line = Vec::new();
+        self.output.by_ref().take(4096).read_until(b'\n', &mut line).map_err(|error| broken(&error))?;
+        self.show_life(out)?;
+        Ok((!line.is_empty()).then(|| String::from_utf8_lossy(&line).trim_end().to_owned()))
+    }
+
+    /// Waits for the end, which must be a good one.
+    pub fn finish(mut self) -> Result<Notes, Fault> {
+        let status = self.child.wait().map_err(|error| broken(&error))?;
+        let notes = self.notes.take().and_then(|notes| notes.join().ok()).unwrap_or_default();
+        if status.success() { Ok(notes) } else { Err(notes.fault()) }
+    }
+
+    fn show_life(&mut self, out: &mut dyn Output) -> Result<(), Fault> {
+        if self.beat.elapsed() < Duration::from_secs(1) {
+            return Ok(());
+        }
+        self.beat = Instant::now();
+        out.heartbeat()
+    }
+}
+
+impl Drop for Ffmpeg {
+    fn drop(&mut self) {
+        // Both fail when the process has ended and was waited for, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Notes {
+    fn read(errors: ChildStderr) -> Self {
+        let (mut notes, mut errors) = (Self::default(), BufReader::new(errors));
+        let mut line = Vec::new();
+        while errors.by_ref().take(4096).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            notes.take_line(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+        notes
+    }
+
+    fn take_line(&mut self, line: &str) {
+        if let Some((_, rest)) = line.split_once("pts_time:") {
+            self.times.extend(rest.split_whitespace().next().and_then(|time| time.parse::<f64>().ok()));
+        } else if !line.contains("showinfo") && !line.trim().is_empty() {
+            self.complaints.push_back(bare(line).to_owned());
+            self.complaints.drain(..self.complaints.len().saturating_sub(LINES));
+        }
+    }
+
+    /// The complaints in one line.
+    pub fn words(&self) -> String {
+        let lines: Vec<&str> = self.complaints.iter().map(String::as_str).collect();
+        if lines.is_empty() { "ffmpeg gave up without a word".to_owned() } else { lines.join("; ") }
+    }
+
+    /// The fault that the complaints stand for.
+    pub fn fault(&self) -> Fault {
+        let words = self.words();
+        let has = |text: &str| words.contains(text);
+        if has("No such file") || has("Permission denied") {
+            refuse(FaultKind::Unreadable, words, "check the file and its permissions")
+        } else if has("decoder found") || has("not whitelisted") || has("Unknown decoder") {
+            refuse(FaultKind::Unsupported, format!("ffmpeg says: {words}"), "convert the file to a common format")
+        } else {
+            refuse(FaultKind::Corrupt, format!("ffmpeg says: {words}"), "fetch the file again or convert it anew")
+        }
+    }
+}
+
+/// A line without the part of ffmpeg that says it (`[mov @ 0x1234] `) and without our own address of the file.
+fn bare(line: &str) -> &str {
+    let line = line.trim();
+    let line = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, rest)| rest);
+    line.strip_prefix("file:").and_then(|rest| rest.split_once(": ")).map_or(line, |(_, rest)| rest)
+}
+
+/// `file:` and the absolute path, so that no name can be taken for an option or another protocol.
+fn address(path: &Path) -> Result<OsString, Fault> {
+    let absolute = std::path::absolute(path).map_err(|error| broken(&error))?;
+    let mut address = OsString::from("file:");
+    address.push(absolute);
+    Ok(address)
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Fault {
+    refuse(FaultKind::Internal, format!("ffmpeg cannot be used: {error}"), "run `lapidary runtime install`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_lose_addresses_and_the_last_ones_are_kept() {
+        let mut notes = Notes::default();
+        for number in 0..20 {
+            notes.take_line(&format!("[mov,mp4 @ 0x55aa] complaint {number}\n"));
+        }
+        notes.take_line("file:/a/b.mp4: Invalid data found when processing input\n");
+        assert_eq!(notes.complaints.len(), LINES);
+        assert!(notes.words().ends_with("complaint 19; Invalid data found when processing input"));
+    }
+
+    #[test]
+    fn time_stamps_are_read_from_showinfo() {
+        let mut notes = Notes::default();
+        notes.take_line("[Parsed_showinfo_1 @ 0x1] n:   0 pts:   1024 pts_time:0.0833 duration: 512 fmt:yuv420p");
+        notes.take_line("[Parsed_showinfo_1 @ 0x1]   side data - something");
+        assert_eq!(notes.times, [0.0833]);
+        assert!(notes.complaints.is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! The chosen frames of a film: a short film is decoded in one go, in a long one each frame is sought.
+
+use std::path::Path;
+
+use crate::base::{Fault, Frame, Raster, grid::Grid};
+
+use super::{
+    super::{
+        ffmpeg::{Ffmpeg, Notes},
+        order::Order,
+        output::Output,
+        picture::too_large,
+        settings::Limits,
+    },
+    ppm,
+    sampling::indices,
+    survey::Pictures,
+};
+
+/// Seconds of film that are decoded in one go. Beyond that, decoding everything costs more than starting an ffmpeg for each
+/// frame (0.2 s each, measured).
+const SHORT: f64 = 120.0;
+
+/// How much larger, per side, than what the model sees a frame may stay: the exact resize comes later and wants detail.
+const AMPLE: f64 = 4.0;
+
+/// From so many frames on, half of that: a film is one unit in memory.
+const MANY: usize = 128;
+
+/// Reads the frames that the order asks for, upright, each with the time at which it is shown.
+pub fn read(path: &Path, pictures: &Pictures, order: &Order, out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
+    check_size(pictures, &order.limits)?;
+    let wanted = indices(&pictures.times, pictures.end, &order.video);
+    let scale = scale(pictures, order.render.frame_budget, if wanted.len() > MANY { AMPLE / 2.0 } else { AMPLE });
+    let reader = Reader { path, pictures, scale, most: order.limits.pixels };
+    if pictures.end <= SHORT { reader.in_one_go(&wanted, out) } else { reader.one_by_one(&wanted, out) }
+}
+
+fn check_size(pictures: &Pictures, limits: &Limits) -> Result<(), Fault> {
+    let (width, height) = (pictures.width, pictures.height);
+    if u64::from(width) * u64::from(height) > limits.pixels {
+        return Err(too_large(width, height, limits));
+    }
+    Ok(())
+}
+
+/// The filter that makes frames far over the budget smaller; it is the same whichever way up the film is.
+fn scale(pictures: &Pictures, budget: u32, ample: f64) -> String {
+    let (width, height) = (f64::from(pictures.width), f64::from(pictures.height));
+    let grid = Grid::fit(pictures.width, pictures.height, budget);
+    let factor = grid.map_or(1.0, |grid| ample * (f64::from(grid.width) / width).max(f64::from(grid.height) / height));
+    if factor >= 1.0 {
+        return String::new();
+    }
+    format!(",scale=w=max(1\\,trunc(iw*{factor:.6})):h=max(1\\,trunc(ih*{factor:.6})):flags=area")
+}
+
+/// One film being read.
+struct Reader<'a> {
+    path: &'a Path,
+    pictures: &'a Pictures,
+    scale: String,
+    most: u64,
+}
+
+impl Reader<'_> {
+    fn in_one_go(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
+        let select: Vec<String> = wanted.iter().map(|index| format!("eq(n\\,{index})")).collect();
+        // The output has a fixed rate; the new time stamps fit it, so that no frame is left out or doubled.
+        let filter = format!("select={},showinfo{},setpts=N/(25*TB)", select.join("+"), self.scale);
+        let count = wanted.len().to_string();
+        let (rasters, notes) = self.run(&[], &filter, &count, out)?;
+        if rasters.is_empty() {
+            return Err(notes.fault());
+        }
+        let planned = wanted.iter().map(|&index| self.pictures.times[index]);
+        // `showinfo` knows better when the decoder left out frames that cannot be decoded.
+        let told = notes.times.len() >= rasters.len();
+        let times: Vec<f64> = if told { notes.times } else { planned.collect() };
+        let frame = |(time, raster): (f64, Raster)| Frame { time: time.max(0.0), raster };
+        Ok(times.into_iter().zip(rasters).map(frame).collect())
+    }
+
+    fn one_by_one(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
+        let (mut frames, mut last) = (Vec::new(), None);
+        for &index in wanted {
+            let start = format!("{:.6}", self.before(index));
+            match self.run(&["-ss", &start], &format!("null{}", self.scale), "1", out) {
+                Ok((rasters, notes)) => {
+                    let time = self.pictures.times[index];
+                    frames.extend(rasters.into_iter().map(|raster| Frame { time, raster }));
+                    last = Some(notes.fault());
+                }
+                Err(fault) => last = Some(fault),
+            }
+            out.heartbeat()?;
+        }
+        match last {
+            Some(fault) if frames.is_empty() => Err(fault),
+            _ => Ok(frames),
+        }
+    }
+
+    /// A moment after which the frame is the first: halfway from the one before.
+    fn before(&self, index: usize) -> f64 {
+        let times = &self.pictures.times;
+        index.checked_sub(1).map_or(0.0, |previous| f64::midpoint(times[previous], times[index]))
+    }
+
+    fn run(
+        &self,
+        before: &[&str],
+        filter: &str,
+        count: &str,
+        out: &mut dyn Output,
+    ) -> Result<(Vec<Raster>, Notes), Fault> {
+        let before: Vec<&str> = ["-loglevel", "info"].iter().chain(before).copied().collect();
+        let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filter, "-frames:v", count, "-r", "25"];
+        let after: Vec<&str> = after.into_iter().chain(["-f", "image2pipe", "-c:v", "ppm", "-"]).collect();
+        let mut ffmpeg = Ffmpeg::start(self.path, &before, &after)?;
+        let mut rasters = Vec::new();
+        while let Some(raster) = ppm::next(&mut ffmpeg, self.most, out)? {
+            rasters.push(raster);
+        }
+        Ok((rasters, ffmpeg.finish()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(width: u32, height: u32) -> String {
+        scale(&Pictures { width, height, ..Pictures::default() }, 70, AMPLE)
+    }
+
+    #[test]
+    fn only_frames_far_over_the_budget_are_made_smaller() {
+        assert_eq!(filter(320, 240), "");
+        assert_eq!(filter(1920, 1080), "");
+        assert_eq!(filter(3840, 2160), ",scale=w=max(1\\,trunc(iw*0.550000)):h=max(1\\,trunc(ih*0.550000)):flags=area");
+        assert_eq!(filter(2160, 3840), filter(3840, 2160));
+    }
+}

@@ -1,0 +1,165 @@
+//! What a film holds, learned by reading its packets without decoding them: tracks, size, the time of every frame.
+//!
+//! The `framecrc` output of ffmpeg tells it in lines such as `#dimensions 0: 320x240` and, for each packet,
+//! `stream, dts, pts, duration, size, checksum`. A pass takes about as long as reading the file.
+
+use std::path::Path;
+
+use crate::base::{Fault, FaultKind};
+
+use super::super::{
+    ffmpeg::{Ffmpeg, Notes},
+    output::{Output, refuse},
+};
+
+/// More frames than twelve hours of film at 240 a second.
+const MOST_FRAMES: usize = 12 << 20;
+
+/// What a film holds.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The first picture track that is no cover.
+    pub pictures: Option<Pictures>,
+    /// Whether there is a sound track.
+    pub has_sound: bool,
+    /// End of the longest track.
+    pub seconds: f64,
+}
+
+/// A track of moving pictures.
+#[derive(Debug, Default)]
+pub struct Pictures {
+    /// Pixels per row as stored, before any rotation.
+    pub width: u32,
+    /// Rows as stored.
+    pub height: u32,
+    /// Seconds at which each frame is shown, ascending.
+    pub times: Vec<f64>,
+    /// When the last frame is over.
+    pub end: f64,
+}
+
+/// A track while its packets are read.
+#[derive(Debug, Default)]
+struct Track {
+    /// Seconds of a unit of time.
+    tick: f64,
+    is_sound: bool,
+    pictures: Pictures,
+}
+
+impl Survey {
+    /// Reads all packets of `path`.
+    pub fn take(path: &Path, out: &mut dyn Output) -> Result<Self, Fault> {
+        let after = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "-"];
+        let mut ffmpeg = Ffmpeg::start(path, &["-loglevel", "error"], &after)?;
+        let mut tracks: Vec<Track> = Vec::new();
+        while let Some(line) = ffmpeg.line(out)? {
+            note(&line, &mut tracks)?;
+        }
+        check_whole(&ffmpeg.finish()?)?;
+        Ok(Self::of(tracks))
+    }
+
+    fn of(tracks: Vec<Track>) -> Self {
+        let mut survey = Self::default();
+        for mut track in tracks {
+            survey.seconds = survey.seconds.max(track.pictures.end);
+            survey.has_sound |= track.is_sound;
+            if !track.is_sound && !track.pictures.times.is_empty() {
+                // Packets come in the order of decoding.
+                track.pictures.times.sort_by(f64::total_cmp);
+                survey.pictures = Some(track.pictures);
+            }
+        }
+        survey
+    }
+}
+
+/// ffmpeg passes over the missing end of a file with a complaint.
+fn check_whole(notes: &Notes) -> Result<(), Fault> {
+    let words = notes.words();
+    let signs = ["partial file", "prematurely", "runcat"];
+    if signs.iter().any(|sign| words.contains(sign)) { Err(notes.fault()) } else { Ok(()) }
+}
+
+/// Takes in one line; what is of no concern is passed over.
+fn note(line: &str, tracks: &mut Vec<Track>) -> Result<(), Fault> {
+    match line.strip_prefix('#') {
+        Some(header) => header.split_once(": ").map_or((), |(name, value)| note_header(name, value, tracks)),
+        None => note_packet(line, tracks)?,
+    }
+    Ok(())
+}
+
+fn note_header(name: &str, value: &str, tracks: &mut Vec<Track>) {
+    // At most two tracks are mapped.
+    let Some((name, index @ 0..2)) = name.split_once(' ').and_then(|(n, i)| Some((n, i.parse::<usize>().ok()?))) else {
+        return;
+    };
+    tracks.resize_with(tracks.len().max(index + 1), Track::default);
+    let track = &mut tracks[index];
+    match name {
+        "tb" => track.tick = pair(value, '/').map_or(0.0, |(top, bottom)| f64::from(top) / f64::from(bottom.max(1))),
+        "media_type" => track.is_sound = value == "audio",
+        "dimensions" => (track.pictures.width, track.pictures.height) = pair(value, 'x').unwrap_or_default(),
+        _ => {}
+    }
+}
+
+fn pair(text: &str, between: char) -> Option<(u32, u32)> {
+    let (left, right) = text.split_once(between)?;
+    Some((left.trim().parse().ok()?, right.trim().parse().ok()?))
+}
+
+fn note_packet(line: &str, tracks: &mut [Track]) -> Result<(), Fault> {
+    let mut fields = line.split(',').map(|field| field.trim().parse::<i64>().ok());
+    let (Some(Some(index)), _, Some(Some(start)), Some(Some(duration))) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Ok(());
+    };
+    let Some(track) = usize::try_from(index).ok().and_then(|index| tracks.get_mut(index)) else { return Ok(()) };
+    let (start, duration) = (start as f64 * track.tick, duration as f64 * track.tick);
+    track.pictures.end = track.pictures.end.max(start + duration);
+    // What lies before the start is decoded for the sake of others but not shown.
+    if !track.is_sound && start > -1e-6 {
+        track.pictures.times.push(start.max(0.0));
+    }
+    if track.pictures.times.len() > MOST_FRAMES {
+        let message = format!("the film has more than {MOST_FRAMES} frames");
+        return Err(refuse(FaultKind::TooLarge, message, "cut the film"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey(text: &str) -> Survey {
+        let mut tracks = Vec::new();
+        text.lines().for_each(|line| note(line, &mut tracks).unwrap());
+        Survey::of(tracks)
+    }
+
+    #[test]
+    fn packets_tell_times_in_the_order_of_showing() {
+        let text = "#software: Lavf59\n#tb 0: 1/10\n#media_type 0: video\n#codec_id 0: h264\n#dimensions 0: 320x240\n\
+                    #tb 1: 1/100\n#media_type 1: audio\n0, -1, 0, 1, 99, 0x1\n0, 0, 3, 1, 9, 0x2\n1, 0, 0, 500, 9, 0x3\n\
+                    0, 1, 1, 1, 9, 0x4, S=1, 8, 0x5\n0, 2, -2, 1, 9, 0x6";
+        let survey = survey(text);
+        assert!(survey.has_sound);
+        assert_eq!(survey.seconds, 5.0);
+        let pictures = survey.pictures.unwrap();
+        assert_eq!((pictures.width, pictures.height), (320, 240));
+        assert!(pictures.times.iter().zip([0.0, 0.1, 0.3]).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", pictures.times);
+        assert!((pictures.end - 0.4).abs() < 1e-9);
+    }
+
+    #[test]
+    fn lines_of_nonsense_are_passed_over() {
+        let survey = survey("#tb 9999999: 1/0\n#tb 0: 1/0\n5, 0, 1, 2\n0, x, y, z\n,,,\n#\n#dimensions 0: axb");
+        assert!(survey.pictures.is_none() && !survey.has_sound);
+    }
+}

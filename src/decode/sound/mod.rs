@@ -1,0 +1,57 @@
+//! Sound: recordings of any common format become clips of at most 30 s, mono at 16 kHz.
+//!
+//! Symphonia decodes and rubato resamples what they can; Opus and rarer codecs go through an ffmpeg process. Either way
+//! the samples flow: memory is bounded by one clip, however long the recording is.
+
+mod clips;
+mod edit;
+mod foreign;
+mod resample;
+mod track;
+
+use std::path::Path;
+
+use crate::base::{Fault, FaultKind};
+
+use super::{order::Order, output::Output};
+use clips::Clips;
+use resample::Resampler;
+use track::Track;
+
+pub use clips::too_long;
+pub use foreign::decode as decode_with_ffmpeg;
+
+/// Reads the recording at `path`: [`crate::base::Unit::Clip`]s with the spans of time that they cover.
+///
+/// # Errors
+/// When nothing can be decoded, when there is no sound in the file, or when it is longer than
+/// `[decode.limits] seconds`.
+pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+    match Track::open(path) {
+        Ok(track) => read(track, order, out),
+        Err(fault) if matches!(fault.kind, FaultKind::Unreadable | FaultKind::Empty) => Err(fault),
+        Err(fault) => decode_with_ffmpeg(path, order, out).map_err(|other| plainer(fault, other)),
+    }
+}
+
+/// Without an ffmpeg, what Symphonia said of a broken file says more than that ffmpeg is missing.
+fn plainer(own: Fault, foreign: Fault) -> Fault {
+    match (own.kind, foreign.kind) {
+        (FaultKind::Corrupt, FaultKind::Unsupported) => own,
+        _ => foreign,
+    }
+}
+
+fn read(mut track: Track, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+    let mut clips = Clips::new(order.limits.seconds);
+    let mut resampler = Resampler::idle();
+    while let Some(block) = track.next()? {
+        resampler.push(block.rate, &block.samples, clips.room())?;
+        if clips.flow(out)?.is_break() {
+            return Ok(());
+        }
+    }
+    resampler.finish(clips.room())?;
+    track.check_noise()?;
+    clips.finish(out)
+}

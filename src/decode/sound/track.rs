@@ -1,0 +1,159 @@
+//! The first sound track of a file, decoded by Symphonia and averaged to mono, block by block.
+
+use std::{fs::File, io, path::Path};
+
+use symphonia::core::{
+    audio::GenericAudioBufferRef,
+    codecs::audio::{AudioDecoder, AudioDecoderOptions},
+    errors::Error,
+    formats::{FormatReader, TrackType, probe::Hint},
+    io::MediaSourceStream,
+};
+
+use crate::base::{Fault, FaultKind};
+
+use super::{
+    super::{output::refuse, shelter::sheltered},
+    edit::Edit,
+};
+
+/// Some samples of one rate.
+#[derive(Debug)]
+pub struct Block {
+    /// Samples a second.
+    pub rate: u32,
+    /// Mono, in [-1, 1].
+    pub samples: Vec<f32>,
+}
+
+/// A track being read.
+pub struct Track {
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    id: u32,
+    edit: Option<Edit>,
+    /// Samples decoded so far, in the track's own rate.
+    passed: u64,
+    good: u64,
+    bad: u64,
+}
+
+impl Track {
+    /// Opens the default sound track of `path`.
+    ///
+    /// # Errors
+    /// `Unsupported` or `Corrupt` when Symphonia does not know the format or codec: another program may.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let mut file = File::open(path).map_err(|error| unreadable(&error))?;
+        if file.metadata().map_err(|error| unreadable(&error))?.len() == 0 {
+            return Err(refuse(FaultKind::Empty, "the file has no bytes", "leave it out"));
+        }
+        let edit = Edit::read(&mut file).map_err(|error| unreadable(&error))?;
+        sheltered("sound", || Self::of(MediaSourceStream::new(Box::new(file), Default::default()), edit))
+    }
+
+    fn of(stream: MediaSourceStream<'static>, edit: Option<Edit>) -> Result<Self, Fault> {
+        let probe = symphonia::default::get_probe();
+        let format = probe.probe(&Hint::new(), stream, Default::default(), Default::default());
+        let format = format.map_err(|error| fault(&error))?;
+        let (id, decoder) = decoder(format.as_ref())?;
+        Ok(Self { format, decoder, id, edit, passed: 0, good: 0, bad: 0 })
+    }
+
+    /// The next block; `None` at the end. Packets that cannot be decoded are left out.
+    pub fn next(&mut self) -> Result<Option<Block>, Fault> {
+        let block = sheltered("sound", || self.advance())?;
+        Ok(block.map(|block| self.heard(block)))
+    }
+
+    /// A fault when most of what was there was no sound at all.
+    pub fn check_noise(&self) -> Result<(), Fault> {
+        if self.bad <= self.good {
+            return Ok(());
+        }
+        let message = format!("{} of {} packets cannot be decoded", self.bad, self.bad + self.good);
+        Err(refuse(FaultKind::Corrupt, message, "listen to the file: it is damaged or no sound at all"))
+    }
+
+    fn advance(&mut self) -> Result<Option<Block>, Fault> {
+        loop {
+            let packet = match self.format.next_packet() {
+                Ok(Some(packet)) if packet.track_id == self.id => packet,
+                Ok(Some(_)) => continue,
+                Ok(None) => return Ok(None),
+                Err(Error::ResetRequired) => {
+                    (self.id, self.decoder) = decoder(self.format.as_ref())?;
+                    continue;
+                }
+                Err(error) => return self.stop(&error),
+            };
+            match self.decoder.decode(&packet) {
+                Ok(buffer) if buffer.frames() > 0 => {
+                    self.good += 1;
+                    return Ok(Some(mono(&buffer)));
+                }
+                Ok(_) => {}
+                Err(Error::ResetRequired) => (self.id, self.decoder) = decoder(self.format.as_ref())?,
+                Err(_) => self.bad += 1,
+            }
+        }
+    }
+
+    /// What the edit list leaves of a block.
+    fn heard(&mut self, mut block: Block) -> Block {
+        let from = self.passed;
+        self.passed += block.samples.len() as u64;
+        if let Some(edit) = self.edit {
+            let sample =
+                |seconds: f64| ((seconds * f64::from(block.rate)).round() as u64).saturating_sub(from) as usize;
+            block.samples.truncate(edit.length.map_or(usize::MAX, |length| sample(edit.start + length)));
+            block.samples.drain(..sample(edit.start).min(block.samples.len()));
+        }
+        block
+    }
+
+    /// A recording that breaks off keeps what came before; one that never began is at fault.
+    fn stop(&self, error: &Error) -> Result<Option<Block>, Fault> {
+        if self.good == 0 {
+            return Err(fault(error));
+        }
+        tracing::warn!(target: "decode", %error, "the recording breaks off");
+        Ok(None)
+    }
+}
+
+fn decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>), Fault> {
+    let silent = || refuse(FaultKind::Unsupported, "there is no sound track in the file", "leave it out");
+    let track = format.default_track(TrackType::Audio).ok_or_else(silent)?;
+    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(silent)?;
+    let codecs = symphonia::default::get_codecs();
+    let decoder = codecs.make_audio_decoder(parameters, &AudioDecoderOptions::default());
+    decoder.map(|decoder| (track.id, decoder)).map_err(|error| fault(&error))
+}
+
+/// The average of all channels.
+fn mono(buffer: &GenericAudioBufferRef<'_>) -> Block {
+    let mut samples: Vec<f32> = Vec::new();
+    buffer.copy_to_vec_interleaved(&mut samples);
+    let channels = buffer.num_planes().max(1);
+    let average = |frame: &[f32]| finite(frame.iter().sum::<f32>() / channels as f32);
+    Block { rate: buffer.spec().rate(), samples: samples.chunks_exact(channels).map(average).collect() }
+}
+
+/// Recordings of floats can carry anything; the model must not see what is no number.
+fn finite(sample: f32) -> f32 {
+    if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+fn unreadable(error: &io::Error) -> Fault {
+    refuse(FaultKind::Unreadable, error.to_string(), "check the file and its permissions")
+}
+
+fn fault(error: &Error) -> Fault {
+    let kind = match error {
+        Error::Unsupported(_) => FaultKind::Unsupported,
+        Error::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => FaultKind::Unreadable,
+        _ => FaultKind::Corrupt,
+    };
+    refuse(kind, format!("the sound cannot be decoded: {error}"), "convert the file to WAV or FLAC")
+}

@@ -1,0 +1,135 @@
+//! Films: each frame carries its number as eight bars, so that the tests see which frame they got.
+
+use lapidary::{
+    base::{FaultKind, Film, Frame, Part, Unit},
+    decode::{Settings, VideoSettings, film},
+};
+
+use super::{assert_kind, fault, fixture, gathered, sounds::reference, units};
+
+fn settings(frames: u32, fps: Option<f64>, sound: bool) -> Settings {
+    Settings { video: VideoSettings { frames, fps, sound }, ..Settings::default() }
+}
+
+fn film(name: &str, settings: &Settings) -> Film {
+    match units(film::decode, name, settings).remove(0) {
+        Unit::Film(film) => film,
+        other => panic!("{name} became {other:?}"),
+    }
+}
+
+/// The number that the bars on top of a frame spell, highest bit first.
+fn number(frame: &Frame) -> u32 {
+    let raster = &frame.raster;
+    let bar = |bit: u32| raster.rgb[3 * (20 * raster.width + raster.width * (2 * bit + 1) / 16) as usize] > 128;
+    (0..8).fold(0, |number, bit| 2 * number + u32::from(bar(bit)))
+}
+
+fn numbers(film: &Film) -> Vec<u32> {
+    film.frames.iter().map(number).collect()
+}
+
+#[test]
+fn frames_are_spread_over_the_film_and_know_their_times() {
+    let film = film("video/shapes.mp4", &settings(32, None, true));
+    let expected: Vec<u32> = (0..32).map(|index| index * 72 / 32).collect();
+    assert_eq!(numbers(&film), expected);
+    for frame in &film.frames {
+        assert_eq!((frame.raster.width, frame.raster.height), (320, 240));
+        assert!((frame.time - f64::from(number(frame)) / 12.0).abs() < 1e-3, "{}", frame.time);
+    }
+}
+
+#[test]
+fn every_container_is_read() {
+    // AVI counts frames, and ours has an empty one at the start.
+    for (name, tolerance) in [("video/shapes.webm", 2e-3), ("video/shapes.mkv", 2e-3), ("video/shapes.avi", 0.09)] {
+        let units = units(film::decode, name, &settings(8, None, true));
+        let Unit::Film(film) = &units[0] else { panic!("{name}") };
+        assert_eq!(numbers(film), [0, 3, 6, 9, 12, 15, 18, 21], "{name}");
+        for frame in &film.frames {
+            let expected = f64::from(number(frame)) / 12.0;
+            assert!((frame.time - expected).abs() < tolerance, "{name}: {} against {expected}", frame.time);
+        }
+        assert!(matches!(units[1..], [Unit::Clip(_)]), "{name}: {units:?}");
+    }
+}
+
+#[test]
+fn a_rate_asks_for_frames_at_full_seconds() {
+    assert_eq!(numbers(&film("video/shapes.mp4", &settings(32, Some(1.0), false))), [0, 12, 24, 36, 48, 60]);
+    assert_eq!(numbers(&film("video/shapes.mp4", &settings(3, Some(1.0), false))), [0, 24, 48]);
+}
+
+#[test]
+fn in_a_long_film_the_same_frames_are_found_by_seeking() {
+    let film = film("video/slow.mp4", &settings(5, None, false));
+    assert_eq!(numbers(&film), [0, 30, 60, 90, 120]);
+    assert!(film.frames.iter().all(|frame| (frame.time - f64::from(number(frame))).abs() < 1e-3));
+}
+
+#[test]
+fn uneven_frames_keep_their_true_times() {
+    let film = film("video/uneven.mkv", &settings(30, None, false));
+    assert_eq!(numbers(&film), (0..30).collect::<Vec<_>>());
+    for (index, frame) in film.frames.iter().enumerate() {
+        let expected = if index < 15 { index as f64 * 0.1 } else { 1.5 + (index - 15) as f64 * 0.5 };
+        assert!((frame.time - expected).abs() < 2e-3, "{index}: {}", frame.time);
+    }
+}
+
+#[test]
+fn the_sound_comes_after_the_frames() {
+    let out = gathered(film::decode, "video/shapes.mp4", &settings(4, None, true));
+    let [Part::Time { start: 0.0, end }, Part::Time { start: 0.0, end: heard }] = out.promised[..] else {
+        panic!("{:?}", out.promised)
+    };
+    assert!((end - 6.0).abs() < 1e-2 && (heard - 6.0).abs() < 5e-2, "{end} {heard}");
+    let Some(Unit::Clip(clip)) = out.units().nth(1) else { panic!() };
+    assert_eq!(clip.samples, reference(&fixture("video/shapes.mp4")));
+}
+
+#[test]
+fn no_frames_leaves_the_sound_and_no_sound_leaves_the_frames() {
+    let sound = units(film::decode, "video/shapes.mp4", &settings(0, None, true));
+    assert!(matches!(sound[..], [Unit::Clip(_)]), "{sound:?}");
+    let frames = units(film::decode, "video/shapes.mp4", &settings(2, None, false));
+    assert!(matches!(frames[..], [Unit::Film(_)]), "{frames:?}");
+    let silent = units(film::decode, "video/silent.mp4", &settings(2, None, true));
+    assert!(matches!(silent[..], [Unit::Film(_)]), "{silent:?}");
+    let heard = units(film::decode, "video/only-sound.mp4", &settings(2, None, true));
+    assert!(matches!(heard[..], [Unit::Clip(_)]), "{heard:?}");
+    let nothing = fault(film::decode, &fixture("video/silent.mp4"), &settings(0, None, true));
+    assert_kind(&nothing, FaultKind::Empty, "[decode.video]");
+}
+
+#[test]
+fn a_film_held_upright_is_turned() {
+    let film = film("video/turned.mov", &settings(2, None, false));
+    assert!(film.frames.iter().all(|frame| (frame.raster.width, frame.raster.height) == (240, 320)));
+}
+
+#[test]
+fn a_film_with_fewer_frames_than_asked_gives_all() {
+    assert_eq!(film("video/turned.mov", &settings(32, None, false)).frames.len(), 12);
+}
+
+#[test]
+fn a_film_cut_off_is_corrupt_in_ffmpegs_own_words() {
+    let cut = fault(film::decode, &fixture("broken/truncated.mp4"), &Settings::default());
+    assert_kind(&cut, FaultKind::Corrupt, "moov atom not found");
+    let noise = fault(film::decode, &fixture("broken/noise.bin"), &Settings::default());
+    assert_eq!(noise.kind, FaultKind::Corrupt, "{noise:?}");
+}
+
+#[test]
+fn films_over_a_limit_name_it() {
+    let mut settings = settings(2, None, true);
+    settings.limits.seconds = 5.0;
+    let long = fault(film::decode, &fixture("video/shapes.mp4"), &settings);
+    assert_kind(&long, FaultKind::TooLarge, "[decode.limits] seconds");
+    settings.limits.seconds = 50.0;
+    settings.limits.pixels = 320 * 240 - 1;
+    let large = fault(film::decode, &fixture("video/shapes.mp4"), &settings);
+    assert_kind(&large, FaultKind::TooLarge, "[decode.limits] pixels");
+}
