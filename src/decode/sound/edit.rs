@@ -84,7 +84,7 @@ fn child<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     boxes(bytes).find(|(found, _)| found == name).map(|(_, body)| body)
 }
 
-fn handler<'a>(track: &'a [u8]) -> Option<&'a [u8]> {
+fn handler(track: &[u8]) -> Option<&[u8]> {
     child(child(track, b"mdia")?, b"hdlr")?.get(8..12)
 }
 

@@ -109,7 +109,8 @@ impl Line {
 /// Samples of a block of input: an even number of the shortest blocks, because the delay is half a block of output, and
 /// half a sample too much of it would shift the sound.
 fn block(rate: u32) -> usize {
-    let shared = (1..=RATE).rev().find(|divisor| rate % divisor == 0 && RATE % divisor == 0).unwrap_or(1);
+    let shared =
+        (1..=RATE).rev().find(|divisor| rate.is_multiple_of(*divisor) && RATE.is_multiple_of(*divisor)).unwrap_or(1);
     BLOCK.next_multiple_of(2 * (rate / shared) as usize)
 }
 

@@ -42,8 +42,8 @@ fn frames_are_spread_over_the_film_and_know_their_times() {
 
 #[test]
 fn every_container_is_read() {
-    // AVI counts frames, and ours has an empty one at the start.
-    for (name, tolerance) in [("video/shapes.webm", 2e-3), ("video/shapes.mkv", 2e-3), ("video/shapes.avi", 0.09)] {
+    // The run-in of Opus and Vorbis shifts a film by some milliseconds; AVI counts frames, and ours has an empty one.
+    for (name, tolerance) in [("video/shapes.webm", 0.02), ("video/shapes.mkv", 0.02), ("video/shapes.avi", 0.09)] {
         let units = units(film::decode, name, &settings(8, None, true));
         let Unit::Film(film) = &units[0] else { panic!("{name}") };
         assert_eq!(numbers(film), [0, 3, 6, 9, 12, 15, 18, 21], "{name}");
