@@ -91,7 +91,7 @@ def main(out, seed):
         "video": ids["<|video|>"], "audio": ids["<|audio|>"], "begin_image": ids["<|image>"],
         "end_image": ids["<image|>"], "begin_audio": ids["<|audio>"], "end_audio": ids["<audio|>"],
     }
-    config = e_series(named, VOCABULARY, hidden=64, per_layer=32, window=64, max_positions=8192, positions=704)
+    config = e_series(named, VOCABULARY, hidden=64, per_layer=32, window=64, max_positions=8192, positions=3360)
     model = random_model(config, seed)
     model.generation_config.update(
         do_sample=True, temperature=1.0, top_k=64, top_p=0.95, pad_token_id=named["pad"], bos_token_id=named["bos"],

@@ -40,8 +40,8 @@ impl Books<'_> {
     /// Counts a failure, logs it and sends it to `write`. Time spent waiting for room is returned.
     pub fn failure(&self, failure: Failure) -> Duration {
         self.gauge.stage(self.stage).faults.add(1);
-        tracing::warn!(target: "lapidary", stage = %self.stage, source = %failure.source, part = %failure.part,
-            kind = failure.fault.kind.as_str(), hint = %failure.fault.hint, "{}", failure.fault.message);
+        let Failure { source, part, fault, .. } = &failure;
+        tracing::warn!(target: "lapidary", kind = fault.kind.as_str(), hint = fault.hint, "{source} ({part}): {fault}");
         self.tell(Outcome::Failure(Box::new(failure)))
     }
 }

@@ -8,9 +8,14 @@
 //! Back-pressure is the channels' fullness; the byte budget bounds what they hold. `write` listens until the
 //! last sender is gone, so no other stage can wait for ever.
 
-use std::{panic::resume_unwind, sync::Arc, thread};
+use std::{
+    panic::resume_unwind,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::{
     gauge::Gauge,
@@ -23,6 +28,9 @@ use crate::base::{
 
 /// Outcomes that may wait for `write`.
 const OUTCOMES: usize = 64;
+
+/// After so long without an outcome `write` is told that nothing happens.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What `collect` finds.
 pub enum Found {
@@ -41,8 +49,9 @@ pub type Collecting<'a> = Box<dyn FnOnce(&mut dyn FnMut(Found)) + Send + 'a>;
 pub type Generating<'a, S> =
     Box<dyn FnOnce(Receiver<Item<Prompt>>, &mut dyn Emit<Generation>) -> Result<S, Fatal> + Send + 'a>;
 
-/// `write`: takes every outcome, on the thread that called [`Line::run`].
-pub type Writing<'a> = Box<dyn FnMut(Outcome) -> Result<(), Fatal> + 'a>;
+/// `write`: takes every outcome, on the thread that called [`Line::run`]; `None` is a quiet second, time to close
+/// parts that have grown old.
+pub type Writing<'a> = Box<dyn FnMut(Option<Outcome>) -> Result<(), Fatal> + 'a>;
 
 /// One decoder per lane.
 pub type Decoding = Box<dyn Stage<In = Document, Out = Unit>>;
@@ -161,10 +170,17 @@ fn run_parse(mut parse: Parsing, generations: &Receiver<Item<Generation>>, books
 /// nobody waits for it.
 fn run_write(write: &mut Writing, outcomes: &Receiver<Outcome>, gauge: &Gauge, stop: &Stop) -> Result<(), Fatal> {
     let mut result = Ok(());
-    for outcome in outcomes {
-        let settled = matches!(outcome, Outcome::Row(_) | Outcome::Failure(_));
+    loop {
+        let outcome = match outcomes.recv_timeout(QUIET) {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return result,
+        };
+        let settled = matches!(outcome, Some(Outcome::Row(_) | Outcome::Failure(_)));
         if result.is_ok() {
+            let began = Instant::now();
             result = write(outcome);
+            gauge.stage(StageName::Write).worked(began.elapsed());
         }
         if result.is_err() {
             stop.abort();
@@ -173,5 +189,4 @@ fn run_write(write: &mut Writing, outcomes: &Receiver<Outcome>, gauge: &Gauge, s
             gauge.stage(StageName::Write).items.add(1);
         }
     }
-    result
 }

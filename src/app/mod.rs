@@ -1,8 +1,15 @@
 //! The wiring: a pipeline file and flags become a [`plan::Plan`], a plan becomes a [`line::Line`] of threads and
 //! channels, and what the line did becomes a [`report::Report`] whose totals must balance.
 
+pub mod check;
+pub mod encode;
 pub mod eval;
 pub mod gauge;
 pub mod lane;
 pub mod line;
+pub mod make;
+pub mod pipeline;
+pub mod plan;
+pub mod report;
+pub mod run;
 pub mod threads;

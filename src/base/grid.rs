@@ -46,6 +46,14 @@ impl Grid {
         Some(Self { width: columns as u32, height: rows as u32 })
     }
 
+    /// The grid of a page that was rendered for `budget`: its own size, which [`Grid::fit`] need not give back a second
+    /// time (240 x 528 would become 240 x 576). `None` for a size that no rendering for this budget has.
+    pub fn rendered(width: u32, height: u32, budget: u32) -> Option<Self> {
+        let grid = Self { width, height };
+        let whole = width.is_multiple_of(TOKEN) && height.is_multiple_of(TOKEN);
+        (whole && (1..=budget).contains(&grid.soft_tokens())).then_some(grid)
+    }
+
     /// Soft tokens of a picture of this size.
     pub fn soft_tokens(self) -> u32 {
         (self.width / TOKEN) * (self.height / TOKEN)
@@ -79,6 +87,15 @@ mod tests {
                     "{width} x {height}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_rendered_page_keeps_its_size() {
+        assert_eq!(Grid::rendered(240, 528, 70), Some(Grid { width: 240, height: 528 }));
+        assert_eq!(Grid::fit(240, 528, 70), Some(Grid { width: 240, height: 576 }));
+        for (width, height) in [(240, 530), (0, 48), (48 * 71, 48)] {
+            assert_eq!(Grid::rendered(width, height, 70), None, "{width} x {height}");
         }
     }
 

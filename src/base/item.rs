@@ -74,8 +74,15 @@ pub enum Part {
         /// Pages in the document.
         of: u32,
     },
-    /// A span of a recording or film, in seconds from its start.
+    /// A span of sound, in seconds from the start of the recording or film.
     Time {
+        /// First second of the span.
+        start: f64,
+        /// End of the span.
+        end: f64,
+    },
+    /// The frames of a span of a film, in seconds from its start.
+    Frames {
         /// First second of the span.
         start: f64,
         /// End of the span.
@@ -89,6 +96,7 @@ impl fmt::Display for Part {
             Self::Whole => write!(f, "whole"),
             Self::Page { number, of } => write!(f, "page {number} of {of}"),
             Self::Time { start, end } => write!(f, "{start:.2} s to {end:.2} s"),
+            Self::Frames { start, end } => write!(f, "frames from {start:.2} s to {end:.2} s"),
         }
     }
 }

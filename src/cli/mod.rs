@@ -1,1 +1,73 @@
-//! The `cli` room.
+//! The command line: the only room that prints, reads the environment of the terminal, or knows clap.
+
+pub mod args;
+mod check;
+mod doctor;
+mod encode;
+mod logs;
+mod model;
+mod print;
+mod progress;
+mod run;
+mod runtime;
+mod show;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{base::Fatal, decode};
+use args::{Arguments, Command};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As asked: 0.
+    Well,
+    /// More failures than allowed: 1.
+    WithFailures,
+    /// Could not start or could not finish: 2.
+    Badly,
+    /// By a signal: 130.
+    Interrupted,
+}
+
+impl From<Ended> for ExitCode {
+    fn from(ended: Ended) -> Self {
+        Self::from(match ended {
+            Ended::Well => 0,
+            Ended::WithFailures => 1,
+            Ended::Badly => 2,
+            Ended::Interrupted => 130,
+        })
+    }
+}
+
+/// Arguments in, exit code out.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if matches!(arguments.command, Command::DecodeChild) {
+        return decode::child::main();
+    }
+    logs::start(arguments.log_format, arguments.quiet);
+    let ended = dispatch(&arguments).unwrap_or_else(|error| {
+        print::fatal(&error);
+        Ended::Badly
+    });
+    ended.into()
+}
+
+fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
+    let watcher = progress::Watcher::of(arguments.quiet, arguments.log_format);
+    match &arguments.command {
+        Command::Run(run) => run::run(run, watcher),
+        Command::Check(check) => check::run(check),
+        Command::Show(show) => show::run(show),
+        Command::Encode(encode) => encode::run(encode),
+        Command::Model(model) => model::run(model),
+        Command::Runtime(runtime) => runtime::run(runtime),
+        Command::Doctor => doctor::run(),
+        Command::DecodeChild => Ok(Ended::Well),
+    }
+}

@@ -157,6 +157,7 @@ mod tests {
         let fault = Fault::new(StageName::Decode, FaultKind::Corrupt, "no\npage", "none");
         let replies = [
             Reply::Promise { parts: vec![of, Part::Whole, Part::Time { start: 0.1, end: 30.3 }] },
+            Reply::Promise { parts: vec![Part::Frames { start: 0.0, end: 2.01 }] },
             Reply::Unit { of, form: Form::Image { width: 3, height: 4 } },
             Reply::UnitFault { of, fault: fault.into() },
             Reply::Done,

@@ -27,6 +27,9 @@ pub struct Encoder {
     spectrograph: Spectrograph,
 }
 
+/// How a picture becomes patches: by its raster, the budget, and the positions that the model has.
+type Cut = fn(&mut Patcher, &Raster, u32, usize) -> Result<ImagePatches, Fault>;
+
 struct Shared {
     model: Arc<Model>,
     settings: Settings,
@@ -63,8 +66,8 @@ impl Encoder {
     pub fn prompt(&mut self, unit: Unit) -> Result<Prompt, Fault> {
         let begun = Instant::now();
         let mut prompt = match unit {
-            Unit::Page(page) => self.picture(&page.raster, page.text),
-            Unit::Image(raster) => self.picture(&raster, None),
+            Unit::Page(page) => self.picture(&page.raster, Patcher::page_patches, page.text),
+            Unit::Image(raster) => self.picture(&raster, Patcher::patches, None),
             Unit::Clip(clip) => self.clip(&clip),
             Unit::Film(film) => self.film(&film),
             Unit::Text(text) => self.text(&text),
@@ -73,10 +76,10 @@ impl Encoder {
         Ok(prompt)
     }
 
-    fn picture(&mut self, raster: &Raster, text: Option<TextLayer>) -> Result<Prompt, Fault> {
+    fn picture(&mut self, raster: &Raster, cut: Cut, text: Option<TextLayer>) -> Result<Prompt, Fault> {
         let (layout, vision) = self.shared.sight(&self.shared.image)?;
         let budget = self.shared.settings.budget;
-        let patches = self.patcher.patches(raster, budget, vision.positions)?;
+        let patches = cut(&mut self.patcher, raster, budget, vision.positions)?;
         let ids = &self.shared.model.manifest.tokens;
         let tokens = self.shared.compose(layout, "", |composer| {
             composer.special(ids.begin_image, 1)?;

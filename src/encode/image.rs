@@ -33,7 +33,22 @@ impl Patcher {
     /// At most `budget` soft tokens of the picture: `[9 * soft_tokens, 768]` in [0, 1]. A picture whose grid has more
     /// than `most_positions` patches along one side is refused: the model has no position for them.
     pub fn patches(&mut self, raster: &Raster, budget: u32, most_positions: usize) -> Result<ImagePatches, Fault> {
-        let grid = grid(raster, budget, most_positions)?;
+        self.patches_on(Grid::fit(raster.width, raster.height, budget), raster, most_positions)
+    }
+
+    /// The same for a page that was rendered for `budget`: its pixels are taken as they are.
+    pub fn page_patches(&mut self, raster: &Raster, budget: u32, most_positions: usize) -> Result<ImagePatches, Fault> {
+        let own = Grid::rendered(raster.width, raster.height, budget);
+        self.patches_on(own.or_else(|| Grid::fit(raster.width, raster.height, budget)), raster, most_positions)
+    }
+
+    fn patches_on(
+        &mut self,
+        grid: Option<Grid>,
+        raster: &Raster,
+        most_positions: usize,
+    ) -> Result<ImagePatches, Fault> {
+        let grid = checked(grid, raster, most_positions)?;
         if (grid.width, grid.height) == (raster.width, raster.height) {
             return patches(&raster.rgb, grid);
         }
@@ -59,12 +74,12 @@ impl Patcher {
     }
 }
 
-fn grid(raster: &Raster, budget: u32, most_positions: usize) -> Result<Grid, Fault> {
+fn checked(grid: Option<Grid>, raster: &Raster, most_positions: usize) -> Result<Grid, Fault> {
     let Raster { width, height, ref rgb } = *raster;
     if rgb.len() as u64 != 3 * u64::from(width) * u64::from(height) {
         return Err(broken(format!("{} bytes for {width} x {height} pixels", rgb.len())));
     }
-    let Some(grid) = Grid::fit(width, height, budget) else {
+    let Some(grid) = grid else {
         return Err(fault(FaultKind::Empty, format!("a picture of {width} x {height} pixels"), "leave it out"));
     };
     let longest = grid.width.max(grid.height) / PATCH;

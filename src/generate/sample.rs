@@ -140,6 +140,7 @@ impl SplitMix {
             Part::Whole => (0, 0),
             Part::Page { number, .. } => (u64::from(number), 0),
             Part::Time { start, end } => (start.to_bits(), end.to_bits()),
+            Part::Frames { start, end } => (start.to_bits() ^ 1, end.to_bits()),
         };
         let words =
             origin.source.hash.0.chunks_exact(8).map(|bytes| bytes.iter().fold(0, |word, b| word << 8 | u64::from(*b)));

@@ -53,17 +53,13 @@ fn refuse_occupied(out: &Path) -> Result<(), Fatal> {
 }
 
 fn make(path: &Path) -> Result<(), Fatal> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made.map_err(|error| cannot_make(path, &error)),
-    }
+    fs::create_dir_all(path).map_err(|error| cannot_make(path, &error))
 }
 
 fn cannot_make(path: &Path, error: &io::Error) -> Fatal {
     let parent = path.parent().unwrap_or(path);
     let message = format!("write: the output folder `{}` cannot be made: {error}", path.display());
     let hint = match error.kind() {
-        io::ErrorKind::NotFound => format!("make its parent first: `mkdir -p {}`", parent.display()),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("`{}` cannot be written to; choose another `--output`, or change its permissions", parent.display())
         }

@@ -81,6 +81,7 @@ fn part_name(part: &Part) -> &'static str {
         Part::Whole => "whole",
         Part::Page { .. } => "page",
         Part::Time { .. } => "time",
+        Part::Frames { .. } => "frames",
     }
 }
 
@@ -90,6 +91,6 @@ fn page(part: &Part) -> Option<(i32, i32)> {
 }
 
 fn span(part: &Part) -> Option<(f64, f64)> {
-    let Part::Time { start, end } = part else { return None };
+    let (Part::Time { start, end } | Part::Frames { start, end }) = part else { return None };
     Some((*start, *end))
 }

@@ -65,6 +65,16 @@ pub fn read(
     Ok(())
 }
 
+/// The names of a table's columns, in order.
+///
+/// # Errors
+/// When there is no dataset or its first part cannot be read.
+pub fn columns(out: &Path, table: Table) -> Result<Vec<String>, Fatal> {
+    let parts = parts(out, table)?;
+    let Some(first) = parts.first() else { return Ok(Vec::new()) };
+    Ok(builder(first)?.schema().fields().iter().map(|field| field.name().clone()).collect())
+}
+
 /// The parts of a table, in order.
 ///
 /// # Errors

@@ -158,11 +158,11 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
         parse: Box::new(Accept),
         write: Box::new(|outcome| {
             match outcome {
-                Outcome::Found(_) => tally.found += 1,
-                Outcome::Promise(_, units) => tally.promised += units,
-                Outcome::Row(_) => tally.rows += 1,
-                Outcome::Failure(_) => tally.failures += 1,
-                Outcome::Duplicate(_) => {}
+                Some(Outcome::Found(_)) => tally.found += 1,
+                Some(Outcome::Promise(_, units)) => tally.promised += units,
+                Some(Outcome::Row(_)) => tally.rows += 1,
+                Some(Outcome::Failure(_)) => tally.failures += 1,
+                Some(Outcome::Duplicate(_)) | None => {}
             }
             (setup.at_outcome)(&tally)
         }),

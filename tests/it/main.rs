@@ -1,6 +1,7 @@
 //! All integration tests in one binary, one module per room.
 
 mod bundle;
+mod cli;
 mod collect;
 mod decode;
 mod encode;
@@ -9,6 +10,7 @@ mod line;
 mod media;
 mod onnx;
 mod parse;
+mod rooms;
 mod towers;
 mod vocabulary;
 mod write;

@@ -55,9 +55,6 @@ fn scale(pictures: &Pictures, budget: u32, ample: f64) -> String {
     format!(",scale=w=max(1\\,trunc(iw*{factor:.6})):h=max(1\\,trunc(ih*{factor:.6})):flags=area")
 }
 
-/// What one ffmpeg made and said.
-type Run = (Vec<Raster>, Notes);
-
 /// One film being read.
 struct Reader<'a> {
     path: &'a Path,
@@ -69,7 +66,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn in_one_go(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
         let select: Vec<String> = wanted.iter().map(|index| format!("eq(n\\,{index})")).collect();
-        let filter = format!("select={},showinfo{}", select.join("+"), self.scale);
+        // The output has a fixed rate; the new time stamps fit it, so that no frame is left out or doubled.
+        let filter = format!("select={},showinfo{},setpts=N/(25*TB)", select.join("+"), self.scale);
         let count = wanted.len().to_string();
         let (rasters, notes) = self.run(&[], &filter, &count, out)?;
         if rasters.is_empty() {
@@ -109,28 +107,16 @@ impl Reader<'_> {
         index.checked_sub(1).map_or(0.0, |previous| f64::midpoint(times[previous], times[index]))
     }
 
-    /// Each frame as it comes, none left out or doubled to keep a rate: versions before 5.1 have another name for that.
-    fn run(&self, before: &[&str], filter: &str, count: &str, out: &mut dyn Output) -> Result<Run, Fault> {
-        match self.run_with(&["-fps_mode", "passthrough"], before, filter, count, out) {
-            Err(fault) if fault.message.contains("'fps_mode'") => {
-                self.run_with(&["-vsync", "0"], before, filter, count, out)
-            }
-            outcome => outcome,
-        }
-    }
-
-    fn run_with(
+    fn run(
         &self,
-        pace: &[&str],
         before: &[&str],
         filter: &str,
         count: &str,
         out: &mut dyn Output,
-    ) -> Result<Run, Fault> {
+    ) -> Result<(Vec<Raster>, Notes), Fault> {
         let before: Vec<&str> = ["-loglevel", "info"].iter().chain(before).copied().collect();
-        let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filter, "-frames:v", count];
-        let after: Vec<&str> =
-            after.iter().chain(pace).copied().chain(["-f", "image2pipe", "-c:v", "ppm", "-"]).collect();
+        let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filter, "-frames:v", count, "-r", "25"];
+        let after: Vec<&str> = after.into_iter().chain(["-f", "image2pipe", "-c:v", "ppm", "-"]).collect();
         let mut ffmpeg = Ffmpeg::start(self.path, &before, &after)?;
         let mut rasters = Vec::new();
         while let Some(raster) = ppm::next(&mut ffmpeg, self.most, out)? {

@@ -41,7 +41,7 @@ pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fa
 }
 
 fn hand_over(path: &Path, pictures: &Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let part = Part::Time { start: 0.0, end: pictures.end };
+    let part = Part::Frames { start: 0.0, end: pictures.end };
     if out.promise(&[part])? == 0 || out.passed_over() {
         return Ok(());
     }

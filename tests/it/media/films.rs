@@ -81,7 +81,7 @@ fn uneven_frames_keep_their_true_times() {
 #[test]
 fn the_sound_comes_after_the_frames() {
     let out = gathered(film::decode, "video/shapes.mp4", &settings(4, None, true));
-    let [Part::Time { start: 0.0, end }, Part::Time { start: 0.0, end: heard }] = out.promised[..] else {
+    let [Part::Frames { start: 0.0, end }, Part::Time { start: 0.0, end: heard }] = out.promised[..] else {
         panic!("{:?}", out.promised)
     };
     assert!((end - 6.0).abs() < 1e-2 && (heard - 6.0).abs() < 5e-2, "{end} {heard}");

@@ -1,0 +1,38 @@
+//! `lapidary check` without its command line: everything that a run would find out before its first document.
+
+use super::{
+    make,
+    plan::{Plan, Request},
+};
+use crate::base::Fatal;
+
+/// What a sound pipeline amounts to, one line each, for people.
+pub fn check(request: &Request) -> Result<Vec<String>, Fatal> {
+    let plan = Plan::new(request)?;
+    let fields: Vec<&str> = plan.shape.fields().iter().map(|field| field.name.as_str()).collect();
+    let mut findings = vec![
+        format!("pipeline `{}`: {}", plan.pipeline.name, plan.pipeline.description),
+        format!("columns: {}", fields.join(", ")),
+        format!("config hash: {}", plan.config_hash),
+    ];
+    findings.extend(check_model(&plan)?);
+    Ok(findings)
+}
+
+fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
+    let Some(model) = &plan.model else {
+        return Ok(vec!["model: none named, so prompt and grammar were not tried; give `--model BUNDLE`".to_owned()]);
+    };
+    let vocabulary = make::vocabulary(model)?;
+    let guide = make::guide(plan, &vocabulary)?;
+    make::encoder(plan)?;
+    let manifest = &model.manifest;
+    Ok(vec![
+        format!("model: {} ({}, {}), every file's hash is right", manifest.name, manifest.precision.dtype, model.hash),
+        format!(
+            "grammar: compiled; up to {} of {} tokens are kept back to close an answer",
+            guide.reserve(),
+            plan.pipeline.generate.max_tokens
+        ),
+    ])
+}

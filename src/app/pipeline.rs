@@ -1,0 +1,183 @@
+//! The pipeline file: TOML with one table per stage. Reading it finds every problem, not only the first.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use crate::{base::Fatal, collect, decode, encode, generate, parse, write};
+
+/// A pipeline file as read: every value has its type, nothing is resolved yet.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// A name for people.
+    pub name: String,
+    /// What it extracts.
+    pub description: String,
+    /// The model bundle, relative to the file.
+    pub model: Option<PathBuf>,
+    /// The share of units that may fail before the run counts as failed (exit code 1), from 0 to 1.
+    pub allowed_failures: f64,
+    /// Bytes of decoded media that may be in flight, in megabytes.
+    pub memory_mb: u64,
+    /// Stage 1.
+    pub collect: collect::Settings,
+    /// Stage 2.
+    pub decode: decode::Settings,
+    /// Stage 3.
+    pub encode: encode::Settings,
+    /// Stage 4.
+    pub generate: generate::Settings,
+    /// Stage 5.
+    pub parse: parse::Settings,
+    /// Stage 6.
+    pub write: write::Settings,
+    /// The effective file, flags included, in a canonical order: what the config hash is taken of.
+    pub canonical: String,
+}
+
+/// Flags that stand for a value in the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `[encode] budget`
+    pub budget: Option<u32>,
+    /// `[decode] pages`
+    pub pages: Option<String>,
+}
+
+impl Pipeline {
+    /// Reads a file and lays the flags over it. The problems come all at once, one line each; beside them stands what
+    /// could be read, with defaults in place of what could not, so that the search may go on. No pipeline comes of a
+    /// text that is not TOML.
+    pub fn read(path: &Path, overrides: &Overrides) -> Result<(Option<Self>, Vec<String>), Fatal> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Fatal::new(
+                format!("cannot read pipeline `{}`: {error}", path.display()),
+                "give the path of a pipeline file; pipelines/ holds examples",
+            )
+        })?;
+        Ok(match text.parse::<Table>() {
+            Err(error) => (None, vec![error.to_string()]),
+            Ok(table) => {
+                let (pipeline, problems) = Self::from_table(table, overrides);
+                (Some(pipeline), problems)
+            }
+        })
+    }
+
+    fn from_table(mut table: Table, overrides: &Overrides) -> (Self, Vec<String>) {
+        lay_over(&mut table, overrides);
+        let canonical = table.to_string();
+        let mut reader = Reader { table, problems: Vec::new() };
+        let pipeline = Self {
+            name: reader.value("name", String::new()),
+            description: reader.value("description", String::new()),
+            model: reader.optional("model"),
+            allowed_failures: reader.value("allowed_failures", 0.0),
+            memory_mb: reader.value("memory_mb", 512),
+            collect: reader.stage("collect", |_: &collect::Settings| Vec::new()),
+            decode: reader.stage("decode", decode::Settings::validate),
+            encode: reader.stage("encode", encode::Settings::validate),
+            generate: reader.stage("generate", generate::Settings::validate),
+            parse: reader.stage("parse", parse::Settings::validate),
+            write: reader.stage("write", write::Settings::validate),
+            canonical,
+        };
+        let mut problems = reader.finish();
+        problems.extend(pipeline.contradictions());
+        (pipeline, problems)
+    }
+
+    fn contradictions(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.name.is_empty() {
+            problems.push("`name` is missing: give the pipeline a name".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.allowed_failures) {
+            problems.push(format!("`allowed_failures` is {}; it is a share from 0 to 1", self.allowed_failures));
+        }
+        if self.memory_mb == 0 {
+            problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());
+        }
+        problems
+    }
+}
+
+fn lay_over(table: &mut Table, overrides: &Overrides) {
+    let budget = overrides.budget.map(|budget| ("encode", "budget", Value::from(i64::from(budget))));
+    let pages = overrides.pages.as_ref().map(|pages| ("decode", "pages", Value::from(pages.as_str())));
+    for (stage, key, value) in budget.into_iter().chain(pages) {
+        let settings = table.entry(stage).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(settings) = settings {
+            settings.insert(key.to_owned(), value);
+        }
+    }
+}
+
+/// Takes keys out of the file one by one and remembers what was wrong with each.
+struct Reader {
+    table: Table,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn optional<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
+        let read = self.table.remove(key)?.try_into();
+        read.map_err(|error| self.problems.push(format!("`{key}`: {}", first_line(&error)))).ok()
+    }
+
+    fn value<T: DeserializeOwned>(&mut self, key: &str, default: T) -> T {
+        self.optional(key).unwrap_or(default)
+    }
+
+    fn stage<T: DeserializeOwned + Default>(&mut self, name: &str, validate: impl Fn(&T) -> Vec<String>) -> T {
+        let settings = match self.table.remove(name) {
+            None => T::default(),
+            Some(Value::Table(table)) => self.settings(name, table),
+            Some(_) => {
+                self.problems.push(format!("`{name}` is not a table; write [{name}]"));
+                return T::default();
+            }
+        };
+        let own_name = format!("{name}.");
+        let named = |problem: String| format!("[{name}] {}", problem.strip_prefix(&own_name).unwrap_or(&problem));
+        self.problems.extend(validate(&settings).into_iter().map(named));
+        settings
+    }
+
+    /// Tries each key alone first, since a whole table stops at its first error.
+    fn settings<T: DeserializeOwned + Default>(&mut self, name: &str, table: Table) -> T {
+        let before = self.problems.len();
+        for (key, value) in &table {
+            let alone = Table::from_iter([(key.clone(), value.clone())]);
+            if let Err(error) = alone.try_into::<T>() {
+                self.problems.push(format!("[{name}] `{key}`: {}", first_line(&error)));
+            }
+        }
+        if self.problems.len() > before {
+            return T::default();
+        }
+        table.try_into().unwrap_or_else(|error| {
+            self.problems.push(format!("[{name}] {}", first_line(&error)));
+            T::default()
+        })
+    }
+
+    fn finish(self) -> Vec<String> {
+        let mut problems = self.problems;
+        problems.extend(self.table.keys().map(|key| {
+            format!(
+                "unknown key `{key}`; known are name, description, model, allowed_failures, memory_mb, and the tables \
+                [collect], [decode], [encode], [generate], [parse], [write]"
+            )
+        }));
+        problems
+    }
+}
+
+fn first_line(error: &toml::de::Error) -> String {
+    error.message().lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,120 @@
+//! A plan: pipeline file, schema and bundle, read and checked together. A plan holds nothing unresolved.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::pipeline::{Overrides, Pipeline};
+use crate::{
+    base::{Fatal, Model, Shape, grid::BUDGETS},
+    bundle::{self, Check},
+};
+
+/// A pipeline whose parts fit together.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The file.
+    pub pipeline: Pipeline,
+    /// The schema.
+    pub shape: Arc<Shape>,
+    /// The bundle, its files' hashes checked.
+    pub model: Option<Arc<Model>>,
+    /// BLAKE3 over the effective pipeline and the schema: two runs with the same hash and bundle ask the same questions.
+    pub config_hash: String,
+}
+
+/// What to plan for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// The bundle, instead of the pipeline's own.
+    pub model: Option<PathBuf>,
+    /// Flags that stand for values in the file.
+    pub overrides: Overrides,
+}
+
+impl Plan {
+    /// Reads everything that the request names. All problems come at once.
+    pub fn new(request: &Request) -> Result<Self, Fatal> {
+        let (pipeline, mut problems) = Pipeline::read(&request.pipeline, &request.overrides)?;
+        let shape = pipeline.as_ref().and_then(|pipeline| {
+            let folder = request.pipeline.parent().unwrap_or(Path::new(""));
+            keep(pipeline.parse.shape(folder), &mut problems)
+        });
+        let model_path = request.model.clone().or_else(|| {
+            let named = pipeline.as_ref()?.model.as_ref()?;
+            Some(beside(&request.pipeline, named))
+        });
+        let model = model_path.and_then(|path| keep(open_model(&path), &mut problems));
+        if let (Some(pipeline), Some(model)) = (&pipeline, &model) {
+            problems.extend(contradictions(pipeline, model));
+        }
+        match (pipeline, shape) {
+            (Some(pipeline), Some(shape)) if problems.is_empty() => {
+                let config_hash = config_hash(&pipeline, &shape);
+                let model = model.map(Arc::new);
+                Ok(Self { pipeline, shape: Arc::new(shape), model, config_hash })
+            }
+            _ => Err(as_fatal(&request.pipeline, &problems)),
+        }
+    }
+
+    /// The bundle, or an error that says how to name one.
+    pub fn model(&self) -> Result<&Arc<Model>, Fatal> {
+        self.model.as_ref().ok_or_else(|| {
+            Fatal::new(
+                format!("pipeline `{}` names no model", self.pipeline.name),
+                "give `--model BUNDLE`; `lapidary model export CHECKPOINT_DIR OUT_DIR` makes one",
+            )
+        })
+    }
+}
+
+fn keep<T>(result: Result<T, Vec<String>>, problems: &mut Vec<String>) -> Option<T> {
+    result.map_err(|found| problems.extend(found)).ok()
+}
+
+/// A path in a pipeline file is relative to the file.
+fn beside(file: &Path, path: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
+}
+
+fn open_model(path: &Path) -> Result<Model, Vec<String>> {
+    bundle::open(path, Check::Full).map_err(|error| vec![format!("{} ({})", error.message, error.hint)])
+}
+
+fn contradictions(pipeline: &Pipeline, model: &Model) -> Vec<String> {
+    let mut problems = Vec::new();
+    let name = &model.manifest.name;
+    if let Some(vision) = &model.manifest.vision {
+        for (key, budget) in [("budget", pipeline.encode.budget), ("frame_budget", pipeline.encode.frame_budget)] {
+            if BUDGETS.contains(&budget) && !vision.budgets.contains(&budget) {
+                problems.push(format!("[encode] `{key}` is {budget}; bundle `{name}` supports {:?}", vision.budgets));
+            }
+        }
+    }
+    problems
+}
+
+fn config_hash(pipeline: &Pipeline, shape: &Shape) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [pipeline.canonical.as_str(), &shape.schema().to_string()] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn as_fatal(pipeline: &Path, problems: &[String]) -> Fatal {
+    let path = pipeline.display();
+    match problems {
+        [] => Fatal::new(format!("`{path}` cannot be used"), ""),
+        [problem] => Fatal::new(format!("`{path}`: {problem}"), "correct it and run `lapidary check` again"),
+        _ => Fatal::new(
+            format!("`{path}` has {} problems:\n  - {}", problems.len(), problems.join("\n  - ")),
+            "correct them and run `lapidary check` again",
+        ),
+    }
+}

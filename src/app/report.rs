@@ -1,0 +1,257 @@
+//! What a run came to: `run.json`, and what the summary is printed from.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use super::{gauge::Gauge, plan::Plan, run};
+use crate::{
+    base::{Fatal, StageName, Stop},
+    generate::{Card, Stats},
+    write::Totals,
+};
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "status", content = "why", rename_all = "snake_case")]
+pub enum Ending {
+    /// Everything that was asked for has been settled.
+    Complete,
+    /// Asked to stop; what was begun is finished.
+    Drained,
+    /// Asked to stop at once.
+    Aborted,
+    /// The run could not go on.
+    Failed(String),
+}
+
+impl Ending {
+    /// How the line ended.
+    pub fn of<T>(result: &Result<T, Fatal>, stop: &Stop) -> Self {
+        match result {
+            Err(error) => Self::Failed(error.message.clone()),
+            Ok(_) if stop.aborting() => Self::Aborted,
+            Ok(_) if stop.draining() => Self::Drained,
+            Ok(_) => Self::Complete,
+        }
+    }
+}
+
+/// What answered.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// What it is.
+    pub card: Card,
+    /// What it did.
+    pub stats: Stats,
+    /// Threads of ONNX Runtime when the pipeline names none.
+    pub threads: usize,
+}
+
+/// `run.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// How it ended.
+    #[serde(flatten)]
+    pub ending: Ending,
+    /// The program and its version.
+    pub program: String,
+    /// When it began, in UTC.
+    pub began: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// What was asked.
+    pub pipeline: Asked,
+    /// What answered.
+    pub engine: Answered,
+    /// The books.
+    pub totals: Totals,
+    /// The share of failures that the pipeline allows.
+    pub allowed_failures: f64,
+    /// Units settled per second.
+    pub units_per_second: f64,
+    /// Most memory that this process held, its children left out; where the system tells (Linux).
+    pub peak_memory_bytes: Option<u64>,
+    /// Per stage, in data order.
+    pub stages: Vec<StageReport>,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    /// The pipeline's name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// BLAKE3 over the effective settings and the schema.
+    pub config_hash: String,
+    /// The effective pipeline file, flags included.
+    pub settings: String,
+    /// The inputs as given.
+    pub inputs: Vec<String>,
+    /// `--limit`.
+    pub limit: Option<u64>,
+}
+
+/// What answered.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answered {
+    /// `ort` or `replay`.
+    pub engine: &'static str,
+    /// The device that ran.
+    pub device: String,
+    /// What is worth knowing about it.
+    pub note: String,
+    /// The bundle's name.
+    pub model: String,
+    /// The bundle's hash.
+    pub model_hash: String,
+    /// Threads.
+    pub threads: usize,
+    /// Units decoded together.
+    pub slots: usize,
+    /// Calls that decoded one token for each live slot.
+    pub steps: u64,
+    /// Mean number of live slots in those calls.
+    pub mean_live_slots: f64,
+    /// Answers closed because their allowance ran short.
+    pub closed_early: u64,
+    /// Share of the run in which a unit was in a slot.
+    pub busy_share: f64,
+}
+
+/// One stage.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageReport {
+    /// Its name.
+    pub stage: &'static str,
+    /// Items that left it.
+    pub items: u64,
+    /// Items that failed in it.
+    pub faults: u64,
+    /// Working time of its lanes, without waiting.
+    pub busy_seconds: f64,
+}
+
+impl Report {
+    /// Gathers what is known at the end.
+    pub fn new(
+        plan: &Plan,
+        request: &run::Request,
+        began: DateTime<Utc>,
+        gauge: &Gauge,
+        totals: Totals,
+        engine: Engine,
+        ending: Ending,
+    ) -> Self {
+        let seconds = gauge.began.elapsed().as_secs_f64();
+        let settled = gauge.settled.get() as f64;
+        Self {
+            ending,
+            program: concat!("lapidary ", env!("CARGO_PKG_VERSION")).to_owned(),
+            began: began.to_rfc3339_opts(SecondsFormat::Secs, true),
+            seconds,
+            pipeline: asked(plan, request),
+            engine: answered(plan, &engine),
+            totals,
+            allowed_failures: plan.pipeline.allowed_failures,
+            units_per_second: settled / seconds.max(1e-9),
+            peak_memory_bytes: peak_memory(),
+            stages: StageName::ALL.map(|stage| stage_report(stage, gauge, &engine.stats)).to_vec(),
+        }
+    }
+
+    /// True when every unit is accounted for, and no document was left out but for a limit.
+    pub fn accounts_for_all(&self) -> bool {
+        self.totals.balanced && (self.totals.untouched == 0 || self.pipeline.limit.is_some())
+    }
+
+    /// The share of units that failed, duplicates left out.
+    pub fn failed_share(&self) -> f64 {
+        let settled = self.totals.rows + self.totals.failures;
+        if settled == 0 { 0.0 } else { self.totals.failures as f64 / settled as f64 }
+    }
+
+    /// Failures by stage and kind, most first.
+    pub fn failures(&self) -> Vec<(String, u64)> {
+        let by_stage: &BTreeMap<_, BTreeMap<_, _>> = &self.totals.failures_by_stage;
+        let mut kinds: Vec<_> = by_stage
+            .iter()
+            .flat_map(|(stage, kinds)| kinds.iter().map(move |(kind, count)| (format!("{stage}/{kind}"), *count)))
+            .collect();
+        kinds.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        kinds
+    }
+}
+
+fn asked(plan: &Plan, request: &run::Request) -> Asked {
+    Asked {
+        name: plan.pipeline.name.clone(),
+        file: request.plan.pipeline.display().to_string(),
+        config_hash: plan.config_hash.clone(),
+        settings: plan.pipeline.canonical.clone(),
+        inputs: request.inputs.paths.clone(),
+        limit: request.limit,
+    }
+}
+
+fn answered(plan: &Plan, engine: &Engine) -> Answered {
+    let (card, stats) = (&engine.card, &engine.stats);
+    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    Answered {
+        engine: card.engine,
+        device: card.device.clone(),
+        note: card.note.clone(),
+        model: card.model.clone(),
+        model_hash: plan.model.as_ref().map(|model| model.hash.clone()).unwrap_or_default(),
+        threads: plan.pipeline.generate.threads.unwrap_or(engine.threads),
+        slots: card.slots,
+        steps: stats.steps,
+        mean_live_slots: ratio(stats.step_tokens, stats.steps),
+        closed_early: stats.closed,
+        busy_share: ratio(stats.busy_micros, stats.wall_micros),
+    }
+}
+
+/// `VmHWM` of `/proc/self/status`.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+fn stage_report(stage: StageName, gauge: &Gauge, stats: &Stats) -> StageReport {
+    let counted = gauge.stage(stage);
+    let busy_seconds = match stage {
+        StageName::Generate => stats.busy_micros as f64 / 1e6,
+        _ => counted.busy().as_secs_f64(),
+    };
+    StageReport { stage: stage.as_str(), items: counted.items.get(), faults: counted.faults.get(), busy_seconds }
+}
+
+/// Writes `OUT/run.json` aside, makes it durable and renames it.
+pub fn save(report: &Report, output: &Path) -> Result<(), Fatal> {
+    let path = run::report_path(output);
+    write_aside(report, &path).map_err(|error| {
+        Fatal::new(
+            format!("cannot write `{}`: {error}", path.display()),
+            "the parts are whole; make room and look there",
+        )
+    })
+}
+
+fn write_aside(report: &Report, path: &Path) -> io::Result<()> {
+    let aside = path.with_extension("json.part");
+    let mut file = File::create(&aside)?;
+    serde_json::to_writer_pretty(&mut file, report)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(aside, path)
+}

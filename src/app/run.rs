@@ -1,0 +1,101 @@
+//! `lapidary run` without its command line: a plan, inputs and an output folder in, a dataset and a report out.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    gauge::Gauge,
+    line::{Decoding, Encoding, Found, Line},
+    make::{self, Answers},
+    plan::{self, Plan},
+    report::{self, Ending, Engine, Report},
+    threads::Shares,
+};
+use crate::{
+    base::{ByteBudget, Fatal, Stop, UnitQuota},
+    collect::{self, Collect, Inputs},
+    generate::{self, Generator},
+    parse::Parser,
+    write::{RunIdentity, Writer},
+};
+
+/// What to run.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The pipeline, its bundle, and the flags that stand for settings.
+    pub plan: plan::Request,
+    /// What to read.
+    pub inputs: Inputs,
+    /// Where the dataset goes.
+    pub output: PathBuf,
+    /// Most units to begin.
+    pub limit: Option<u64>,
+    /// Where the answers come from.
+    pub answers: Answers<'a>,
+}
+
+/// Runs to the end, the drain or the abort, and leaves `OUT/run.json` in each case. An error means that the run could
+/// not start or could not finish; parts written by then are whole.
+pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal> {
+    let plan = Plan::new(&request.plan)?;
+    let model = plan.model()?;
+    let shares = shares(&plan, &request.answers);
+    let vocabulary = make::vocabulary(model)?;
+    let guide = make::guide(&plan, &vocabulary)?;
+    let engine = make::engine(&plan, request.answers, &vocabulary, shares.engine)?;
+    let card = engine.card().clone();
+    let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
+    let encoder = make::encoder(&plan)?;
+    make::probe_decoder()?;
+    let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
+    let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
+    let mut writer = Writer::create(&request.output, plan.shape.clone(), plan.pipeline.write.clone(), identity)?;
+    let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
+    let decoding = |_| Box::new(make::decoder(&plan, &budget, &quota, stop)) as Decoding;
+    let began = chrono::Utc::now();
+    let result = Line {
+        collect: Box::new(|sink| collect.run(stop, &mut |found| sink(convert(found)))),
+        decode: (0..shares.decode).map(decoding).collect(),
+        encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
+        generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
+        parse: Box::new(Parser::new(plan.shape.clone())),
+        write: Box::new(|outcome| match outcome {
+            Some(outcome) => writer.accept(outcome),
+            None => writer.tick(),
+        }),
+        quota,
+        ahead: card.slots,
+    }
+    .run(gauge, stop);
+    let totals = if stop.draining() || result.is_err() { writer.interrupt() } else { writer.finish() }?;
+    let ending = Ending::of(&result, stop);
+    let engine = Engine { card, stats: result.as_ref().copied().unwrap_or_default(), threads: shares.engine };
+    let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
+    report::save(&report, &request.output)?;
+    result.map(|_| report)
+}
+
+/// With recorded answers there is no model to wait for.
+fn shares(plan: &Plan, answers: &Answers) -> Shares {
+    let media_bound = match answers {
+        Answers::Replay(_) => true,
+        Answers::Model(device) => matches!(device, generate::Device::Cuda | generate::Device::TensorRt),
+    };
+    Shares::of(Shares::cores(), media_bound, plan.pipeline.decode.lanes)
+}
+
+fn convert(found: collect::Found) -> Found {
+    match found {
+        collect::Found::Document(item) => Found::Document(item),
+        collect::Found::Duplicate(source) => Found::Duplicate(source),
+        collect::Found::Failure(failure) => Found::Failure(failure),
+    }
+}
+
+fn inputs_wrong(problems: Vec<String>) -> Fatal {
+    Fatal::new(problems.join("\n"), "name files, folders or patterns, or give a list with `--from`")
+}
+
+/// Where the report lies in a dataset.
+pub fn report_path(output: &Path) -> PathBuf {
+    output.join("run.json")
+}

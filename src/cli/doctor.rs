@@ -1,0 +1,50 @@
+//! `lapidary doctor`: what this machine has, proved by trying it.
+
+use std::{fmt::Display, process::Command};
+
+use super::{Ended, print};
+use crate::{
+    app::{make, threads::Shares},
+    base::{
+        Fatal,
+        native::{self, Library, locate},
+    },
+    generate,
+};
+
+pub fn run() -> Result<Ended, Fatal> {
+    let checks = [
+        check("folder of native libraries", Ok(native::folder().display().to_string())),
+        check("cores", Ok(Shares::cores().to_string())),
+        check("ONNX Runtime", generate::Runtime::load().map(|runtime| runtime.describe())),
+        check("PDFium", pdfium()),
+        check("ffmpeg", ffmpeg()),
+    ];
+    Ok(if checks.into_iter().all(|well| well) { Ended::Well } else { Ended::WithFailures })
+}
+
+fn check(what: &str, found: Result<impl Display, Fatal>) -> bool {
+    match &found {
+        Ok(found) => print::note(&format!("ok      {what}: {found}")),
+        Err(error) => print::note(&format!("failed  {what}: {} (hint: {})", error.message, error.hint)),
+    }
+    found.is_ok()
+}
+
+fn pdfium() -> Result<String, Fatal> {
+    make::probe_decoder()?;
+    Ok(format!("loads in a decoder process ({})", locate(Library::Pdfium)?.display()))
+}
+
+/// The first line of `ffmpeg -version`, and where the program is.
+fn ffmpeg() -> Result<String, Fatal> {
+    let path = locate(Library::Ffmpeg)?;
+    let hint = "run `lapidary runtime install`, or put a working ffmpeg on PATH";
+    let output = Command::new(&path)
+        .arg("-version")
+        .output()
+        .map_err(|error| Fatal::new(format!("cannot start `{}`: {error}", path.display()), hint))?;
+    let words = String::from_utf8_lossy(&output.stdout);
+    let version = words.lines().next().unwrap_or("no version given").split(" Copyright").next().unwrap_or_default();
+    Ok(format!("{version} ({})", path.display()))
+}

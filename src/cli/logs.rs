@@ -1,0 +1,28 @@
+//! Log lines on standard error, as text or as JSON.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use super::args::LogFormat;
+
+/// The environment variable that sets the filter.
+const FILTER: &str = "LAPIDARY_LOG";
+
+/// Starts logging. JSON also carries progress, so it begins at `info`; text leaves that to the progress display.
+pub fn start(format: LogFormat, quiet: bool) {
+    let default = match (format, quiet) {
+        (_, true) => "error",
+        (LogFormat::Text, false) => "error,lapidary=warn",
+        (LogFormat::Json, false) => "error,lapidary=info",
+    };
+    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(default));
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = lines.with_ansi(colours);
+    // A second start, as in tests, keeps the first subscriber.
+    let _ = match format {
+        LogFormat::Text => lines.without_time().compact().try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+}

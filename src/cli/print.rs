@@ -1,0 +1,65 @@
+//! The words that reach a person: results on standard output, everything else on standard error.
+
+use std::io::{self, Write};
+
+use crate::base::Fatal;
+
+/// Prints an error with its advice.
+pub fn fatal(error: &Fatal) {
+    note(&format!("error: {}", error.message));
+    if !error.hint.is_empty() {
+        note(&format!("hint: {}", error.hint));
+    }
+}
+
+/// A line on standard error. A closed standard error is nothing to stop for.
+pub fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Text on standard output. A reader that has seen enough, as `head` has, is no error.
+pub fn result(text: &str) -> Result<(), Fatal> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Fatal::new(format!("cannot write to standard output: {error}"), "write to a file with room instead"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A number of bytes for people.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let power = (count.max(1).ilog10() as usize / 3).min(UNITS.len() - 1);
+    match power {
+        0 => format!("{count} B"),
+        _ => format!("{:.1} {}", count as f64 / 1000f64.powi(power as i32), UNITS[power]),
+    }
+}
+
+/// A length of time for people: `1 h 02 min`, `3 min 07 s`, `4.2 s`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{:.1} s", seconds.max(0.0)),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_read_as_people_write_them() {
+        assert_eq!(
+            ["0 B", "999 B", "1.5 kB", "2.0 GB"],
+            [0, 999, 1_500, 2_000_000_000].map(bytes).each_ref().map(String::as_str)
+        );
+        assert_eq!(duration(4.23), "4.2 s");
+        assert_eq!(duration(187.0), "3 min 07 s");
+        assert_eq!(duration(3725.0), "1 h 02 min");
+    }
+}

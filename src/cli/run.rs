@@ -1,0 +1,87 @@
+//! `lapidary run`: arguments become a request, signals become a stop, and the report becomes a summary.
+
+use super::{
+    Ended,
+    args::{DeviceName, InputArguments, RunArguments},
+    progress::{self, Watcher},
+    summary,
+};
+use crate::{
+    app::{
+        gauge::Gauge,
+        make::Answers,
+        pipeline::Overrides,
+        plan,
+        report::{Ending, Report},
+        run::{self, Request},
+    },
+    base::{Fatal, Stop},
+    collect::{Inputs, Shard},
+    generate::Device,
+};
+
+pub fn run(arguments: &RunArguments, watcher: Watcher) -> Result<Ended, Fatal> {
+    let request = request(arguments)?;
+    let (gauge, stop) = (Gauge::default(), Stop::default());
+    heed_signals(&stop)?;
+    let report = progress::during(watcher, &gauge, &stop, || run::run(request, &gauge, &stop))?;
+    if watcher != Watcher::Nobody {
+        summary::print(&report, &arguments.output);
+    }
+    Ok(ended(&report))
+}
+
+fn request(arguments: &RunArguments) -> Result<Request<'_>, Fatal> {
+    let answers = match &arguments.replay {
+        Some(file) => Answers::Replay(file),
+        None => Answers::Model(device(arguments.device)),
+    };
+    Ok(Request {
+        plan: plan::Request {
+            pipeline: arguments.pipeline.clone(),
+            model: arguments.model.clone(),
+            overrides: Overrides { budget: arguments.budget, pages: arguments.pages.clone() },
+        },
+        inputs: Inputs { shard: arguments.shard.as_deref().map(shard).transpose()?, ..arguments.inputs.plain() },
+        output: arguments.output.clone(),
+        limit: arguments.limit,
+        answers,
+    })
+}
+
+fn shard(text: &str) -> Result<Shard, Fatal> {
+    text.parse().map_err(|problem| Fatal::new(format!("--shard: {problem}"), "write I/N, such as 1/4"))
+}
+
+fn device(name: DeviceName) -> Device {
+    match name {
+        DeviceName::Cpu => Device::Cpu,
+        DeviceName::Cuda => Device::Cuda,
+        DeviceName::Tensorrt => Device::TensorRt,
+        DeviceName::Auto => Device::Auto,
+    }
+}
+
+impl InputArguments {
+    /// The inputs without a shard.
+    pub fn plain(&self) -> Inputs {
+        Inputs { paths: self.inputs.clone(), list: self.from.clone(), shard: None }
+    }
+}
+
+/// The first signal drains, the second aborts.
+fn heed_signals(stop: &Stop) -> Result<(), Fatal> {
+    let stop = stop.clone();
+    ctrlc::set_handler(move || stop.ask())
+        .map_err(|error| Fatal::new(format!("cannot listen for signals: {error}"), "start the run in another session"))
+}
+
+fn ended(report: &Report) -> Ended {
+    match report.ending {
+        Ending::Drained | Ending::Aborted => Ended::Interrupted,
+        Ending::Failed(_) => Ended::Badly,
+        Ending::Complete if !report.accounts_for_all() => Ended::Badly,
+        Ending::Complete if report.failed_share() > report.allowed_failures => Ended::WithFailures,
+        Ending::Complete => Ended::Well,
+    }
+}

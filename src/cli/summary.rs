@@ -1,0 +1,115 @@
+//! What is read in the morning: a run in a dozen lines on standard error.
+
+use std::path::Path;
+
+use super::print;
+use crate::{
+    app::report::{Ending, Report},
+    write::Totals,
+};
+
+/// Kinds of failure that are listed before the rest is summed up.
+const KINDS: usize = 8;
+
+pub fn print(report: &Report, output: &Path) {
+    lines(report, output).iter().for_each(|line| print::note(line));
+}
+
+fn lines(report: &Report, output: &Path) -> Vec<String> {
+    let totals = &report.totals;
+    let mut lines = vec![
+        String::new(),
+        format!("{}: {} in {}", report.pipeline.name, ending(report), print::duration(report.seconds)),
+        documents(totals),
+        books(totals),
+        failures(report),
+        answers(report),
+        speed(report),
+        format!("  dataset    {} ({} in {} parts)", output.display(), print::bytes(totals.bytes), parts(totals)),
+    ];
+    lines.retain(|line| !line.ends_with(' '));
+    lines
+}
+
+fn ending(report: &Report) -> String {
+    match &report.ending {
+        Ending::Complete => "complete".to_owned(),
+        Ending::Drained => "interrupted; what was begun is finished".to_owned(),
+        Ending::Aborted => "aborted; rows written so far are whole".to_owned(),
+        Ending::Failed(why) => format!("failed: {why}"),
+    }
+}
+
+fn documents(totals: &Totals) -> String {
+    let untouched = match totals.untouched {
+        0 => String::new(),
+        n => format!(", {n} not begun"),
+    };
+    format!("  documents  {} ({} duplicates{untouched})", totals.documents, totals.duplicates)
+}
+
+fn books(totals: &Totals) -> String {
+    let (units, rows, failures) = (totals.units, totals.rows, totals.failures);
+    let verdict = match totals.unbalanced.first() {
+        None => "the totals balance".to_owned(),
+        Some(first) => format!(
+            "THE TOTALS DO NOT BALANCE for {} documents, first `{}`: promised {}, rows {}, failures {}",
+            totals.unbalanced.len(),
+            first.source,
+            first.promised,
+            first.rows,
+            first.failures
+        ),
+    };
+    let copied = match totals.rows_copied + totals.failures_copied {
+        0 => String::new(),
+        n => format!(" (and {n} copied for duplicates)"),
+    };
+    format!("  units      {units} = {rows} rows + {failures} failures{copied}; {verdict}")
+}
+
+fn failures(report: &Report) -> String {
+    let all = report.failures();
+    let rest: u64 = all.iter().skip(KINDS).map(|(_, count)| count).sum();
+    let mut kinds: Vec<String> = all.iter().take(KINDS).map(|(kind, count)| format!("{count} {kind}")).collect();
+    if rest > 0 {
+        kinds.push(format!("{rest} others"));
+    }
+    let share =
+        format!("{:.1} % of units, {:.1} % allowed", 100.0 * report.failed_share(), 100.0 * report.allowed_failures);
+    match kinds.is_empty() {
+        true => "  failures   none".to_owned(),
+        false => format!("  failures   {} ({share})", kinds.join(", ")),
+    }
+}
+
+fn answers(report: &Report) -> String {
+    let totals = &report.totals;
+    format!(
+        "  answers    {} tokens from {} prompt tokens ({} of pictures, {} of sound); {} closed early, {} with remarks",
+        totals.new_tokens,
+        totals.prompt_tokens,
+        totals.image_tokens,
+        totals.audio_tokens,
+        totals.rows_closed_early,
+        totals.rows_with_problems
+    )
+}
+
+fn speed(report: &Report) -> String {
+    let engine = &report.engine;
+    format!(
+        "  speed      {:.1} units/s, {:.0} new tokens/s; {} on {}, {} of {} slots in use on average, busy {:.0} % of the time",
+        report.units_per_second,
+        report.totals.new_tokens as f64 / report.seconds.max(1e-9),
+        engine.model,
+        engine.device,
+        (engine.mean_live_slots * 10.0).round() / 10.0,
+        engine.slots,
+        100.0 * engine.busy_share,
+    )
+}
+
+fn parts(totals: &Totals) -> u64 {
+    totals.extraction_parts + totals.failure_parts
+}
