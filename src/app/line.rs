@@ -5,7 +5,8 @@
 //!    `------------------------`--------- outcomes ---------`-----------------`--------------`----> write
 //! ```
 //!
-//! Back-pressure is the channels' fullness; the byte budget bounds what they hold. `write` listens until the
+//! Back-pressure is the channels' fullness; the byte budget bounds what they hold. Only documents, which are paths and
+//! hold no bytes, may wait in numbers, so that the total is known early. `write` listens until the
 //! last sender is gone, so no other stage can wait for ever.
 
 use std::{
@@ -25,6 +26,10 @@ use crate::base::{
     Document, Emit, Extraction, Failure, Fatal, Generation, Item, Outcome, Prompt, Source, Stage, StageName, Stop,
     Unit, UnitQuota,
 };
+
+/// Documents that may wait for `decode`. They are paths without bytes, and looking far ahead is what lets progress say
+/// how much is left.
+const DOCUMENTS: usize = 4096;
 
 /// Outcomes that may wait for `write`.
 const OUTCOMES: usize = 64;
@@ -88,7 +93,7 @@ impl<S: Send> Line<'_, S> {
     pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
         let Self { collect, decode, encode, generate, parse, mut write, quota, ahead } = self;
         let (outcomes, written) = bounded(OUTCOMES);
-        let (documents_in, documents) = bounded(decode.len());
+        let (documents_in, documents) = bounded(DOCUMENTS);
         let (units_in, units) = bounded(encode.len() + 1);
         let (prompts_in, prompts) = bounded(ahead.max(1));
         let (generations_in, generations) = bounded(ahead.max(1));

@@ -10,13 +10,19 @@ pub(super) const FREQUENCIES: usize = 257;
 
 const NYQUIST: f64 = 8000.0;
 
+/// Frames that are worked on at once, so that the compiler can use vectors.
+pub(super) const LANES: usize = 8;
+
+/// The magnitudes of several frames: `[frequency][lane]`.
+pub(super) type Magnitudes = [[f32; LANES]; FREQUENCIES];
+
 /// All triangles.
 pub(super) struct FilterBank(Vec<Triangle>);
 
 /// The weights of `first..first + weights.len()`; all others are zero.
 struct Triangle {
     first: usize,
-    weights: Vec<f64>,
+    weights: Vec<f32>,
 }
 
 impl FilterBank {
@@ -27,9 +33,9 @@ impl FilterBank {
         Self((0..BINS).map(|bin| Triangle::new(edge(bin), edge(bin + 1), edge(bin + 2))).collect())
     }
 
-    /// The energy in each bin of a magnitude spectrum.
-    pub fn bins<'a>(&'a self, spectrum: &'a [f64; FREQUENCIES]) -> impl Iterator<Item = f64> + 'a {
-        self.0.iter().map(|triangle| triangle.of(spectrum))
+    /// The energy in each bin, for each lane. All summands are positive, so f32 loses nothing that counts.
+    pub fn bins<'a>(&'a self, magnitudes: &'a Magnitudes) -> impl Iterator<Item = [f32; LANES]> + 'a {
+        self.0.iter().map(|triangle| triangle.of(magnitudes))
     }
 }
 
@@ -39,16 +45,20 @@ impl Triangle {
         let hertz = |place: usize| NYQUIST * place as f64 / (FREQUENCIES - 1) as f64;
         let weight = |place: usize| {
             let (rise, fall) = ((hertz(place) - left) / (peak - left), (right - hertz(place)) / (right - peak));
-            rise.min(fall).max(0.0)
+            rise.min(fall).max(0.0) as f32
         };
-        let weights: Vec<f64> = (0..FREQUENCIES).map(weight).collect();
+        let weights: Vec<f32> = (0..FREQUENCIES).map(weight).collect();
         let first = weights.iter().position(|weight| *weight > 0.0).unwrap_or(0);
         let end = weights.iter().rposition(|weight| *weight > 0.0).map_or(first, |last| last + 1);
         Self { first, weights: weights[first..end].to_vec() }
     }
 
-    fn of(&self, spectrum: &[f64; FREQUENCIES]) -> f64 {
-        spectrum[self.first..].iter().zip(&self.weights).map(|(magnitude, weight)| magnitude * weight).sum()
+    fn of(&self, magnitudes: &Magnitudes) -> [f32; LANES] {
+        let mut sums = [0.0; LANES];
+        for (lanes, weight) in magnitudes[self.first..].iter().zip(&self.weights) {
+            sums.iter_mut().zip(lanes).for_each(|(sum, magnitude)| *sum += magnitude * weight);
+        }
+        sums
     }
 }
 

@@ -201,7 +201,7 @@ fn draining_finishes_what_is_begun() {
         Ok(())
     });
     let (_, tally, in_use) = run(Setup { at_prompt, ..Setup::of(1000) }, &stop);
-    assert!(tally.found < 1000);
+    assert!(tally.promised < 9000, "not every document was begun");
     assert_eq!(tally.promised, tally.rows + tally.failures);
     assert_eq!(in_use, 0);
 }

@@ -26,7 +26,7 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("parquet", &["write"]),
     ("pdfium_render", &["decode"]),
     ("prost", &["bundle"]),
-    ("realfft", &["encode"]),
+    ("rustfft", &["encode"]),
     ("rubato", &["decode"]),
     ("symphonia", &["decode"]),
     ("tracing_subscriber", &["cli"]),
