@@ -59,7 +59,7 @@ def merges(count):
 
 
 def tokenizer():
-    """tokenizer.json in the shape of Gemma 4's (section 10 of the model facts)."""
+    """tokenizer.json in the shape of Gemma 4's."""
     words = VOCABULARY - len(BEFORE) - len(BYTES) - len(CHARACTERS) - len(BEHIND)
     learned = merges(words)
     pieces = list(dict.fromkeys("".join(pair) for pair in learned))

@@ -149,7 +149,7 @@ fn clips(file: &SafeTensors) -> Result<Vec<LogMel>, String> {
     features.chunks(frames * bins.max(1)).zip(mask.chunks(frames.max(1))).map(clip).collect()
 }
 
-/// Two convolutions of stride 2 over the valid frames (gemma4.md section 4).
+/// Two convolutions of stride 2 over the valid frames (transformers' `processing_gemma4.py`).
 fn soft_tokens(mask: &[bool]) -> usize {
     mask.iter().step_by(4).filter(|valid| **valid).count()
 }

@@ -1,7 +1,7 @@
 //! How large a picture becomes under a budget of soft tokens: shared by `decode`, which renders pages at that
 //! size, and `encode`, which resizes everything else to it.
 //!
-//! Source: gemma4.md section 3, `get_aspect_ratio_preserving_size` of transformers' `image_processing_gemma4.py`.
+//! Source: `get_aspect_ratio_preserving_size` of transformers' `image_processing_gemma4.py`.
 
 /// Pixels per side of one patch.
 pub const PATCH: u32 = 16;
@@ -64,7 +64,7 @@ impl Grid {
 mod tests {
     use super::*;
 
-    /// Sizes that transformers' `Gemma4ImageProcessorPil` gave (gemma4.md section 3).
+    /// Sizes that transformers' `Gemma4ImageProcessorPil` gave.
     #[test]
     fn sizes_are_those_of_the_reference_processor() {
         type Sizes = [(u32, u32, u32); 5];

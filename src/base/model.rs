@@ -138,7 +138,7 @@ pub struct AudioFacts {
     pub max_soft_tokens: usize,
 }
 
-/// Ids with a meaning (gemma4.md section 1).
+/// Ids with a meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenIds {

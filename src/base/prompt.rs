@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use super::media::TextLayer;
 
-/// One picture as patches, unpadded. Layout: gemma4.md section 3 (`image_processing_gemma4.py`).
+/// One picture as patches, unpadded. Layout: transformers' `image_processing_gemma4.py`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImagePatches {
     /// `[9 * soft_tokens, 768]` f32 in [0, 1]: patches row-major, inside a patch (dy, dx, channel).
@@ -15,7 +15,7 @@ pub struct ImagePatches {
     pub soft_tokens: usize,
 }
 
-/// One clip as a log-mel spectrogram. Layout: gemma4.md section 4 (`feature_extraction_gemma4.py`).
+/// One clip as a log-mel spectrogram. Layout: transformers' `feature_extraction_gemma4.py`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogMel {
     /// `[frames, 128]` f32; masked frames are 0.

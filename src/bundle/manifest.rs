@@ -24,7 +24,7 @@ use crate::base::{
     },
 };
 
-/// Numbers of soft tokens per picture that Gemma 4 was trained with (gemma4.md section 3).
+/// Numbers of soft tokens per picture that Gemma 4 was trained with (transformers' `image_processing_gemma4.py`).
 const BUDGETS: [u32; 5] = [70, 140, 280, 560, 1120];
 
 const TOKENIZER: &str = "tokenizer.json";

@@ -73,7 +73,7 @@ impl InputArguments {
 fn heed_signals(stop: &Stop) -> Result<(), Fatal> {
     let stop = stop.clone();
     ctrlc::set_handler(move || stop.ask())
-        .map_err(|error| Fatal::new(format!("cannot listen for signals: {error}"), "start the run in another session"))
+        .map_err(|error| Fatal::new(format!("cannot listen for signals: {error}"), "start the run from another shell"))
 }
 
 fn ended(report: &Report) -> Ended {

@@ -72,7 +72,7 @@ impl Default for Limits {
     }
 }
 
-/// How films are sampled (gemma4.md section 5).
+/// How films are sampled (transformers' `video_processing_gemma4.py`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VideoSettings {

@@ -1,6 +1,6 @@
 //! A clip becomes a log-mel spectrogram: frames of 20 ms every 10 ms, 128 mel bins, natural logarithm.
 //!
-//! Source: gemma4.md section 4, transformers' `feature_extraction_gemma4.py`. Spectra are taken in f64: the floor of
+//! Source: transformers' `feature_extraction_gemma4.py`. Spectra are taken in f64: the floor of
 //! 0.001 is far below what f32 leaves beside a loud tone.
 
 use std::{f32::consts::LN_2, f64::consts::TAU, sync::Arc};
@@ -178,7 +178,7 @@ fn soft_tokens(frames: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Counts of transformers' processor (gemma4.md section 4).
+    /// Counts of transformers' processor.
     #[test]
     fn soft_tokens_are_those_of_the_reference_processor() {
         let cases = [

@@ -160,7 +160,7 @@ impl Shared {
         composer.finish()
     }
 
-    /// `mm:ss <|image>` + soft tokens + `<image|>` for each frame, joined by single spaces (gemma4.md section 5).
+    /// `mm:ss <|image>` + soft tokens + `<image|>` for each frame, joined by single spaces (transformers' `processing_gemma4.py`).
     fn frames(&self, composer: &mut Composer, times: &[f64], images: &[ImagePatches]) -> Result<(), Fault> {
         let ids = &self.model.manifest.tokens;
         for (place, (time, image)) in times.iter().zip(images).enumerate() {

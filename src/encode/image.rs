@@ -1,7 +1,7 @@
 //! A picture becomes patches: resized to the grid that the budget asks for, cut into squares of 16 pixels, scaled to
 //! [0, 1].
 //!
-//! Source: gemma4.md section 3, transformers' `image_processing_pil_gemma4.py`. The resize is Pillow's antialiased
+//! Source: transformers' `image_processing_pil_gemma4.py`. The resize is Pillow's antialiased
 //! bicubic (a = -0.5) on 8-bit RGB, rounded to 8 bits.
 
 use fast_image_resize::{

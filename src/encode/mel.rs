@@ -1,6 +1,6 @@
 //! The mel filter bank: 128 triangles over 257 frequencies, kept as the few weights that are not zero.
 //!
-//! Source: gemma4.md section 4, transformers' `mel_filter_bank` with `mel_scale="htk"` and `norm=None`.
+//! Source: transformers' `mel_filter_bank` with `mel_scale="htk"` and `norm=None`.
 
 /// Mel bins.
 pub(super) const BINS: usize = 128;

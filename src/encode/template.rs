@@ -1,6 +1,6 @@
 //! Chat templates: the Jinja that a checkpoint brings, as transformers runs it, or the built-in one.
 //!
-//! Source: gemma4.md section 6; transformers' `chat_template_utils.py` for what a template may rely on.
+//! Source: the Gemma 4 checkpoints' own templates; transformers' `chat_template_utils.py` for what a template may rely on.
 
 use minijinja::{Environment, Error, ErrorKind, Value, context, syntax::SyntaxConfig, value::Kwargs};
 use serde::Serialize;

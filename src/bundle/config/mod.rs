@@ -33,7 +33,7 @@ pub struct Config {
     pub sha256: String,
 }
 
-/// The decoder (gemma4.md section 1).
+/// The decoder (transformers' `configuration_gemma4.py`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextConfig {
     /// Rows of the embedding table, width of the logits.
@@ -93,7 +93,7 @@ pub struct Rotary {
     pub fraction: f64,
 }
 
-/// The vision encoder of E2B and E4B (gemma4.md section 2.5).
+/// The vision encoder of E2B and E4B (`Gemma4VisionConfig`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisionConfig {
     /// Width of the residual stream.
@@ -120,7 +120,7 @@ pub struct VisionConfig {
     pub clipped_linears: bool,
 }
 
-/// The audio encoder of E2B and E4B (gemma4.md section 2.6).
+/// The audio encoder of E2B and E4B (`Gemma4AudioConfig`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioConfig {
     /// Width of the residual stream.

@@ -3,7 +3,7 @@
 use super::raw::{OneOrMany, RawConfig};
 use crate::base::model::TokenIds;
 
-/// Collects the ids; what is left out has the value that Gemma 4's vocabulary gives it (gemma4.md section 1).
+/// Collects the ids; what is left out has the value that Gemma 4's vocabulary gives it.
 pub(super) fn tokens(raw: &RawConfig) -> TokenIds {
     let text = raw.text_config.as_ref();
     let eos = raw.eos_token_id.clone().or_else(|| text.and_then(|text| text.eos_token_id.clone()));

@@ -1,8 +1,7 @@
 //! Attention of one decoder layer as GroupQueryAttention over buffers that past and present share.
 //!
 //! Scale 1.0, q and k normed per head with a weight, v without, rotary inside the operator. A layer that
-//! shares keys and values feeds empty ones, with its donor's present as past, and has no present of its own
-//! (onnx.md section 2).
+//! shares keys and values feeds empty ones, with its donor's present as past, and has no present of its own.
 
 use super::rotary::Tables;
 use crate::{

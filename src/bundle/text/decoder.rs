@@ -1,6 +1,6 @@
 //! `decoder_model_merged`: embeddings and past keys and values in, logits and present keys and values out.
 //!
-//! The inputs and outputs are those of the public exports (onnx.md section 3). Lengths come out of
+//! The inputs and outputs are those of the public exports (onnx-community, transformers.js). Lengths come out of
 //! `attention_mask` row by row, so past and present may be the same buffers. Before the first layer that writes
 //! no keys, the stream is cut to the last `num_logits_to_keep` positions: nothing after it needs the others.
 

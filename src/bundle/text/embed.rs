@@ -1,6 +1,6 @@
 //! `embed_tokens`: token ids in, embeddings and the token half of the per-layer inputs out.
 //!
-//! Both tables see the padding token at soft-token places (gemma4.md section 2.1); the scale `sqrt(width)` is
+//! Both tables see the padding token at soft-token places (transformers' `modeling_gemma4.py`); the scale `sqrt(width)` is
 //! rounded to the type of the checkpoint, as transformers does, and lies inside the tables.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! One decoder layer: attention, gated MLP, per-layer input, layer scalar (gemma4.md section 2.2).
+//! One decoder layer: attention, gated MLP, per-layer input, layer scalar (transformers' `modeling_gemma4.py`).
 //!
 //! The residual stream is f32 in every bundle: its size grows with depth beyond what f16 holds.
 

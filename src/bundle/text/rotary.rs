@@ -37,7 +37,7 @@ pub fn tables(
 }
 
 /// `theta^(-2j / head_dim)` for the rotated share, then zeros: those dimensions get cos 1 and sin 0
-/// ("proportional", gemma4.md section 2.3).
+/// ("proportional", transformers' `modeling_rope_utils.py`).
 fn frequencies(rotary: Rotary, head_dim: usize) -> Vec<f32> {
     let rotated = (rotary.fraction * head_dim as f64 / 2.0).floor() as usize;
     let frequency = |j: usize| rotary.theta.powf(-2.0 * j as f64 / head_dim as f64) as f32;

@@ -5,7 +5,7 @@ use super::super::settings::VideoSettings;
 /// Indices, ascending, into `times`, the seconds at which each frame is shown.
 ///
 /// Without `fps`, frame `i * total / n` for each `i` of `n` (rounded down): `default_sample_indices_fn` of
-/// transformers (gemma4.md section 5), which counts frames, not seconds; all frames when there are fewer. With `fps`, what
+/// transformers' `video_processing_gemma4.py`, which counts frames, not seconds; all frames when there are fewer. With `fps`, what
 /// is shown at each `1 / fps` of a second, and never more than `frames`: then they are spread evenly again.
 pub fn indices(times: &[f64], end: f64, video: &VideoSettings) -> Vec<usize> {
     let most = video.frames as usize;

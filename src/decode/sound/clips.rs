@@ -9,7 +9,7 @@ use super::super::output::{Output, refuse};
 /// Samples a second of every clip.
 pub const RATE: u32 = 16_000;
 
-/// Most samples of a clip: 30 s, what the model hears at once (gemma4.md section 4).
+/// Most samples of a clip: 30 s, what the model hears at once (transformers' `feature_extraction_gemma4.py`).
 pub const LONGEST: usize = 30 * RATE as usize;
 
 /// Fewest samples that become a soft token of their own: one window of the log-mel.
