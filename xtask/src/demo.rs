@@ -10,11 +10,14 @@ const INPUTS: [&str; 5] =
 
 const OUTPUT: &str = "out/demo";
 
+/// Fields of the schema between what says where they came from.
+const COLUMNS: &str = "_source,_part,_page,_start,kind,title,date,legible,people";
+
 /// Sets up, extracts, and shows the rows, the failures and the summary.
 pub fn run_demo(lapidary: &Path) -> Result<()> {
     extract(lapidary)?;
-    say("Some of the rows (`lapidary show out/demo`)");
-    step::run(&mut show(lapidary, &["--limit", "12"]))?;
+    say("The rows, in some of their columns (`lapidary show out/demo`)");
+    step::run(&mut show(lapidary, &["--limit", "100", "--columns", COLUMNS]))?;
     say("What could not be read, and why (`lapidary show out/demo --failures`)");
     step::run(&mut show(lapidary, &["--failures"]))?;
     say("Done: out/demo/extractions and out/demo/failures are Parquet, out/demo/run.json holds the totals");
