@@ -92,7 +92,7 @@ fn convert(found: collect::Found) -> Found {
 }
 
 fn inputs_wrong(problems: Vec<String>) -> Fatal {
-    Fatal::new(problems.join("\n"), "name files, folders or patterns, or give a list with `--from`")
+    Fatal::new(problems.join("\n"), "name files, folders or patterns, or give a list with `--from FILE`")
 }
 
 /// Where the report lies in a dataset.

@@ -25,9 +25,7 @@ pub fn run(arguments: &RunArguments, watcher: Watcher) -> Result<Ended, Fatal> {
     let (gauge, stop) = (Gauge::default(), Stop::default());
     heed_signals(&stop)?;
     let report = progress::during(watcher, &gauge, &stop, || run::run(request, &gauge, &stop))?;
-    if watcher != Watcher::Nobody {
-        summary::print(&report, &arguments.output);
-    }
+    summary::show(&report, &arguments.output, watcher);
     Ok(ended(&report))
 }
 

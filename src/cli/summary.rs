@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::print;
+use super::{print, progress::Watcher};
 use crate::{
     app::report::{Ending, Report},
     write::Totals,
@@ -11,8 +11,28 @@ use crate::{
 /// Kinds of failure that are listed before the rest is summed up.
 const KINDS: usize = 8;
 
-pub fn print(report: &Report, output: &Path) {
-    lines(report, output).iter().for_each(|line| print::note(line));
+/// The summary for whoever watches: lines for people, one event for a collector of logs.
+pub fn show(report: &Report, output: &Path, watcher: Watcher) {
+    match watcher {
+        Watcher::Live | Watcher::Plain => lines(report, output).iter().for_each(|line| print::note(line)),
+        Watcher::Events => event(report, output),
+        Watcher::Nobody => {}
+    }
+}
+
+fn event(report: &Report, output: &Path) {
+    let totals = &report.totals;
+    tracing::info!(
+        target: "lapidary",
+        output = %output.display(),
+        documents = totals.documents,
+        units = totals.units,
+        rows = totals.rows,
+        failures = totals.failures,
+        balanced = totals.balanced,
+        seconds = report.seconds,
+        "{}", ending(report)
+    );
 }
 
 fn lines(report: &Report, output: &Path) -> Vec<String> {
@@ -45,7 +65,8 @@ fn documents(totals: &Totals) -> String {
         0 => String::new(),
         n => format!(", {n} not begun"),
     };
-    format!("  documents  {} ({} duplicates{untouched})", totals.documents, totals.duplicates)
+    let none = if totals.documents == 0 { "; nothing was found in the inputs" } else { "" };
+    format!("  documents  {} ({} duplicates{untouched}){none}", totals.documents, totals.duplicates)
 }
 
 fn books(totals: &Totals) -> String {

@@ -51,7 +51,7 @@ impl Walk {
             problems.extend(glob::Pattern::new(typed).err().map(|error| format!("pattern `{typed}`: {error}")));
         }
         if inputs.paths.is_empty() && inputs.list.is_none() {
-            problems.push("no input: name files, folders or patterns, or a list with `--list`".to_owned());
+            problems.push("no input is named".to_owned());
         }
         let list = inputs.list.as_deref().map(open_list).transpose().unwrap_or_else(|problem| {
             problems.push(problem);
