@@ -53,16 +53,18 @@ impl Clips {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Hands over the rest. A rest that no soft token would come of is dropped, unless it is all there is.
-    pub fn finish(mut self, out: &mut dyn Output) -> Result<(), Fault> {
+    /// Hands over the rest and says at which second it ends; `None` when no more was wanted. A rest that no soft token
+    /// would come of is dropped, unless it is all there is.
+    pub fn finish(mut self, out: &mut dyn Output) -> Result<Option<f64>, Fault> {
         if self.total() == 0 {
             return Err(refuse(FaultKind::Empty, "there is no sound in the file", "leave it out"));
         }
-        if self.flow(out)?.is_continue() && (self.handed == 0 || self.samples.len() >= SHORTEST) {
+        let mut flow = self.flow(out)?;
+        if flow.is_continue() && (self.handed == 0 || self.samples.len() >= SHORTEST) {
             let rest = std::mem::take(&mut self.samples);
-            let _ = self.hand_over(rest, out)?; // nothing follows, wanted or not
+            flow = self.hand_over(rest, out)?;
         }
-        Ok(())
+        Ok(flow.is_continue().then_some(self.handed as f64 / f64::from(RATE)))
     }
 
     fn total(&self) -> u64 {

@@ -32,7 +32,7 @@ pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fa
         }
     }
     ffmpeg.finish()?;
-    clips.finish(out)
+    clips.finish(out).map(drop)
 }
 
 fn fill(ffmpeg: &mut Ffmpeg, bytes: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {

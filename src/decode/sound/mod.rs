@@ -11,7 +11,7 @@ mod track;
 
 use std::path::Path;
 
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Part};
 
 use super::{order::Order, output::Output};
 use clips::Clips;
@@ -53,5 +53,18 @@ fn read(mut track: Track, order: &Order, out: &mut dyn Output) -> Result<(), Fau
     }
     resampler.finish(clips.room())?;
     track.check_noise()?;
-    clips.finish(out)
+    let Some(end) = clips.finish(out)? else { return Ok(()) };
+    match track.loss(end) {
+        Some(fault) => lose_the_rest(end, fault, out),
+        None => Ok(()),
+    }
+}
+
+/// What cannot be read of a recording is a unit of its own, so that it is not missing without a word.
+fn lose_the_rest(from: f64, fault: Fault, out: &mut dyn Output) -> Result<(), Fault> {
+    let part = Part::Time { start: from, end: from };
+    if out.promise(&[part])? == 0 || out.passed_over() {
+        return Ok(());
+    }
+    out.fault(part, fault)
 }

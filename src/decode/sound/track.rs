@@ -36,6 +36,7 @@ pub struct Track {
     passed: u64,
     good: u64,
     bad: u64,
+    broken: Option<String>,
 }
 
 impl Track {
@@ -57,7 +58,7 @@ impl Track {
         let format = probe.probe(&Hint::new(), stream, Default::default(), Default::default());
         let format = format.map_err(|error| fault(&error))?;
         let (id, decoder) = decoder(format.as_ref())?;
-        Ok(Self { format, decoder, id, edit, passed: 0, good: 0, bad: 0 })
+        Ok(Self { format, decoder, id, edit, passed: 0, good: 0, bad: 0, broken: None })
     }
 
     /// The next block; `None` at the end. Packets that cannot be decoded are left out.
@@ -113,12 +114,19 @@ impl Track {
     }
 
     /// A recording that breaks off keeps what came before; one that never began is at fault.
-    fn stop(&self, error: &Error) -> Result<Option<Block>, Fault> {
+    fn stop(&mut self, error: &Error) -> Result<Option<Block>, Fault> {
         if self.good == 0 {
             return Err(fault(error));
         }
-        tracing::warn!(target: "decode", %error, "the recording breaks off");
+        self.broken = Some(error.to_string());
         Ok(None)
+    }
+
+    /// Why the recording breaks off after `seconds`, when it does.
+    pub fn loss(&self, seconds: f64) -> Option<Fault> {
+        let why = self.broken.as_ref()?;
+        let message = format!("the recording breaks off after {seconds:.2} s: {why}");
+        Some(refuse(FaultKind::Corrupt, message, "fetch the file again; what came before is extracted"))
     }
 }
 

@@ -81,6 +81,26 @@ fn a_long_recording_becomes_clips_of_thirty_seconds() {
     assert_eq!(limited.settled.len(), 1);
 }
 
+/// FLAC, MP4 and WAV say how long they are, so that a cut shows; MP3 and Ogg only end.
+#[test]
+fn a_recording_that_breaks_off_keeps_what_came_before_and_names_the_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["note.flac", "note-alac.m4a"] {
+        let whole = fs::read(fixture("sound").join(name)).unwrap();
+        let cut = folder.path().join(name);
+        fs::write(&cut, &whole[..whole.len() * 2 / 3]).unwrap();
+        let mut out = Gathered::default();
+        match sound::decode(&cut, &order(&Settings::default()), &mut out) {
+            Err(fault) => assert_eq!(fault.kind, FaultKind::Corrupt, "{name}: {fault}"),
+            Ok(()) => {
+                let losses: Vec<_> = out.settled.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).collect();
+                assert!(losses.len() == 1 && losses[0].message.contains("breaks off"), "{name}: {losses:?}");
+                assert_eq!((out.promised.len(), out.settled.len()), (2, 2), "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn noise_is_no_sound() {
     let fault = fault(sound::decode, &fixture("broken/noise.mp3"), &Settings::default());
