@@ -68,14 +68,8 @@ pub fn engine(
             Ok(Box::new(ReplayEngine::read(path, vocabulary, end, settings.slots, settings.context)?))
         }
         Answers::Model(device) => {
-            let settings = EngineSettings {
-                device,
-                slots: settings.slots,
-                context: settings.context,
-                prefill_chunk: settings.prefill_chunk,
-                threads: settings.threads.unwrap_or(threads),
-                spinning: settings.spinning,
-            };
+            let threads = settings.threads.unwrap_or(threads);
+            let settings = EngineSettings { threads, ..EngineSettings::new(settings, device) };
             Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?))
         }
     }
