@@ -17,14 +17,18 @@ from transformers.models.gemma4 import (
 )
 
 
-def e_series(ids, vocab_size, *, hidden, per_layer, window, max_positions, positions):
-    """The shape of E2B, small: per-layer inputs, shared keys and values, two head sizes, double-wide MLP, two towers."""
-    kinds = ["sliding_attention"] * 3 + ["full_attention"]
+def e_series(ids, vocab_size, *, hidden, per_layer, window, max_positions, positions, wide=True):
+    """The shape of E2B, small: per-layer inputs, shared keys and values, two head sizes, double-wide MLP, two towers.
+    Without `wide` that of E4B: two key-value heads, one width of MLP, one full layer in six."""
+    kinds = (["sliding_attention"] * 3 + ["full_attention"]) * 2
+    if not wide:
+        kinds = (["sliding_attention"] * 5 + ["full_attention"]) * 2
     text = Gemma4TextConfig(
         vocab_size=vocab_size, vocab_size_per_layer_input=vocab_size, hidden_size=hidden, intermediate_size=2 * hidden,
-        hidden_size_per_layer_input=per_layer, num_hidden_layers=8, layer_types=kinds * 2, num_kv_shared_layers=4,
-        use_double_wide_mlp=True, num_attention_heads=4, num_key_value_heads=1, head_dim=16, global_head_dim=32,
-        sliding_window=window, max_position_embeddings=max_positions, final_logit_softcapping=30.0,
+        hidden_size_per_layer_input=per_layer, num_hidden_layers=len(kinds), layer_types=kinds,
+        num_kv_shared_layers=len(kinds) // 2, use_double_wide_mlp=wide, num_attention_heads=4,
+        num_key_value_heads=1 if wide else 2, head_dim=16, global_head_dim=32, sliding_window=window,
+        max_position_embeddings=max_positions, final_logit_softcapping=30.0,
         pad_token_id=ids["pad"], eos_token_id=ids["eos"], bos_token_id=ids["bos"],
     )
     vision = Gemma4VisionConfig(
@@ -35,15 +39,47 @@ def e_series(ids, vocab_size, *, hidden, per_layer, window, max_positions, posit
         hidden_size=32, num_hidden_layers=2, num_attention_heads=2, subsampling_conv_channels=[128, 8],
         output_proj_dims=40,
     )
-    return Gemma4Config(
-        text_config=text, vision_config=vision, audio_config=audio, tie_word_embeddings=True,
+    return Gemma4Config(text_config=text, vision_config=vision, audio_config=audio, tie_word_embeddings=True,
+                        **media_ids(ids))
+
+
+def large(ids, vocab_size, *, hidden, window, max_positions, positions, experts):
+    """The shape of 26B-A4B with experts and of 31B without, small: pictures see themselves in both directions, full
+    layers take their keys for values, the vision tower has heads of an odd width and standardised features."""
+    kinds = (["sliding_attention"] * 5 + ["full_attention"]) * (1 if experts else 2)
+    mixture = dict(enable_moe_block=True, num_experts=8, top_k_experts=3, moe_intermediate_size=20) if experts else {}
+    text = Gemma4TextConfig(
+        vocab_size=vocab_size, hidden_size=hidden, intermediate_size=hidden, hidden_size_per_layer_input=0,
+        num_hidden_layers=len(kinds), layer_types=kinds, num_kv_shared_layers=0, num_attention_heads=4,
+        num_key_value_heads=2, num_global_key_value_heads=1, head_dim=16, global_head_dim=32, attention_k_eq_v=True,
+        use_bidirectional_attention="vision", sliding_window=window, max_position_embeddings=max_positions,
+        final_logit_softcapping=30.0, pad_token_id=ids["pad"], eos_token_id=ids["eos"], bos_token_id=ids["bos"],
+        **mixture,
+    )
+    vision = Gemma4VisionConfig(
+        hidden_size=48, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        head_dim=24, position_embedding_size=positions, use_clipped_linears=False, standardize=True,
+    )
+    return Gemma4Config(text_config=text, vision_config=vision, audio_config=None, tie_word_embeddings=True,
+                        **media_ids(ids))
+
+
+def media_ids(ids):
+    """The ids of soft tokens and of what stands around them."""
+    return dict(
         image_token_id=ids["image"], video_token_id=ids["video"], audio_token_id=ids["audio"],
         boi_token_id=ids["begin_image"], eoi_token_id=ids["end_image"],
         boa_token_id=ids["begin_audio"], eoa_token_index=ids["end_audio"],
     )
 
 
-ARCHITECTURES = {"e-series": e_series}
+SIZES = dict(hidden=48, window=8, max_positions=512, positions=64)
+ARCHITECTURES = {
+    "e2b": lambda ids, vocab_size: e_series(ids, vocab_size, per_layer=8, **SIZES),
+    "e4b": lambda ids, vocab_size: e_series(ids, vocab_size, per_layer=8, wide=False, **SIZES),
+    "26b-a4b": lambda ids, vocab_size: large(ids, vocab_size, experts=True, **SIZES),
+    "31b": lambda ids, vocab_size: large(ids, vocab_size, experts=False, **SIZES),
+}
 
 
 def random_model(config, seed):
@@ -74,6 +110,14 @@ def draw(name, tensor, generator):
         tensor.copy_(0.7 + 0.1 * noise)  # the softmax has no 1/sqrt(width): one would saturate it
     elif name.endswith("position_embedding_table"):
         tensor.copy_(0.3 * noise)
+    elif name.endswith("std_bias"):
+        tensor.copy_(0.5 * noise)
+    elif name.endswith(("router.scale", "per_expert_scale")):
+        tensor.copy_(1 + 0.3 * noise)
+    elif name.endswith("router.proj.weight"):
+        tensor.copy_(noise / math.sqrt(tensor.shape[1]) * 3)  # so that the experts' shares differ
+    elif name.endswith(("gate_up_proj", "experts.down_proj")):
+        tensor.copy_(noise / math.sqrt(tensor.shape[2]))
     elif name.endswith("language_model.norm.weight"):
         tensor.copy_(3 * noise)  # spreads the logits; of both signs, else the tied head favours the last token
     elif "embed_tokens" in name:

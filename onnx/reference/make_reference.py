@@ -1,12 +1,13 @@
 """What transformers makes of a checkpoint: vectors against which anyone can hold an exported bundle.
 
-python make_reference.py OUT.npz --checkpoint FOLDER [--seed N] [--steps N] [--text IDS] [--image COLUMNSxROWS] [--audio FRAMES]
-python make_reference.py OUT.npz --new e-series FOLDER [...]    first writes a random checkpoint of that shape to FOLDER
+python make_reference.py OUT.npz --checkpoint FOLDER [--seed N] [--steps N] [--text IDS] [--image COLUMNSxROWS]... [--audio FRAMES]
+python make_reference.py OUT.npz --new SHAPE FOLDER [...]    first writes a random checkpoint of that shape to FOLDER
 
-The prompt is BOS, random text, one picture of random pixels (COLUMNS x ROWS soft tokens), one clip of random log-mel
-(FRAMES frames) and random text. All arrays carry the names that `lapidary model eval` knows, so that
-    input_ids [1,S] i64, pixel_values [1,P,768] f32, pixel_position_ids [1,P,2] i64, input_features [1,T,128] f32,
-    input_features_mask [1,T] u8
+The prompt is BOS, then random text with pictures of random pixels (COLUMNS x ROWS soft tokens each) and one clip of
+random log-mel (FRAMES frames, for models that hear) between its parts. All arrays carry the names that
+`lapidary model eval` knows, so that
+    input_ids [1,S] i64, pixel_values [n,P,768] f32, pixel_position_ids [n,P,2] i64 (-1 = padding),
+    input_features [1,T,128] f32, input_features_mask [1,T] u8
 can be fed to a bundle as they are (OUT.safetensors holds just these), and the results compared with
     image_features [n,H], audio_features [m,H], logits [S,V], step_id [1], step_logits [1,V] and greedy [steps] i64.
 """
@@ -33,9 +34,9 @@ def arguments():
     which.add_argument("--new", nargs=2, metavar=("SHAPE", "FOLDER"), help=f"SHAPE: {', '.join(ARCHITECTURES)}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--text", type=int, default=24, help="random text ids, half of them behind the media")
-    parser.add_argument("--image", default="2x1", help="soft tokens, COLUMNSxROWS; 0x0 for none")
-    parser.add_argument("--audio", type=int, default=53, help="log-mel frames; 0 for none")
+    parser.add_argument("--text", type=int, default=24, help="random text ids, before, between and behind the media")
+    parser.add_argument("--image", action="append", default=[], help="soft tokens, COLUMNSxROWS; may be given again")
+    parser.add_argument("--audio", type=int, default=0, help="log-mel frames; 0 for none")
     return parser.parse_args()
 
 
@@ -44,10 +45,7 @@ def model_of(given):
     if given.checkpoint:
         return Gemma4ForConditionalGeneration.from_pretrained(given.checkpoint, dtype=torch.float32).eval()
     shape, folder = given.new
-    config = ARCHITECTURES[shape](
-        SMALL_IDS, 300, hidden=48, per_layer=8, window=8, max_positions=512, positions=64
-    )
-    model = random_model(config, given.seed)
+    model = random_model(ARCHITECTURES[shape](SMALL_IDS, 300), given.seed)
     save(model, folder)
     return model
 
@@ -55,23 +53,35 @@ def model_of(given):
 def inputs_of(config, given):
     """Random inputs, under the names of `lapidary model eval`."""
     random = np.random.default_rng(given.seed)
-    columns, rows = (int(side) for side in given.image.split("x"))
     ordinary = [n for n in range(3, config.text_config.vocab_size) if n not in special(config)]
-    text = random.choice(ordinary, given.text).tolist()
     inputs, media = {}, []
-    if columns * rows:
-        y, x = np.mgrid[0:3 * rows, 0:3 * columns]
-        inputs["pixel_values"] = random.random((1, 9 * rows * columns, 768), dtype=np.float32)
-        inputs["pixel_position_ids"] = np.stack([x.ravel(), y.ravel()], -1)[None].astype(np.int64)
-        media += [config.boi_token_id, *[config.image_token_id] * (rows * columns), config.eoi_token_id]
+    if given.image:
+        grids = [tuple(int(side) for side in image.split("x")) for image in given.image]
+        inputs["pixel_values"], inputs["pixel_position_ids"] = pictures(random, grids)
+        media += [[config.boi_token_id, *[config.image_token_id] * (columns * rows), config.eoi_token_id]
+                  for columns, rows in grids]
     if given.audio:
         inputs["input_features"] = random.normal(-3, 2, (1, given.audio, 128)).astype(np.float32)
         inputs["input_features_mask"] = np.ones((1, given.audio), np.uint8)
         tokens = ((given.audio - 1) // 2 + 1 - 1) // 2 + 1
-        media += [config.boa_token_id, *[config.audio_token_id] * tokens, config.eoa_token_index]
-    half = given.text // 2
-    ids = [config.text_config.bos_token_id, *text[:half], *media, *text[half:]]
+        media.append([config.boa_token_id, *[config.audio_token_id] * tokens, config.eoa_token_index])
+    parts = np.array_split(random.choice(ordinary, given.text), len(media) + 1)
+    ids = [config.text_config.bos_token_id, *parts[0].tolist()]
+    for piece, part in zip(media, parts[1:]):
+        ids += [*piece, *part.tolist()]
     return {"input_ids": np.array([ids], np.int64), **inputs}
+
+
+def pictures(random, grids):
+    """Random patches of pictures with these numbers of soft tokens, padded to as many; eighths, which pack well."""
+    most = max(9 * columns * rows for columns, rows in grids)
+    pixels = np.zeros((len(grids), most, 768), np.float32)
+    places = np.full((len(grids), most, 2), -1, np.int64)
+    for index, (columns, rows) in enumerate(grids):
+        y, x = np.mgrid[0:3 * rows, 0:3 * columns]
+        pixels[index, :x.size] = random.integers(0, 9, (x.size, 768)) / 8
+        places[index, :x.size] = np.stack([x.ravel(), y.ravel()], -1)
+    return pixels, places
 
 
 def special(config):
@@ -111,11 +121,14 @@ def features(model, named):
 def greedy(model, named, steps):
     """Logits of the prompt and of the second step, and the first greedy tokens (end tokens do not end it)."""
     result = model(**named, use_cache=True)
-    logits, tokens, step_logits = result.logits[0], [], None
+    logits, tokens, margins, step_logits = result.logits[0], [], [], None
     for _ in range(steps):
-        tokens.append(int(result.logits[0, -1].argmax()))
+        best = result.logits[0, -1].topk(2)
+        margins.append((best.values[0] - best.values[1]).item())
+        tokens.append(int(best.indices[0]))
         result = model(input_ids=torch.tensor([tokens[-1:]]), past_key_values=result.past_key_values, use_cache=True)
         step_logits = result.logits[0] if step_logits is None else step_logits
+    print(f"the best token leads by {min(margins):.3f} or more")
     return {"logits": logits, "step_id": torch.tensor(tokens[:1]), "step_logits": step_logits,
             "greedy": torch.tensor(tokens)}
 

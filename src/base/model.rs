@@ -36,7 +36,7 @@ pub struct Manifest {
     pub format: u32,
     /// A name for people.
     pub name: String,
-    /// `gemma4-e` (E2B, E4B and their small kin).
+    /// `gemma4-e` (E2B, E4B), `gemma4-moe` (26B-A4B) or `gemma4-dense` (31B); small kin have their names too.
     pub architecture: String,
     /// Where the weights came from.
     pub source: Provenance,
@@ -98,8 +98,22 @@ pub struct TextFacts {
     pub sliding_window: usize,
     /// The longest sequence that the model was made for.
     pub max_positions: usize,
+    /// Whom the tokens of one picture see on sliding layers.
+    #[serde(default)]
+    pub image_attention: ImageAttention,
     /// One entry per layer that writes keys and values, in the order of `past_key_values.{i}`.
     pub kv: Vec<KvLayer>,
+}
+
+/// Whom the tokens of one picture, or of one frame of a film, see on sliding layers; full layers are always causal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageAttention {
+    /// What stands before them (E2B, E4B).
+    #[default]
+    Causal,
+    /// Each other too, so that a picture must go through the decoder in one piece (26B-A4B, 31B).
+    Bidirectional,
 }
 
 /// Shape of one layer's key and value buffers: `[slots, heads, length, head_dim]`.

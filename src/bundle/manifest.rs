@@ -10,12 +10,7 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{
-    Config, Precision,
-    config::{ARCHITECTURE, HexDigest},
-    draft::write_fatal,
-    export::GRAPHS,
-};
+use super::{Config, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS};
 use crate::base::{
     Fatal,
     model::{
@@ -120,7 +115,7 @@ pub fn write(
     let manifest = Manifest {
         format: FORMAT,
         name: name.clone(),
-        architecture: ARCHITECTURE.to_owned(),
+        architecture: config.architecture().to_owned(),
         source: Provenance {
             checkpoint: name,
             config_sha256: config.sha256.clone(),
@@ -164,6 +159,7 @@ fn text_facts(config: &Config) -> TextFacts {
         per_layer_size: text.per_layer_size,
         sliding_window: text.sliding_window,
         max_positions: text.max_positions,
+        image_attention: text.image_attention,
         kv: own
             .map(|layer| KvLayer { heads: layer.kv_heads, head_dim: layer.head_dim, sliding: layer.sliding })
             .collect(),

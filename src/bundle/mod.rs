@@ -13,7 +13,7 @@ pub mod text;
 pub mod towers;
 
 pub use checkpoint::{Checkpoint, Tensor};
-pub use config::{AudioConfig, Config, LayerConfig, Rotary, TextConfig, VisionConfig};
+pub use config::{AudioConfig, Config, ExpertsConfig, LayerConfig, Rotary, TextConfig, VisionConfig};
 pub use export::{ExportRequest, Exported, export};
 pub use open::{Check, open};
 pub use precision::{Dtype, Precision, Quantize};

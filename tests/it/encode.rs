@@ -48,6 +48,7 @@ fn tiny() -> model::Model {
             per_layer_size: 32,
             sliding_window: 64,
             max_positions: 8192,
+            image_attention: model::ImageAttention::Causal,
             kv: vec![layer(16, true), layer(16, true), layer(16, true), layer(32, false)],
         },
         vision: Some(model::VisionFacts {

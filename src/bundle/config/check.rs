@@ -1,21 +1,27 @@
 //! From the file's words to layers: what is not supported and what contradicts itself is named, all at once.
 
 use super::{
-    AudioConfig, LayerConfig, Rotary, TextConfig, VisionConfig, encoders,
+    AudioConfig, ExpertsConfig, LayerConfig, Rotary, TextConfig, VisionConfig, encoders,
     raw::{RawConfig, RawLayer, RawRotary, RawText},
     tokens,
 };
-use crate::base::{Fatal, model::TokenIds};
+use crate::base::{
+    Fatal,
+    model::{ImageAttention, TokenIds},
+};
 
 /// The advice that goes with every refusal.
 pub(super) const SUPPORTED: &str =
-    "supported are checkpoints of Gemma 4 E2B and E4B and their small kin (model_type gemma4, dense, causal)";
+    "supported are checkpoints of Gemma 4 E2B, E4B, 26B-A4B and 31B and their small kin (model_type gemma4)";
 
 /// No size in a configuration may be larger: it bounds what a hostile file can make us allocate.
 pub(super) const LARGEST: usize = 1 << 24;
 
 /// Layers of any part.
 pub(super) const MOST_LAYERS: usize = 1024;
+
+/// Experts of one layer.
+const MOST_EXPERTS: usize = 4096;
 
 /// Positions and head sizes bound the rotary tables, which are written before the weights are looked at.
 const MOST_POSITIONS: usize = 1 << 20;
@@ -41,22 +47,12 @@ pub(super) fn check(raw: RawConfig) -> Result<Checked, Fatal> {
     }
 }
 
-/// Other architectures of the family.
+/// What no model of the family has.
 fn refusals(text: &RawText) -> Vec<String> {
-    let bidirectional = text.use_bidirectional_attention.as_ref().filter(|value| !value.is_null());
     let unknown_type = text.model_type.as_deref().filter(|name| *name != "gemma4_text");
     let mut problems = Vec::new();
     let mut refuse = |is_so: bool, what: String| is_so.then(|| problems.push(what));
     refuse(unknown_type.is_some(), format!("text model type `{}` is not supported", unknown_type.unwrap_or_default()));
-    refuse(text.enable_moe_block, "mixture of experts (enable_moe_block, 26B-A4B) is not supported".to_owned());
-    refuse(
-        text.attention_k_eq_v,
-        "keys that serve as values (attention_k_eq_v, 26B and 31B) are not supported".to_owned(),
-    );
-    refuse(
-        bidirectional.is_some(),
-        format!("use_bidirectional_attention {} is not supported", bidirectional.unwrap_or(&serde_json::Value::Null)),
-    );
     refuse(text.attention_bias, "attention_bias true is not supported".to_owned());
     refuse(
         text.hidden_activation != "gelu_pytorch_tanh",
@@ -80,8 +76,33 @@ fn text_config(raw: &RawText, tied_head: bool, problems: &mut Vec<String>) -> Te
         tied_head,
         sliding_rotary,
         full_rotary,
+        image_attention: image_attention(raw, problems),
+        experts: experts(raw, problems),
         layers: layers(raw, problems),
     }
+}
+
+fn image_attention(raw: &RawText, problems: &mut Vec<String>) -> ImageAttention {
+    match &raw.use_bidirectional_attention {
+        None | Some(serde_json::Value::Null) => ImageAttention::Causal,
+        Some(value) if value == "vision" => ImageAttention::Bidirectional,
+        Some(value) => {
+            problems.push(format!("use_bidirectional_attention {value} is not supported"));
+            ImageAttention::Causal
+        }
+    }
+}
+
+fn experts(raw: &RawText, problems: &mut Vec<String>) -> Option<ExpertsConfig> {
+    if !raw.enable_moe_block {
+        return None;
+    }
+    let (count, active) = (raw.num_experts.unwrap_or(0), raw.top_k_experts.unwrap_or(0));
+    let intermediate_size = raw.moe_intermediate_size.unwrap_or(0);
+    check_range(&[("text_config.num_experts", count)], MOST_EXPERTS, problems);
+    check_range(&[("text_config.top_k_experts", active)], count.max(1), problems);
+    check_range(&[("text_config.moe_intermediate_size", intermediate_size)], LARGEST, problems);
+    Some(ExpertsConfig { count, active, intermediate_size })
 }
 
 fn check_sizes(raw: &RawText, problems: &mut Vec<String>) {
@@ -162,6 +183,7 @@ fn layers(raw: &RawText, problems: &mut Vec<String>) -> Vec<LayerConfig> {
         donor: (index >= first_shared)
             .then(|| donor(&sliding[..first_shared], sliding[index], index, problems))
             .flatten(),
+        keys_are_values: raw.attention_k_eq_v && !sliding[index] && index < first_shared,
     });
     let layers: Vec<LayerConfig> = layers.collect();
     check_layers(&layers, raw.num_attention_heads, problems);

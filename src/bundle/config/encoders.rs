@@ -1,4 +1,4 @@
-//! The encoders' part of `config.json`: what E2B and E4B have passes, the rest is named.
+//! The encoders' part of `config.json`: what Gemma 4's encoders have passes, the rest is named.
 
 use super::{
     AudioConfig, VisionConfig,
@@ -12,7 +12,6 @@ pub(super) fn vision(raw: &RawVision, problems: &mut Vec<String>) -> VisionConfi
     let head_dim = raw.head_dim.unwrap_or(raw.hidden_size / heads.max(1));
     let mut refuse =
         |is_so: bool, what: &str| is_so.then(|| problems.push(format!("vision_config: {what} is not supported")));
-    refuse(raw.standardize, "standardize (26B and 31B)");
     refuse(raw.attention_bias == Some(true), "attention_bias true");
     refuse(raw.hidden_activation != "gelu_pytorch_tanh", &format!("hidden_activation `{}`", raw.hidden_activation));
     refuse(raw.num_key_value_heads.is_some_and(|kv| kv != heads), "num_key_value_heads other than num_attention_heads");
@@ -41,6 +40,7 @@ pub(super) fn vision(raw: &RawVision, problems: &mut Vec<String>) -> VisionConfi
         patch_size: raw.patch_size,
         pooling: raw.pooling_kernel_size,
         positions: raw.position_embedding_size,
+        standardized: raw.standardize,
         clipped_linears: raw.use_clipped_linears,
     }
 }

@@ -1,8 +1,8 @@
 //! What a Hugging Face `config.json` of Gemma 4 says, checked and with every layer spelled out.
 //!
 //! Two shapes are read: `global_head_dim` with `num_global_key_value_heads`, and the `per_layer_config`
-//! that transformers writes since 5.2. Only the E2B/E4B architecture passes; all that speaks against a
-//! checkpoint is reported at once.
+//! that transformers writes since 5.2. E2B, E4B, 26B-A4B and 31B pass, and small models of their making; all that
+//! speaks against a checkpoint is reported at once.
 
 mod check;
 mod encoders;
@@ -13,10 +13,10 @@ use std::{fs, path::Path};
 
 use sha2::{Digest, Sha256};
 
-use crate::base::{Fatal, model::TokenIds};
-
-/// The name that bundles give to the architecture of E2B, E4B and their small kin.
-pub const ARCHITECTURE: &str = "gemma4-e";
+use crate::base::{
+    Fatal,
+    model::{ImageAttention, TokenIds},
+};
 
 /// Everything that the graphs need to know before the first weight is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +58,10 @@ pub struct TextConfig {
     pub sliding_rotary: Rotary,
     /// Rotary positions of full layers.
     pub full_rotary: Rotary,
+    /// Whom the tokens of one picture see.
+    pub image_attention: ImageAttention,
+    /// The experts that every layer has beside its MLP, in a mixture of experts.
+    pub experts: Option<ExpertsConfig>,
     /// Every layer, in order.
     pub layers: Vec<LayerConfig>,
 }
@@ -67,6 +71,17 @@ impl TextConfig {
     pub fn own_kv_layers(&self) -> usize {
         self.layers.iter().filter(|layer| layer.donor.is_none()).count()
     }
+}
+
+/// The experts of a layer (`num_experts`, `top_k_experts`, `moe_intermediate_size`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpertsConfig {
+    /// How many there are.
+    pub count: usize,
+    /// How many the router takes for one token.
+    pub active: usize,
+    /// Width of each expert's MLP.
+    pub intermediate_size: usize,
 }
 
 /// One layer of the decoder.
@@ -82,6 +97,8 @@ pub struct LayerConfig {
     pub intermediate_size: usize,
     /// The earlier layer whose keys and values this one reads, instead of making its own.
     pub donor: Option<usize>,
+    /// True when the layer has no map for values: they are the projected keys, before norm and rotation.
+    pub keys_are_values: bool,
 }
 
 /// Rotary positions: frequency `j` is `theta^(-2j / head_dim)` for the first `fraction` of them, 0 for the rest.
@@ -93,7 +110,7 @@ pub struct Rotary {
     pub fraction: f64,
 }
 
-/// The vision encoder of E2B and E4B (`Gemma4VisionConfig`).
+/// The vision encoder (`Gemma4VisionConfig`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisionConfig {
     /// Width of the residual stream.
@@ -116,6 +133,8 @@ pub struct VisionConfig {
     pub pooling: usize,
     /// Rows of the position table per axis.
     pub positions: usize,
+    /// True when pooled features are shifted by `std_bias` and scaled by `std_scale`.
+    pub standardized: bool,
     /// True when every linear clamps its input and output to bounds that lie beside its weight.
     pub clipped_linears: bool,
 }
@@ -154,6 +173,16 @@ pub struct AudioConfig {
 }
 
 impl Config {
+    /// The name that bundles give to the architecture: `gemma4-moe` (26B-A4B), `gemma4-e` (E2B and E4B, with
+    /// per-layer inputs) or `gemma4-dense` (31B).
+    pub fn architecture(&self) -> &'static str {
+        match (&self.text.experts, self.text.per_layer_size) {
+            (Some(_), _) => "gemma4-moe",
+            (None, 0) => "gemma4-dense",
+            (None, _) => "gemma4-e",
+        }
+    }
+
     /// Reads and checks `config.json` of a checkpoint folder.
     pub fn read(folder: &Path) -> Result<Self, Fatal> {
         let path = folder.join("config.json");

@@ -88,6 +88,10 @@ pub(super) struct RawText {
     pub num_kv_shared_layers: usize,
     #[serde(default)]
     pub enable_moe_block: bool,
+    pub num_experts: Option<usize>,
+    pub top_k_experts: Option<usize>,
+    #[serde(alias = "expert_intermediate_size")]
+    pub moe_intermediate_size: Option<usize>,
     #[serde(default)]
     pub use_double_wide_mlp: bool,
 }
