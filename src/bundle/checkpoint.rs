@@ -53,8 +53,10 @@ struct Shard {
 pub struct Tensor<'a> {
     name: &'a str,
     located: &'a Located,
-    /// The rows of the first axis that are meant.
+    /// The rows that are meant: of the first axis, or of all axes but the last.
     rows: Range<usize>,
+    /// Values in one row.
+    width: usize,
 }
 
 impl Checkpoint {
@@ -85,7 +87,9 @@ impl Checkpoint {
                 "the weights do not belong to config.json, or a file of the checkpoint is missing",
             ));
         };
-        let tensor = Tensor { name, located, rows: 0..located.info.shape.first().copied().unwrap_or(1) };
+        let found = &located.info.shape;
+        let rows = 0..found.first().copied().unwrap_or(1);
+        let tensor = Tensor { name, located, rows, width: found.iter().skip(1).product() };
         if tensor.shape() == shape {
             return Ok(tensor);
         }
@@ -215,19 +219,26 @@ impl<'a> Tensor<'a> {
         self.located.info.dtype
     }
 
-    /// Only these rows of the first axis; they must exist.
+    /// The same values with all axes but the last taken together as rows.
+    pub fn by_last_axis(self) -> Self {
+        let (width, shape) = (self.shape().last().copied().unwrap_or(1), self.shape());
+        let rows = shape.iter().rev().skip(1).product();
+        Self { rows: 0..rows, width, ..self }
+    }
+
+    /// Only these rows; they must exist.
     pub fn part(self, rows: Range<usize>) -> Self {
         Self { rows, ..self }
     }
 
-    /// How many rows of the first axis are meant.
+    /// How many rows are meant.
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// Values in one row of the first axis.
+    /// Values in one row.
     pub fn row_length(&self) -> usize {
-        self.shape().iter().skip(1).product()
+        self.width
     }
 
     /// All values, row-major.

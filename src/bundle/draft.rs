@@ -153,7 +153,7 @@ impl<'a> Draft<'a> {
         dims: &[usize],
         kind: &'static str,
     ) -> Result<(Value, Vec<f32>), Fatal> {
-        let row_bytes = dims[1..].iter().product();
+        let row_bytes = dims.iter().product::<usize>() / tensor.rows();
         let mut scales = Vec::with_capacity(tensor.rows() * tensor.row_length().div_ceil(quantize::BLOCK));
         let mut losses = Losses::default();
         let codes = self.store(&format!("{name}.u4"), Element::U8, dims, |out| {

@@ -59,7 +59,6 @@ impl Exported {
 pub fn export(request: ExportRequest) -> Result<Exported, Fatal> {
     refuse_existing(&request.out)?;
     let config = Config::read(&request.checkpoint)?;
-    refuse_unwritten(&config)?;
     let companions = Companions::read(&request.checkpoint)?;
     let checkpoint = Checkpoint::open(&request.checkpoint)?;
     let workshop = Workshop::create(&request.out)?;
@@ -78,16 +77,6 @@ fn refuse_existing(out: &Path) -> Result<(), Fatal> {
         return Ok(());
     }
     Err(Fatal::new(format!("`{}` exists already", out.display()), "name a new folder, or remove this one first"))
-}
-
-/// What the configuration knows and the graphs do not have yet.
-fn refuse_unwritten(config: &Config) -> Result<(), Fatal> {
-    match config.architecture() {
-        "gemma4-e" => Ok(()),
-        other => {
-            Err(Fatal::new(format!("graphs of the architecture {other} cannot be written yet"), "export E2B or E4B"))
-        }
-    }
 }
 
 fn graphs(checkpoint: &Checkpoint, config: &Config, precision: Precision, folder: &Path) -> Result<Losses, Fatal> {

@@ -10,7 +10,7 @@ use super::{
     raw::{Call, Fetched},
     runtime::Runtime,
 };
-use crate::base::{Fatal, Model};
+use crate::base::{Fatal, Model, model::ImageAttention};
 
 /// Which logits a run is to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,18 @@ struct Inputs {
     per_layer: Option<Input>,
     mask: Input,
     positions: Option<Input>,
+    kinds: Option<Input>,
     keep: Option<Input>,
+}
+
+/// What a run says of its positions, row by row.
+#[derive(Debug, Clone, Copy)]
+struct Places<'a> {
+    /// 1 for each position that a row's last one may see.
+    mask: &'a [i64],
+    positions: &'a [i64],
+    /// As `mm_token_type_ids`.
+    kinds: &'a [i64],
 }
 
 impl Decoder {
@@ -54,12 +65,18 @@ impl Decoder {
             per_layer: network.optional_input("per_layer_inputs"),
             mask: network.input("attention_mask")?,
             positions: network.optional_input("position_ids"),
+            kinds: network.optional_input("mm_token_type_ids"),
             keep: network.optional_input("num_logits_to_keep"),
         };
+        let bidirectional = model.manifest.text.image_attention == ImageAttention::Bidirectional;
+        if bidirectional && inputs.kinds.is_none() {
+            return Err(network.wrong("sees pictures in one direction only (it has no input `mm_token_type_ids`)"));
+        }
         let logits = network.output("logits")?;
         let arena = Arena::new(&network, &model.manifest.text.kv, slots, length)?;
-        let named = [Some(inputs.embeddings), inputs.per_layer, Some(inputs.mask), inputs.positions, inputs.keep];
-        let known: Vec<Input> = named.into_iter().flatten().chain(arena.inputs()).collect();
+        let optional = [inputs.per_layer, inputs.positions, inputs.kinds, inputs.keep];
+        let named = [Some(inputs.embeddings), Some(inputs.mask)].into_iter().chain(optional);
+        let known: Vec<Input> = named.flatten().chain(arena.inputs()).collect();
         if let Some(unknown) = network.other_inputs(&known).first() {
             return Err(network.wrong(&format!("wants an input `{unknown}` that we do not know")));
         }
@@ -86,12 +103,20 @@ impl Decoder {
         self.arena.paste(slot, rows, held, count);
     }
 
-    /// Feeds the embeddings of positions `start..start + n` of one slot. Logits are `[1, kept, vocabulary]`.
-    pub(super) fn chunk(&mut self, slot: usize, embedded: &Embedded, start: usize, keep: Keep) -> ort::Result<Fetched> {
-        let count = embedded.embeddings.shape().get(1).copied().unwrap_or(0);
-        let mask = vec![1; start + count];
-        let positions: Vec<i64> = (start..start + count).map(|place| place as i64).collect();
-        self.run(slot..slot + 1, embedded, &mask, &positions, keep)
+    /// Feeds the embeddings of positions `start..start + n` of one slot, of which `kinds` says what stands there.
+    /// Logits are `[1, kept, vocabulary]`.
+    pub(super) fn chunk(
+        &mut self,
+        slot: usize,
+        embedded: &Embedded,
+        kinds: &[i64],
+        start: usize,
+        keep: Keep,
+    ) -> ort::Result<Fetched> {
+        let end = start + kinds.len();
+        let positions: Vec<i64> = (start..end).map(|place| place as i64).collect();
+        let places = Places { mask: &vec![1; end], positions: &positions, kinds };
+        self.run(slot..slot + 1, embedded, places, keep)
     }
 
     /// Feeds one position to each of a range of slots: `ends[i]` is the place in slot `slots.start + i` that the
@@ -101,18 +126,13 @@ impl Decoder {
         let mask: Vec<i64> =
             ends.iter().flat_map(|end| (0..total).map(move |place| i64::from(place <= *end))).collect();
         let positions: Vec<i64> = ends.iter().map(|end| *end as i64).collect();
-        self.run(slots, embedded, &mask, &positions, Keep::Last)
+        let places = Places { mask: &mask, positions: &positions, kinds: &vec![0; ends.len()] };
+        self.run(slots, embedded, places, Keep::Last)
     }
 
-    fn run(
-        &mut self,
-        slots: Range<usize>,
-        embedded: &Embedded,
-        mask: &[i64],
-        positions: &[i64],
-        keep: Keep,
-    ) -> ort::Result<Fetched> {
+    fn run(&mut self, slots: Range<usize>, embedded: &Embedded, places: Places, keep: Keep) -> ort::Result<Fetched> {
         let (rows, inputs) = (slots.len(), self.inputs);
+        let Places { mask, positions, kinds } = places;
         let keep = [i64::from(keep == Keep::Last)];
         let mut call = Call::new(&mut self.network)?;
         call.fetch(self.logits);
@@ -123,6 +143,9 @@ impl Decoder {
         call.feed(inputs.mask, mask, &[rows, mask.len() / rows.max(1)])?;
         if let Some(input) = inputs.positions {
             call.feed(input, positions, &[rows, positions.len() / rows.max(1)])?;
+        }
+        if let Some(input) = inputs.kinds {
+            call.feed(input, kinds, &[rows, kinds.len() / rows.max(1)])?;
         }
         if let Some(input) = inputs.keep {
             call.feed(input, &keep, &[])?;

@@ -6,6 +6,7 @@
 mod answer;
 mod arena;
 mod closing;
+mod cuts;
 mod decoder;
 mod embedder;
 mod encoders;

@@ -5,6 +5,7 @@ use std::{ops::Range, thread::available_parallelism};
 use half::f16;
 
 use super::{
+    cuts::Cuts,
     decoder::{Decoder, Keep},
     embedder::Embedder,
     encoders::{AudioEncoder, VisionEncoder, floats},
@@ -54,6 +55,7 @@ pub struct OrtEngine {
     card: Card,
     model: Model,
     prefill_chunk: usize,
+    cuts: Cuts,
     embedder: Embedder,
     decoder: Decoder,
     vision: Option<VisionEncoder>,
@@ -128,6 +130,7 @@ impl OrtEngine {
             card,
             model: model.clone(),
             prefill_chunk: settings.prefill_chunk.max(1),
+            cuts: Cuts::new(&model.manifest.tokens, &model.manifest.text),
             embedder: Embedder::open(runtime, model, opening)?,
             decoder,
             vision: VisionEncoder::open(runtime, model, opening)?,
@@ -207,10 +210,11 @@ impl OrtEngine {
             return Err(internal(&format!("slot {slot} holds no prompt")));
         };
         let start = seat.length;
-        let end = seat.tokens.len().min(start + most);
-        let mut embedded = self.embedder.embed(&seat.tokens[start..end], 1).map_err(failed)?;
+        let end = self.cuts.end(&seat.tokens, start, most);
+        let tokens = &seat.tokens[start..end];
+        let mut embedded = self.embedder.embed(tokens, 1).map_err(failed)?;
         seat.splice.write(&mut embedded.embeddings, start);
-        let logits = self.decoder.chunk(slot, &embedded, start, keep).map_err(failed)?;
+        let logits = self.decoder.chunk(slot, &embedded, &self.cuts.kinds(tokens), start, keep).map_err(failed)?;
         seat.length = end;
         Ok(logits)
     }

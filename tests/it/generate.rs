@@ -1,8 +1,8 @@
 //! Stage 4: engines, grammar, sampling and slots.
 
 mod closing;
-mod desk;
+pub mod desk;
 mod engine;
-mod models;
+pub mod models;
 mod parity;
 mod replay;

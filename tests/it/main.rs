@@ -5,6 +5,7 @@ mod cli;
 mod collect;
 mod decode;
 mod encode;
+mod family;
 mod generate;
 mod line;
 mod media;

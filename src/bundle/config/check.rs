@@ -217,16 +217,18 @@ fn overrides(raw: &RawText, sliding: &[bool], problems: &mut Vec<String>) -> Vec
         };
         return sliding.iter().map(|&slides| if slides { RawLayer::default() } else { full.clone() }).collect();
     };
+    let mut layers = vec![RawLayer::default(); sliding.len()];
     for (key, layer) in per_layer {
-        let known = key.parse::<usize>().is_ok_and(|index| index < sliding.len());
-        if !known {
-            problems.push(format!("per_layer_config names layer `{key}` of {}", sliding.len()));
+        // transformers pads the numbers with zeros: "05" where there are ten layers or more.
+        match key.parse().ok().and_then(|index: usize| layers.get_mut(index)) {
+            Some(place) => *place = layer.clone(),
+            None => problems.push(format!("per_layer_config names layer `{key}` of {}", sliding.len())),
         }
         for other in layer.others.keys() {
             problems.push(format!("per_layer_config of layer {key} sets `{other}`, which is not supported"));
         }
     }
-    (0..sliding.len()).map(|index| per_layer.get(&index.to_string()).cloned().unwrap_or_default()).collect()
+    layers
 }
 
 /// The last layer of the same kind that writes keys and values.

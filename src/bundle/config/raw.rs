@@ -207,6 +207,10 @@ pub(super) fn parse(text: &str) -> Result<RawConfig, Fatal> {
 fn check_model_type(value: &Value) -> Result<(), Fatal> {
     match value.get("model_type").and_then(Value::as_str) {
         Some("gemma4") => Ok(()),
+        Some(other @ ("gemma4_unified" | "gemma4_unified_text")) => Err(Fatal::new(
+            format!("model type `{other}` (Gemma 4 12B, which has no encoders) is not supported"),
+            super::check::SUPPORTED,
+        )),
         Some(other) => Err(Fatal::new(format!("model type `{other}` is not supported"), super::check::SUPPORTED)),
         None => Err(Fatal::new("`model_type` is missing", super::check::SUPPORTED)),
     }

@@ -1,6 +1,6 @@
 //! Attributes of operations.
 
-use super::proto::AttributeProto;
+use super::{body::Body, proto::AttributeProto};
 
 /// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// A list of floats.
     Floats(Vec<f32>),
+    /// A branch of an `If` or the inside of a `Loop`.
+    Graph(Body),
 }
 
 impl Attribute {
@@ -26,6 +28,7 @@ impl Attribute {
             Self::Text(value) => proto.s = value.as_bytes().to_vec(),
             Self::Ints(values) => proto.ints = values.clone(),
             Self::Floats(values) => proto.floats = values.clone(),
+            Self::Graph(body) => proto.g = Some(body.0.clone()),
         }
         proto
     }
@@ -36,6 +39,7 @@ impl Attribute {
             Self::Float(_) => 1,
             Self::Int(_) => 2,
             Self::Text(_) => 3,
+            Self::Graph(_) => 5,
             Self::Floats(_) => 6,
             Self::Ints(_) => 7,
         }

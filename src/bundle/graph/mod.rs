@@ -4,6 +4,7 @@
 //! written in the memory of its largest tensor. Tensors of at most [`INLINE_BYTES`] stay in the model file.
 
 pub mod attribute;
+mod body;
 pub mod external;
 pub mod ops;
 pub mod proto;
@@ -17,6 +18,7 @@ use std::{
 use prost::Message;
 
 pub use attribute::Attribute;
+pub use body::Body;
 use external::ExternalData;
 use proto::{
     DimensionProto, DimensionValue, GraphProto, IR_VERSION, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -92,6 +94,8 @@ pub enum Axis<'a> {
 pub struct Graph {
     name: String,
     nodes: Vec<NodeProto>,
+    /// Bodies that are being written, innermost last.
+    open: Vec<body::Open>,
     initializers: Vec<TensorProto>,
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
@@ -108,6 +112,7 @@ impl Graph {
         Ok(Self {
             name: name.to_owned(),
             nodes: Vec::new(),
+            open: Vec::new(),
             initializers: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -153,8 +158,7 @@ impl Graph {
         if is_output || !is_made {
             return false;
         }
-        let names = self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output));
-        names.filter(|used| **used == value.0).for_each(|used| *used = name.to_owned());
+        rename_in(&mut self.nodes, &value.0, name);
         true
     }
 
@@ -258,6 +262,16 @@ impl Graph {
         self.count += 1;
         let dot = if self.scope.is_empty() { "" } else { "." };
         Value(format!("{}{dot}{operator}.{}", self.scope, self.count))
+    }
+}
+
+/// Renames a value in nodes and in the bodies inside them.
+fn rename_in(nodes: &mut [NodeProto], from: &str, to: &str) {
+    for node in nodes {
+        let names = node.input.iter_mut().chain(&mut node.output);
+        names.filter(|used| *used == from).for_each(|used| *used = to.to_owned());
+        let bodies = node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut());
+        bodies.for_each(|body| rename_in(&mut body.node, from, to));
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Scale 1.0, q and k normed per head with a weight, v without, rotary inside the operator. A layer that
 //! shares keys and values feeds empty ones, with its donor's present as past, and has no present of its own.
+//! Where pictures are seen in both directions, sliding layers have two such operators, of which a run takes one.
 
-use super::rotary::Tables;
+use super::{pictures::Pictures, rotary::Tables};
 use crate::{
     base::Fatal,
     bundle::{
         LayerConfig, TextConfig,
         draft::{Draft, Operand},
-        graph::{Attribute, Element, MICROSOFT, Value},
+        graph::{Attribute, Body, Element, MICROSOFT, Value},
     },
 };
 
@@ -30,6 +31,8 @@ pub struct Steps {
     pub total: Value,
     /// i64 `[1]`.
     pub batch: Value,
+    /// Where pictures stand, in models that see them in both directions.
+    pub pictures: Option<Pictures>,
     /// Rotary positions of sliding layers.
     pub sliding: Tables,
     /// Rotary positions of full layers.
@@ -47,23 +50,93 @@ pub fn attention(
     past: &Cache,
     steps: &Steps,
 ) -> Result<(Value, Option<Cache>), Fatal> {
-    let query = heads(draft, config, prefix, "q", config.heads, layer.head_dim, input)?;
+    let projected = projected(draft, config, prefix, "q", config.heads * layer.head_dim, input)?;
+    let query = normed(draft, config, prefix, "q", layer.head_dim, &projected)?;
     let (key, value) = match layer.donor {
-        None => (
-            heads(draft, config, prefix, "k", layer.kv_heads, layer.head_dim, input)?,
-            heads(draft, config, prefix, "v", layer.kv_heads, layer.head_dim, input)?,
-        ),
+        None => keys_and_values(draft, config, layer, prefix, input)?,
         Some(_) => {
             let nothing = nothing(draft, steps, layer.kv_heads * layer.head_dim);
             (nothing.clone(), nothing)
         }
     };
-    let (mixed, present) = group_query_attention(draft, config, layer, [&query, &key, &value], past, steps);
+    let (mixed, present) = attend(draft, config, layer, [&query, &key, &value], past, steps);
     let shape = [config.hidden_size, config.heads * layer.head_dim];
     let weight = draft.checkpoint.tensor(&format!("{prefix}.self_attn.o_proj.weight"), &shape)?;
     let weight = draft.linear(&weight, "", "attention")?;
     let operand = draft.operand(&mixed, draft.dtype());
     Ok((draft.apply(&weight, &operand), present))
+}
+
+/// Keys, and values that are either their own map of the input or the same as keys before their norm.
+fn keys_and_values(
+    draft: &mut Draft,
+    config: &TextConfig,
+    layer: &LayerConfig,
+    prefix: &str,
+    input: &Operand,
+) -> Result<(Value, Value), Fatal> {
+    let width = layer.kv_heads * layer.head_dim;
+    let keys = projected(draft, config, prefix, "k", width, input)?;
+    let values = match layer.keys_are_values {
+        true => keys.clone(),
+        false => projected(draft, config, prefix, "v", width, input)?,
+    };
+    let keys = normed(draft, config, prefix, "k", layer.head_dim, &keys)?;
+    Ok((keys, normed(draft, config, prefix, "v", layer.head_dim, &values)?))
+}
+
+/// Who sees whom.
+enum Sight<'a> {
+    /// Each position sees itself and what stands before it, within this many positions; -1 for all.
+    Causal(i64),
+    /// What `Pictures` allow.
+    Pictures(&'a Pictures),
+}
+
+fn attend(
+    draft: &mut Draft,
+    config: &TextConfig,
+    layer: &LayerConfig,
+    vectors: [&Value; 3],
+    past: &Cache,
+    steps: &Steps,
+) -> (Value, Option<Cache>) {
+    let window = if layer.sliding { config.sliding_window as i64 } else { -1 };
+    let mut made = match steps.pictures.as_ref().filter(|_| layer.sliding) {
+        None => group_query_attention(draft, config, layer, vectors, past, steps, &Sight::Causal(window)),
+        Some(pictures) => {
+            let mut branch = |sight| branch(draft, config, layer, vectors, past, steps, &sight);
+            let branches = [
+                ("then_branch", Attribute::Graph(branch(Sight::Pictures(pictures)))),
+                ("else_branch", Attribute::Graph(branch(Sight::Causal(window)))),
+            ];
+            draft.graph.ops("", "If", &[&pictures.any], outputs(layer), &branches)
+        }
+    }
+    .into_iter();
+    let mixed = made.next().unwrap_or_else(Value::absent);
+    (mixed, made.next().zip(made.next()).map(|(key, value)| Cache { key, value }))
+}
+
+/// A layer that reads the keys and values of another has no present.
+fn outputs(layer: &LayerConfig) -> usize {
+    if layer.donor.is_some() { 1 } else { 3 }
+}
+
+fn branch(
+    draft: &mut Draft,
+    config: &TextConfig,
+    layer: &LayerConfig,
+    vectors: [&Value; 3],
+    past: &Cache,
+    steps: &Steps,
+    sight: &Sight,
+) -> Body {
+    draft.graph.open_body();
+    let made = group_query_attention(draft, config, layer, vectors, past, steps, sight);
+    let element = draft.dtype();
+    let outputs: Vec<(&Value, Element)> = made.iter().map(|value| (value, element)).collect();
+    draft.graph.close_body(&outputs)
 }
 
 fn group_query_attention(
@@ -73,48 +146,61 @@ fn group_query_attention(
     [query, key, value]: [&Value; 3],
     past: &Cache,
     steps: &Steps,
-) -> (Value, Option<Cache>) {
+    sight: &Sight,
+) -> Vec<Value> {
     let tables = if layer.sliding { &steps.sliding } else { &steps.full };
-    let window = if layer.sliding { config.sliding_window as i64 } else { -1 };
-    let attributes = [
+    let mut attributes = vec![
         ("num_heads", Attribute::Int(config.heads as i64)),
         ("kv_num_heads", Attribute::Int(layer.kv_heads as i64)),
         ("scale", Attribute::Float(1.0)),
-        ("local_window_size", Attribute::Int(window)),
         ("do_rotary", Attribute::Int(1)),
         ("rotary_interleaved", Attribute::Int(0)),
     ];
-    let inputs =
-        [query, key, value, &past.key, &past.value, &steps.last_places, &steps.total, &tables.cos, &tables.sin];
-    let outputs = if layer.donor.is_some() { 1 } else { 3 };
-    let mut made = draft.graph.ops(MICROSOFT, "GroupQueryAttention", &inputs, outputs, &attributes).into_iter();
-    let mixed = made.next().unwrap_or_else(Value::absent);
-    let present = made.next().zip(made.next()).map(|(key, value)| Cache { key, value });
-    (mixed, present)
+    let mut inputs =
+        vec![query, key, value, &past.key, &past.value, &steps.last_places, &steps.total, &tables.cos, &tables.sin];
+    let nowhere = Value::absent();
+    match sight {
+        Sight::Causal(window) => attributes.push(("local_window_size", Attribute::Int(*window))),
+        Sight::Pictures(pictures) => {
+            attributes.push(("causal", Attribute::Int(0)));
+            inputs.extend([&nowhere, &pictures.bias]);
+        }
+    }
+    draft.graph.ops(MICROSOFT, "GroupQueryAttention", &inputs, outputs(layer), &attributes)
 }
 
-/// Queries, keys or values, normed per head: `[batch, sequence, heads * head_dim]` at the bundle's dtype.
-fn heads(
+/// Queries, keys or values of the input, `[batch, sequence, width]` at the compute type.
+fn projected(
     draft: &mut Draft,
     config: &TextConfig,
     prefix: &str,
     which: &str,
-    heads: usize,
-    head_dim: usize,
+    width: usize,
     input: &Operand,
 ) -> Result<Value, Fatal> {
     let name = format!("{prefix}.self_attn.{which}_proj.weight");
-    let weight = draft.checkpoint.tensor(&name, &[heads * head_dim, config.hidden_size])?;
+    let weight = draft.checkpoint.tensor(&name, &[width, config.hidden_size])?;
     let weight = draft.linear(&weight, "", "attention")?;
-    let projected = draft.apply(&weight, input);
+    Ok(draft.apply(&weight, input))
+}
+
+/// Queries, keys or values normed per head, of the same shape, at the bundle's dtype.
+fn normed(
+    draft: &mut Draft,
+    config: &TextConfig,
+    prefix: &str,
+    which: &str,
+    head_dim: usize,
+    projected: &Value,
+) -> Result<Value, Fatal> {
     let (compute, element) = (draft.compute(), draft.dtype());
     let weight = match which {
         "v" => ones(draft, head_dim, compute)?,
         _ => draft.small(&format!("{prefix}.self_attn.{which}_norm.weight"), head_dim, 1.0, compute)?,
     };
-    let split = draft.graph.reshape(&projected, &[0, 0, heads as i64, head_dim as i64]);
+    let split = draft.graph.reshape(projected, &[0, 0, -1, head_dim as i64]);
     let normed = draft.graph.rms_norm(&split, &weight, config.rms_norm_eps);
-    let joined = draft.graph.reshape(&normed, &[0, 0, (heads * head_dim) as i64]);
+    let joined = draft.graph.reshape(&normed, &[0, 0, -1]);
     Ok(draft.convert(&joined, compute, element))
 }
 

@@ -9,10 +9,11 @@ use std::{ops::Range, path::Path};
 use super::{
     attention::{Cache, Steps},
     layer::layer,
+    pictures::Pictures,
     rotary,
 };
 use crate::{
-    base::Fatal,
+    base::{Fatal, model::ImageAttention},
     bundle::{
         Checkpoint, Precision, TextConfig,
         draft::Draft,
@@ -218,10 +219,15 @@ fn steps(draft: &mut Draft, config: &TextConfig, mask: &Value, embeddings: &Valu
     let head_dim = |sliding| config.layers.iter().find(|layer| layer.sliding == sliding).map(|layer| layer.head_dim);
     let sliding = head_dim(true).or(head_dim(false)).unwrap_or(2);
     let full = head_dim(false).or(head_dim(true)).unwrap_or(2);
+    let pictures = match config.image_attention {
+        ImageAttention::Causal => None,
+        ImageAttention::Bidirectional => Some(Pictures::declare(draft, config.sliding_window, &total)?),
+    };
     Ok(Steps {
         last_places,
         total,
         batch,
+        pictures,
         sliding: rotary::tables(draft, "rotary.sliding", config.sliding_rotary, sliding, config.max_positions)?,
         full: rotary::tables(draft, "rotary.full", config.full_rotary, full, config.max_positions)?,
     })

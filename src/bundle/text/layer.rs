@@ -1,8 +1,12 @@
-//! One decoder layer: attention, gated MLP, per-layer input, layer scalar (transformers' `modeling_gemma4.py`).
+//! One decoder layer: attention, gated MLP with experts beside it in a mixture, per-layer input, layer scalar
+//! (transformers' `modeling_gemma4.py`).
 //!
 //! The residual stream is f32 in every bundle: its size grows with depth beyond what f16 holds.
 
-use super::attention::{Cache, Steps, attention};
+use super::{
+    attention::{Cache, Steps, attention},
+    experts::experts,
+};
 use crate::{
     base::Fatal,
     bundle::{
@@ -48,6 +52,7 @@ fn attend(
     let normed = norm(draft, config, &format!("{prefix}.input_layernorm"), x)?;
     let operand = draft.operand(&normed, Element::F32);
     let (mixed, present) = attention(draft, config, layer, prefix, &operand, past, steps)?;
+    let mixed = draft.convert(&mixed, draft.compute(), Element::F32);
     let x = add_normed(draft, config, &format!("{prefix}.post_attention_layernorm"), x, &mixed)?;
     Ok((x, present))
 }
@@ -65,7 +70,24 @@ fn mlp(draft: &mut Draft, config: &TextConfig, layer: &LayerConfig, prefix: &str
     let product = draft.graph.mul(&gate, &up);
     let operand = draft.operand(&product, draft.compute());
     let made = draft.apply(&down, &operand);
+    let made = draft.convert(&made, draft.compute(), Element::F32);
+    let made = beside_experts(draft, config, prefix, x, made)?;
     add_normed(draft, config, &format!("{prefix}.post_feedforward_layernorm"), x, &made)
+}
+
+/// What the MLP has made, plus what the experts make of the stream, each normed for itself.
+fn beside_experts(
+    draft: &mut Draft,
+    config: &TextConfig,
+    prefix: &str,
+    x: &Value,
+    made: Value,
+) -> Result<Value, Fatal> {
+    let Some(mixture) = &config.experts else { return Ok(made) };
+    let made = norm(draft, config, &format!("{prefix}.post_feedforward_layernorm_1"), &made)?;
+    let others = experts(draft, config, mixture, prefix, x)?;
+    let others = norm(draft, config, &format!("{prefix}.post_feedforward_layernorm_2"), &others)?;
+    Ok(draft.graph.add(&made, &others))
 }
 
 fn add_per_layer(
@@ -84,6 +106,7 @@ fn add_per_layer(
     let projection = linear(draft, &format!("{prefix}.per_layer_projection"), [hidden, size], "per-layer")?;
     let operand = draft.operand(&gated, draft.compute());
     let made = draft.apply(&projection, &operand);
+    let made = draft.convert(&made, draft.compute(), Element::F32);
     add_normed(draft, config, &format!("{prefix}.post_per_layer_input_norm"), x, &made)
 }
 
@@ -96,9 +119,8 @@ fn norm(draft: &mut Draft, config: &TextConfig, name: &str, x: &Value) -> Result
     draft.norm(x, &format!("{name}.weight"), config.hidden_size, config.rms_norm_eps)
 }
 
-/// `x + norm(made)`, where `made` is at the compute type.
+/// `x + norm(made)`, all f32.
 fn add_normed(draft: &mut Draft, config: &TextConfig, name: &str, x: &Value, made: &Value) -> Result<Value, Fatal> {
-    let made = draft.convert(made, draft.compute(), Element::F32);
-    let normed = norm(draft, config, name, &made)?;
+    let normed = norm(draft, config, name, made)?;
     Ok(draft.graph.add(x, &normed))
 }

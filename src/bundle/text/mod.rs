@@ -3,7 +3,9 @@
 mod attention;
 mod decoder;
 mod embed;
+mod experts;
 mod layer;
+mod pictures;
 mod rotary;
 
 use std::path::Path;

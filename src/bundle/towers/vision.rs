@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     base::Fatal,
-    bundle::{Checkpoint, Config, Precision},
+    bundle::{Checkpoint, Config, Precision, VisionConfig, graph::Value},
 };
 
 /// The name of the graph and of its files.
@@ -45,7 +45,19 @@ pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, out
     }
     tower.graph.set_scope("pooling");
     let pooled = pooling::pool(&mut tower.graph, &patches, &hidden, facts);
+    let pooled = standardized(&mut tower, &pooled, facts)?;
     let size = widths(facts.hidden_size, config.text.hidden_size);
     let features = tower.project(&pooled, "embed_vision", size, facts.rms_norm_eps)?;
     tower.finish(&features, "image_features", size.output)
+}
+
+/// `(x - bias) * scale` where the model has both.
+fn standardized(tower: &mut Tower, x: &Value, facts: &VisionConfig) -> Result<Value, Fatal> {
+    if !facts.standardized {
+        return Ok(x.clone());
+    }
+    let bias = tower.vector("vision_tower.std_bias", &[facts.hidden_size])?;
+    let scale = tower.vector("vision_tower.std_scale", &[facts.hidden_size])?;
+    let centred = tower.graph.sub(x, &bias);
+    Ok(tower.graph.mul(&centred, &scale))
 }

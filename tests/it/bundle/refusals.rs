@@ -32,7 +32,7 @@ fn rewrite(place: &Workplace, change: impl Fn(&mut BTreeMap<String, TensorView>)
 
 #[test]
 fn other_model_types_are_refused_by_name() {
-    assert_edit_refused("\"model_type\": \"gemma4\"", "\"model_type\": \"gemma4_unified\"", &["gemma4_unified"]);
+    assert_edit_refused("\"model_type\": \"gemma4\"", "\"model_type\": \"gemma4_unified\"", &["gemma4_unified", "12B"]);
     assert_edit_refused("\"model_type\": \"gemma4\"", "\"model_type\": \"llama\"", &["llama", "config.json"]);
 }
 
@@ -51,6 +51,8 @@ fn sizes_that_make_no_sense_are_refused() {
         &["layer 4", "no layer of its kind"],
     );
     assert_edit_refused("\"max_position_embeddings\": 512", "\"max_position_embeddings\": 9999999", &["9999999"]);
+    assert_edit_refused("\"use_bidirectional_attention\": null", "\"use_bidirectional_attention\": \"all\"", &["all"]);
+    assert_edit_refused("\"enable_moe_block\": false", "\"enable_moe_block\": true", &["num_experts 0"]);
     assert_edit_refused("\"rope_type\": \"proportional\"", "\"rope_type\": \"yarn\"", &["yarn"]);
     assert_edit_refused("\"image_token_id\": 292", "\"image_token_id\": 300", &["image_token_id 300", "300"]);
 }
@@ -69,6 +71,15 @@ fn a_missing_tensor_is_named() {
     let place = Workplace::e2b_like();
     rewrite(&place, |tensors| drop(tensors.remove("model.language_model.layers.7.mlp.up_proj.weight")));
     assert_refused(&place, &["language_model.layers.7.mlp.up_proj.weight", "missing"]);
+}
+
+#[test]
+fn keys_of_per_layer_config_are_numbers_however_they_are_written() {
+    let place = Workplace::e2b_like();
+    place.edit_config("\"4\": {", "\"04\": {");
+    place.edit_config("\"9\": {", "\"009\": {");
+    place.export(Dtype::F32, Quantize::None);
+    assert_edit_refused("\"9\": {", "\"10\": {", &["per_layer_config", "`10`"]);
 }
 
 #[test]

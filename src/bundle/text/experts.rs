@@ -1,0 +1,220 @@
+//! The experts of one layer of a mixture (26B-A4B): a router picks some for each position, whose outputs are summed by
+//! its weights (transformers' `Gemma4TextRouter` and `Gemma4TextExperts`).
+//!
+//! ONNX Runtime's fused operators do not know this gate (GELU times a second product) on CPU, so a `Loop` goes over the
+//! experts that any position has picked: it takes one expert's weights out of the stack, and the rows that picked it.
+//! The weights stay in the mapped file until an expert is wanted, and the graph stays small whatever their number.
+//! Each row adds up its experts in ascending order, whatever company it is in.
+
+use crate::{
+    base::Fatal,
+    bundle::{
+        ExpertsConfig, Quantize, Tensor, TextConfig,
+        draft::{Draft, Linear, Operand},
+        graph::{Attribute, Element, Value},
+        quantize::{self, Losses},
+    },
+};
+
+const KIND: &str = "experts";
+
+/// Which experts each position has picked, and with what weight.
+struct Routing {
+    /// i64 `[positions * active]`.
+    experts: Value,
+    /// f32 `[positions * active]`.
+    weights: Value,
+}
+
+/// The maps of all experts, stacked.
+enum Stack {
+    /// `[experts, outputs, inputs]`.
+    Dense(Value),
+    /// Codes `[experts, inputs, outputs]` s8 and scales `[experts, outputs]`.
+    Int8(Value, Value),
+    /// Codes `[experts, outputs, inputs / 2]` and scales `[experts, outputs, blocks]`.
+    Int4(Value, Value),
+}
+
+/// What the experts make of the residual stream `x`, f32 `[batch, sequence, hidden]` in and out.
+pub fn experts(
+    draft: &mut Draft,
+    config: &TextConfig,
+    experts: &ExpertsConfig,
+    prefix: &str,
+    x: &Value,
+) -> Result<Value, Fatal> {
+    let hidden = config.hidden_size;
+    let rows = draft.graph.reshape(x, &[-1, hidden as i64]);
+    let routing = route(draft, config, experts, prefix, &rows)?;
+    let normed =
+        draft.norm(&rows, &format!("{prefix}.pre_feedforward_layernorm_2.weight"), hidden, config.rms_norm_eps)?;
+    let operand = draft.operand(&normed, Element::F32);
+    let wide = experts.intermediate_size;
+    let inner = stack(draft, &format!("{prefix}.experts.gate_up_proj"), [experts.count, 2 * wide, hidden])?;
+    let outer = stack(draft, &format!("{prefix}.experts.down_proj"), [experts.count, hidden, wide])?;
+    let sum = sum_over_experts(draft, &routing, experts.active, &rows, &operand, [&inner, &outer]);
+    let shape = draft.graph.op("Shape", &[x], &[]);
+    Ok(draft.graph.op("Reshape", &[&sum, &shape], &[]))
+}
+
+/// The router, in f32 in every bundle. The softmax over all experts, cut to the best and scaled to a sum of one, is the
+/// softmax over the best.
+fn route(
+    draft: &mut Draft,
+    config: &TextConfig,
+    experts: &ExpertsConfig,
+    prefix: &str,
+    rows: &Value,
+) -> Result<Routing, Fatal> {
+    let (hidden, count) = (config.hidden_size, experts.count);
+    let root = (hidden as f32).sqrt().recip();
+    let scale = draft.small(&format!("{prefix}.router.scale"), hidden, root, Element::F32)?;
+    let scaled = draft.graph.rms_norm(rows, &scale, config.rms_norm_eps);
+    let name = format!("{prefix}.router.proj.weight");
+    let values = draft.checkpoint.values(&name, &[count, hidden])?;
+    let router = Linear::Dense(draft.floats(&name, &[count, hidden], &values, Element::F32)?);
+    let scores = draft.apply(&router, &Operand::Plain(scaled));
+    let factors = draft.small(&format!("{prefix}.router.per_expert_scale"), count, 1.0, Element::F32)?;
+
+    let graph = &mut draft.graph;
+    let active = graph.ints(&[experts.active as i64]);
+    let best = graph.ops("", "TopK", &[&scores, &active], 2, &[("axis", Attribute::Int(-1))]);
+    let shares = graph.op("Softmax", &[&best[0]], &[("axis", Attribute::Int(-1))]);
+    let factors = graph.gather(&factors, &best[1], 0);
+    let weights = graph.mul(&shares, &factors);
+    Ok(Routing { experts: graph.reshape(&best[1], &[-1]), weights: graph.reshape(&weights, &[-1]) })
+}
+
+/// `[positions, hidden]` f32.
+fn sum_over_experts(
+    draft: &mut Draft,
+    routing: &Routing,
+    active: usize,
+    rows: &Value,
+    operand: &Operand,
+    maps: [&Stack; 2],
+) -> Value {
+    let graph = &mut draft.graph;
+    let picked = graph.op("Unique", &[&routing.experts], &[("sorted", Attribute::Int(1))]);
+    let rounds = graph.op("Size", &[&picked], &[]);
+    let nothing = graph.float(0.0);
+    let shape = graph.op("Shape", &[rows], &[]);
+    let start = graph.op("Expand", &[&nothing, &shape], &[]);
+    let go_on = graph.constant(Element::Bool, &[], vec![1]);
+
+    graph.open_body();
+    let (round, going) = (graph.given_scalar(Element::I64), graph.given_scalar(Element::Bool));
+    let sum = graph.given_tensor(Element::F32);
+    let expert = graph.gather(&picked, &round, 0);
+    let (pairs, places) = places(draft, &routing.experts, &expert, active);
+    let output = one_expert(draft, maps, &expert, operand, &places);
+    let graph = &mut draft.graph;
+    let weights = graph.gather(&routing.weights, &pairs, 0);
+    let weights = graph.unsqueeze(&weights, &[1]);
+    let weighted = graph.mul(&output, &weights);
+    let places = graph.unsqueeze(&places, &[1]);
+    let added = graph.op("ScatterND", &[&sum, &places, &weighted], &[("reduction", Attribute::Text("add"))]);
+    let body = graph.close_body(&[(&going, Element::Bool), (&added, Element::F32)]);
+    graph.op("Loop", &[&rounds, &go_on, &start], &[("body", Attribute::Graph(body))])
+}
+
+/// Where an expert was picked: among all picks, and the positions that did so. Both i64 `[n]`.
+fn places(draft: &mut Draft, picks: &Value, expert: &Value, active: usize) -> (Value, Value) {
+    let graph = &mut draft.graph;
+    let is_this = graph.op("Equal", &[picks, expert], &[]);
+    let pairs = graph.op("NonZero", &[&is_this], &[]);
+    let pairs = graph.reshape(&pairs, &[-1]);
+    let active = graph.int(active as i64);
+    let places = graph.div(&pairs, &active);
+    (pairs, places)
+}
+
+/// `down(gelu(gate x) * up x)` of one expert for the rows at `places`, f32.
+fn one_expert(draft: &mut Draft, [inner, outer]: [&Stack; 2], expert: &Value, rows: &Operand, places: &Value) -> Value {
+    let rows = rows_at(draft, rows, places);
+    let inner = inner.of(draft, expert);
+    let both = draft.apply(&inner, &rows);
+    let attributes = [("axis", Attribute::Int(-1)), ("num_outputs", Attribute::Int(2))];
+    let halves = draft.graph.ops("", "Split", &[&both], 2, &attributes);
+    let gate = draft.graph.gelu_tanh(&halves[0]);
+    let product = draft.graph.mul(&gate, &halves[1]);
+    let operand = draft.operand(&product, draft.compute());
+    let outer = outer.of(draft, expert);
+    let output = draft.apply(&outer, &operand);
+    draft.convert(&output, draft.compute(), Element::F32)
+}
+
+fn rows_at(draft: &mut Draft, rows: &Operand, places: &Value) -> Operand {
+    let graph = &mut draft.graph;
+    match rows {
+        Operand::Plain(rows) => Operand::Plain(graph.gather(rows, places, 0)),
+        Operand::Rounded(rows, scales) => {
+            Operand::Rounded(graph.gather(rows, places, 0), graph.gather(scales, places, 0))
+        }
+    }
+}
+
+impl Stack {
+    /// The map of one expert.
+    fn of(&self, draft: &mut Draft, expert: &Value) -> Linear {
+        let graph = &mut draft.graph;
+        match self {
+            Self::Dense(weights) => Linear::Dense(graph.gather(weights, expert, 0)),
+            Self::Int8(codes, scales) => Linear::Int8(graph.gather(codes, expert, 0), graph.gather(scales, expert, 0)),
+            // Takes out and widens at once; MatMulNBits with weights that are no constant widens them too, slower.
+            Self::Int4(codes, scales) => {
+                let attributes = [
+                    ("bits", Attribute::Int(4)),
+                    ("block_size", Attribute::Int(quantize::BLOCK as i64)),
+                    ("gather_axis", Attribute::Int(0)),
+                    ("quantize_axis", Attribute::Int(2)),
+                ];
+                Linear::Dense(graph.contrib("GatherBlockQuantized", &[codes, expert, scales], &attributes))
+            }
+        }
+    }
+}
+
+fn stack(draft: &mut Draft, name: &str, shape: [usize; 3]) -> Result<Stack, Fatal> {
+    let tensor = draft.checkpoint.tensor(name, &shape)?.by_last_axis();
+    let [count, outputs, inputs] = shape;
+    match draft.precision.quantize {
+        Quantize::None => dense(draft, &tensor, &shape).map(Stack::Dense),
+        Quantize::Int8 => int8(draft, &tensor, shape),
+        Quantize::Int4 => {
+            let (codes, scales) = draft.int4(name, &tensor, 1.0, &[count, outputs, inputs.div_ceil(2)], KIND)?;
+            let blocks = inputs.div_ceil(quantize::BLOCK);
+            let scales = draft.floats(&format!("{name}.scales"), &[count, outputs, blocks], &scales, draft.dtype())?;
+            Ok(Stack::Int4(codes, scales))
+        }
+    }
+}
+
+fn dense(draft: &mut Draft, tensor: &Tensor, shape: &[usize; 3]) -> Result<Value, Fatal> {
+    let element = draft.dtype();
+    draft.store(tensor.name(), element, shape, |out| {
+        for chunk in tensor.chunks() {
+            let (_, values) = chunk.map_err(std::io::Error::other)?;
+            quantize::write_dense(out, tensor.name(), &values, element)?;
+        }
+        Ok(())
+    })
+}
+
+fn int8(draft: &mut Draft, tensor: &Tensor, [count, outputs, inputs]: [usize; 3]) -> Result<Stack, Fatal> {
+    let (name, mut scales, mut losses) = (tensor.name(), Vec::with_capacity(count * outputs), Losses::default());
+    let codes = draft.store(&format!("{name}.s8"), Element::I8, &[count, inputs, outputs], |out| {
+        for expert in 0..count {
+            let part = tensor.clone().part(expert * outputs..(expert + 1) * outputs);
+            let (codes, of_outputs, loss) = quantize::int8_columns(&part).map_err(std::io::Error::other)?;
+            out.write_all(&codes)?;
+            scales.extend(of_outputs);
+            losses.add(KIND, loss);
+        }
+        Ok(())
+    })?;
+    draft.losses.merge(losses);
+    let scales = draft.floats(&format!("{name}.scales"), &[count, outputs], &scales, Element::F32)?;
+    Ok(Stack::Int8(codes, scales))
+}
