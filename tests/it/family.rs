@@ -15,10 +15,10 @@ use ort::value::Tensor;
 
 use crate::onnx;
 
-/// Largest difference of a logit; 1.1e-5 and less were measured, on logits of up to 12.
+/// Largest difference of a logit; 8.8e-5 and less were measured, on logits with a spread of 3.
 const LOGITS: f32 = 2e-3;
 
-/// Largest difference of a feature.
+/// Largest difference of a feature; 3.9e-6 and less were measured.
 const FEATURES: f32 = 1e-5;
 
 /// A context that holds the longest prompt and 24 tokens.
@@ -96,7 +96,7 @@ fn half_precision_stays_close_to_transformers() {
         let error: f32 = expected.iter().zip(&logits).map(|(a, b)| (a - b) * (a - b)).sum();
         let relative = (error / expected.iter().map(|value| value * value).sum::<f32>()).sqrt();
         println!("{name}: {relative}");
-        assert!(relative < 0.02, "{name}: logits differ by {relative} of their size");
+        assert!(relative < 0.01, "{name}: logits differ by {relative} of their size");
     }
 }
 
