@@ -24,6 +24,7 @@ mod sample;
 mod seat;
 mod settings;
 mod splice;
+mod sweep;
 mod vocabulary;
 
 pub use answer::{Answer, Rules, Turn};

@@ -5,7 +5,7 @@
 
 use llguidance::toktrie::SimpleVob;
 
-use super::{engine::Logits, settings::Settings};
+use super::{engine::Logits, settings::Settings, sweep::Sweep};
 use crate::base::{Origin, item::Part};
 
 /// A token and how likely it was.
@@ -51,74 +51,67 @@ impl Sampler {
     fn choose_by_score(&mut self, scores: &[f32], allowed: &SimpleVob) -> Option<Choice> {
         let greedy = self.temperature == 0.0;
         let scale = if greedy { 1.0 } else { 1.0 / self.temperature };
-        let likeliest = likeliest(scores, allowed)?;
-        let highest = scores[likeliest as usize];
-        let total = total(scores, allowed, highest, scale);
-        let token = if greedy { likeliest } else { self.draw(scores, allowed, highest, scale) };
-        let logprob = (f64::from((scores[token as usize] - highest) * scale) - total.ln()) as f32;
+        let sweep = Sweep::new(scores, allowed)?;
+        let total = sweep.total(scale);
+        let token = if greedy { sweep.best } else { self.draw(&sweep, total, scale) };
+        let logprob = (f64::from((scores[token as usize] - sweep.highest) * scale) - total.ln()) as f32;
         Some(Choice { token, logprob })
     }
 
-    fn draw(&mut self, scores: &[f32], allowed: &SimpleVob, highest: f32, scale: f32) -> u32 {
-        let weight = |score: f32| f64::from(((score - highest) * scale).exp());
-        let mut candidates: Vec<(u32, f64)> =
-            usable(scores, allowed).map(|(token, score)| (token, weight(score))).collect();
-        self.truncate(&mut candidates);
-        let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
-        let mut left = self.numbers.fraction() * total;
-        for (token, weight) in &candidates {
+    fn draw(&mut self, sweep: &Sweep, total: f64, scale: f32) -> u32 {
+        let share = self.numbers.fraction();
+        let Some(candidates) = self.candidates(sweep, total, scale) else { return sweep.draw(share * total, scale) };
+        let mut left = share * candidates.iter().map(|(_, weight)| weight).sum::<f64>();
+        let passes = |(_, weight): &&(u32, f64)| {
             left -= weight;
-            if left < 0.0 {
-                return *token;
-            }
-        }
-        candidates[0].0
-    }
-
-    /// Keeps the `top_k` likeliest, and of those the fewest that hold `top_p` of the probability.
-    fn truncate(&self, candidates: &mut Vec<(u32, f64)>) {
-        if self.top_k.is_none() && self.top_p.is_none() {
-            return;
-        }
-        let by_weight = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if let Some(count) = self.top_k.filter(|count| *count < candidates.len()) {
-            candidates.select_nth_unstable_by(count, by_weight);
-            candidates.truncate(count);
-        }
-        candidates.sort_unstable_by(by_weight);
-        let Some(share) = self.top_p else { return };
-        let enough = f64::from(share) * candidates.iter().map(|(_, weight)| weight).sum::<f64>();
-        let mut held = 0.0;
-        let short_of_it = |(_, weight): &&(u32, f64)| {
-            let before = held;
-            held += weight;
-            before < enough
+            left < 0.0
         };
-        let kept = candidates.iter().take_while(short_of_it).count();
-        candidates.truncate(kept.max(1));
+        candidates.iter().find(passes).map_or(sweep.best, |(token, _)| *token)
     }
-}
 
-/// The allowed tokens with a finite score.
-fn usable<'a>(scores: &'a [f32], allowed: &'a SimpleVob) -> impl Iterator<Item = (u32, f32)> + 'a {
-    let scored = |token: u32| scores.get(token as usize).map(|score| (token, *score));
-    allowed.iter().filter_map(scored).filter(|(_, score)| score.is_finite())
-}
-
-fn likeliest(scores: &[f32], allowed: &SimpleVob) -> Option<u32> {
-    let mut best: Option<(u32, f32)> = None;
-    for (token, score) in usable(scores, allowed) {
-        if best.is_none_or(|(_, highest)| score > highest) {
-            best = Some((token, score));
+    /// The `top_k` likeliest, and of those the fewest that hold `top_p` of the probability, with their weights, best
+    /// first. `None` when all are candidates.
+    fn candidates(&self, sweep: &Sweep, total: f64, scale: f32) -> Option<Vec<(u32, f64)>> {
+        let weighed = |count: usize| -> Vec<(u32, f64)> {
+            let tokens = sweep.likeliest(count).into_iter();
+            tokens.map(|(token, score)| (token, sweep.weight(score, scale))).collect()
+        };
+        match (self.top_k, self.top_p) {
+            (None, None) => None,
+            (Some(count), None) => Some(weighed(count)),
+            (Some(count), Some(share)) => {
+                let mut candidates = weighed(count);
+                let held: f64 = candidates.iter().map(|(_, weight)| weight).sum();
+                candidates.truncate(enough(&candidates, f64::from(share) * held).unwrap_or(usize::MAX));
+                Some(candidates)
+            }
+            (None, Some(share)) => Some(fewest(weighed, f64::from(share) * total)),
         }
     }
-    best.map(|(token, _)| token)
 }
 
-/// The sum of `exp(score - highest)`. Terms below e^-30 are left out: a whole vocabulary of them adds less than 1e-7.
-fn total(scores: &[f32], allowed: &SimpleVob, highest: f32, scale: f32) -> f64 {
-    let exponents = usable(scores, allowed).map(|(_, score)| (score - highest) * scale);
-    exponents.filter(|exponent| *exponent > -30.0).map(|exponent| f64::from(exponent.exp())).sum()
+/// The fewest of the likeliest that weigh at least `wanted` together: as many are looked at as turn out to be needed.
+fn fewest(weighed: impl Fn(usize) -> Vec<(u32, f64)>, wanted: f64) -> Vec<(u32, f64)> {
+    let mut count = 64;
+    loop {
+        let mut candidates = weighed(count);
+        let needed = enough(&candidates, wanted);
+        if needed.is_some() || candidates.len() < count {
+            candidates.truncate(needed.unwrap_or(usize::MAX));
+            return candidates;
+        }
+        count *= 16;
+    }
+}
+
+/// How many from the front weigh `wanted` together; `None` when all of them do not.
+fn enough(candidates: &[(u32, f64)], wanted: f64) -> Option<usize> {
+    let mut held = 0.0;
+    let reaches = |(_, weight): &(u32, f64)| {
+        held += weight;
+        held >= wanted
+    };
+    candidates.iter().position(reaches).map(|place| place + 1)
 }
 
 /// A certain token that is not allowed says nothing about the others: the lowest id, as likely as any.
