@@ -10,15 +10,43 @@ pub const MANIFEST: &str = "bundle.toml";
 /// The version of the manifest's layout that this build writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// A bundle on disk whose manifest has been read (and, unless told otherwise, whose files have been hashed).
+/// A model on disk whose manifest has been read or made (and, unless told otherwise, whose files have been hashed).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
-    /// The bundle's folder.
+    /// The folder that its files are in.
     pub folder: PathBuf,
-    /// SHA-256 of `bundle.toml`, in hexadecimal: names the whole bundle, since the manifest holds every file's hash.
+    /// Names the content, in hexadecimal: SHA-256 of `bundle.toml`, which holds every file's hash; without one, of the
+    /// names, sizes and hashes of all files.
     pub hash: String,
-    /// The manifest.
+    /// The manifest: of a bundle as read, else made of config.json and the folder.
     pub manifest: Manifest,
+    /// How the folder is laid out.
+    pub layout: Layout,
+    /// What is worth knowing of how the files were chosen; empty for bundles.
+    pub notes: Vec<String>,
+}
+
+/// How a folder of graphs is laid out, and so who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// `bundle.toml`: graphs of this program, tested against transformers.
+    #[default]
+    Bundle,
+    /// `onnx/decoder_model_merged*.onnx` and its kin, as transformers.js reads them.
+    Community,
+    /// `decoder/model.onnx` and its kin, as mobius writes them.
+    Mobius,
+}
+
+impl Layout {
+    /// The name for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Community => "onnx-community layout",
+            Self::Mobius => "mobius layout",
+        }
+    }
 }
 
 impl Model {

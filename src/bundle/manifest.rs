@@ -22,9 +22,9 @@ use crate::base::{
 /// Numbers of soft tokens per picture that Gemma 4 was trained with (transformers' `image_processing_gemma4.py`).
 const BUDGETS: [u32; 5] = [70, 140, 280, 560, 1120];
 
-const TOKENIZER: &str = "tokenizer.json";
-const CHAT_TEMPLATE: &str = "chat_template.jinja";
-const GENERATION: &str = "generation_config.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
+pub(super) const GENERATION: &str = "generation_config.json";
 
 /// The small files of a checkpoint that a bundle takes over.
 pub struct Companions {
@@ -68,7 +68,8 @@ impl Companions {
         Ok(Self { tokenizer, chat_template: optional(&checkpoint.join(CHAT_TEMPLATE))?, generation })
     }
 
-    fn tokens(&self, config: &Config) -> TokenIds {
+    /// Ids with a meaning, the ends of an answer taken from generation_config.json where it names them.
+    pub(super) fn tokens(&self, config: &Config) -> TokenIds {
         let eos = match &self.generation.eos_token_id {
             None => config.tokens.eos.clone(),
             Some(Ids::One(id)) => vec![*id],
@@ -77,8 +78,13 @@ impl Companions {
         TokenIds { eos, ..config.tokens.clone() }
     }
 
+    /// True when the checkpoint brought a chat template.
+    pub(super) fn has_template(&self) -> bool {
+        self.chat_template.is_some()
+    }
+
     /// Greedy when the checkpoint says so or says nothing.
-    fn sampling(&self) -> Sampling {
+    pub(super) fn sampling(&self) -> Sampling {
         let sample = self.generation.do_sample.unwrap_or(false);
         Sampling {
             temperature: if sample { self.generation.temperature.unwrap_or(1.0) } else { 0.0 },
@@ -110,8 +116,7 @@ pub fn write(
     if let Some(template) = &companions.chat_template {
         write_file(&bundle.join(CHAT_TEMPLATE), template)?;
     }
-    let name = checkpoint.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let name = name.unwrap_or_else(|| "checkpoint".to_owned());
+    let name = folder_name(checkpoint);
     let manifest = Manifest {
         format: FORMAT,
         name: name.clone(),
@@ -127,7 +132,7 @@ pub fn write(
         },
         text: text_facts(config),
         vision: vision_facts(config),
-        audio: config.audio.as_ref().map(|_| AudioFacts { mel_bins: 128, max_soft_tokens: 750 }),
+        audio: audio_facts(config),
         tokens,
         sampling: companions.sampling(),
         graphs: graphs(config, &companions),
@@ -139,7 +144,13 @@ pub fn write(
     Ok(manifest)
 }
 
-fn check_eos(tokens: &TokenIds, vocab_size: usize) -> Result<(), Fatal> {
+/// A folder's name, also where it was given as `.`.
+pub(super) fn folder_name(folder: &Path) -> String {
+    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    name.unwrap_or_else(|| "checkpoint".to_owned())
+}
+
+pub(super) fn check_eos(tokens: &TokenIds, vocab_size: usize) -> Result<(), Fatal> {
     match tokens.eos.iter().find(|&&id| id as usize >= vocab_size) {
         None => Ok(()),
         Some(id) => Err(Fatal::new(
@@ -149,7 +160,7 @@ fn check_eos(tokens: &TokenIds, vocab_size: usize) -> Result<(), Fatal> {
     }
 }
 
-fn text_facts(config: &Config) -> TextFacts {
+pub(super) fn text_facts(config: &Config) -> TextFacts {
     let text = &config.text;
     let own = text.layers.iter().filter(|layer| layer.donor.is_none());
     TextFacts {
@@ -167,7 +178,7 @@ fn text_facts(config: &Config) -> TextFacts {
 }
 
 /// A picture of `budget` soft tokens may be one row of them, `3 * budget` patches long.
-fn vision_facts(config: &Config) -> Option<VisionFacts> {
+pub(super) fn vision_facts(config: &Config) -> Option<VisionFacts> {
     let vision = config.vision.as_ref()?;
     let fits = |budget: &u32| *budget as usize * vision.pooling <= vision.positions;
     Some(VisionFacts {
@@ -176,6 +187,10 @@ fn vision_facts(config: &Config) -> Option<VisionFacts> {
         positions: vision.positions,
         budgets: BUDGETS.into_iter().filter(fits).collect(),
     })
+}
+
+pub(super) fn audio_facts(config: &Config) -> Option<AudioFacts> {
+    config.audio.as_ref().map(|_| AudioFacts { mel_bins: 128, max_soft_tokens: 750 })
 }
 
 fn graphs(config: &Config, companions: &Companions) -> Graphs {

@@ -1,9 +1,10 @@
-//! Model bundles: a Hugging Face checkpoint in, four ONNX graphs with a manifest out.
+//! Model bundles: a Hugging Face checkpoint in, four ONNX graphs with a manifest out; and graphs of other exporters.
 
 pub mod checkpoint;
 pub mod config;
 pub mod draft;
 pub mod export;
+mod foreign;
 pub mod graph;
 mod manifest;
 mod open;

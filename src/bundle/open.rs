@@ -1,20 +1,20 @@
-//! Opens a bundle: reads `bundle.toml` and checks that the files are those that it names.
+//! Opens a model: a bundle, whose files are checked against `bundle.toml`, or a folder that another exporter wrote.
 
 use std::{
     fs, io,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::manifest;
+use super::{foreign, manifest};
 use crate::base::{
     Fatal, Model,
-    model::{FORMAT, FileFact, MANIFEST, Manifest},
+    model::{FORMAT, FileFact, Layout, MANIFEST, Manifest},
 };
 
-/// How closely the files of a bundle are looked at.
+/// How closely the files of a model are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Check {
     /// Sizes and SHA-256.
@@ -24,25 +24,58 @@ pub enum Check {
     Sizes,
 }
 
-/// Opens the bundle in `folder`.
-pub fn open(folder: &Path, check: Check) -> Result<Model, Fatal> {
+/// Opens the model at `path`: a folder, with `#VARIANT` behind it where the folder holds several.
+///
+/// # Errors
+/// When it is no model, lacks a file, or holds another than its manifest names.
+pub fn open(path: &Path, check: Check) -> Result<Model, Fatal> {
+    let (folder, variant) = address(path);
+    match (layout(&folder)?, variant) {
+        (Layout::Bundle, None) => open_bundle(&folder, check),
+        (Layout::Bundle, Some(variant)) => Err(Fatal::new(
+            format!("`{}` is a bundle, which has no variant `{variant}`", folder.display()),
+            format!("write `{}` without `#{variant}`", folder.display()),
+        )),
+        (layout, variant) => foreign::open(&folder, layout, variant.as_deref(), check),
+    }
+}
+
+/// What stands behind the last `#` is the variant, unless there is a folder of the whole name.
+fn address(path: &Path) -> (PathBuf, Option<String>) {
+    let text = path.to_string_lossy();
+    match text.rsplit_once('#') {
+        Some((folder, variant)) if !path.exists() && !variant.contains('/') => {
+            (PathBuf::from(folder), Some(variant.to_owned()))
+        }
+        _ => (path.to_owned(), None),
+    }
+}
+
+fn layout(folder: &Path) -> Result<Layout, Fatal> {
+    if folder.join(MANIFEST).exists() {
+        return Ok(Layout::Bundle);
+    }
+    foreign::layout(folder)?.ok_or_else(|| {
+        Fatal::new(
+            format!(
+                "`{}` is not a model: it holds no {MANIFEST}, no `onnx/decoder_model_merged*.onnx` and no \
+                 `decoder/model.onnx`",
+                folder.display()
+            ),
+            "name the folder of a bundle or of an ONNX export; `lapidary model export CHECKPOINT OUT` makes a bundle",
+        )
+    })
+}
+
+fn open_bundle(folder: &Path, check: Check) -> Result<Model, Fatal> {
     let path = folder.join(MANIFEST);
-    let text = fs::read_to_string(&path).map_err(|error| missing(folder, &path, &error))?;
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Fatal::new(format!("cannot read `{}`: {error}", path.display()), "check its permissions"))?;
     let manifest = parse(&text, &path)?;
     check_roles(&manifest, &path)?;
     manifest.files.par_iter().try_for_each(|(name, expected)| check_file(folder, name, expected, check))?;
     let hash = manifest::hex(Sha256::new_with_prefix(text.as_bytes()));
-    Ok(Model { folder: folder.to_owned(), hash, manifest })
-}
-
-fn missing(folder: &Path, path: &Path, error: &io::Error) -> Fatal {
-    match error.kind() {
-        io::ErrorKind::NotFound => Fatal::new(
-            format!("`{}` is not a model bundle: it holds no {MANIFEST}", folder.display()),
-            "make a bundle with `lapidary model export CHECKPOINT OUT`",
-        ),
-        _ => Fatal::new(format!("cannot read `{}`: {error}", path.display()), "check its permissions"),
-    }
+    Ok(Model { folder: folder.to_owned(), hash, manifest, layout: Layout::Bundle, notes: Vec::new() })
 }
 
 /// The format comes first: a newer manifest may hold anything else.

@@ -70,5 +70,11 @@ fn tiny() -> model::Model {
         },
         files: Default::default(),
     };
-    model::Model { folder: vocabulary::root("onnx/reference/tiny"), hash: String::new(), manifest }
+    model::Model {
+        folder: vocabulary::root("onnx/reference/tiny"),
+        hash: String::new(),
+        manifest,
+        layout: model::Layout::Bundle,
+        notes: Vec::new(),
+    }
 }
