@@ -4,7 +4,7 @@ use super::{
     make,
     plan::{Plan, Request},
 };
-use crate::base::Fatal;
+use crate::base::{Fatal, model::Layout};
 
 /// What a sound pipeline amounts to, one line each, for people.
 pub fn check(request: &Request) -> Result<Vec<String>, Fatal> {
@@ -27,12 +27,17 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let guide = make::guide(plan, &vocabulary)?;
     make::encoder(plan)?;
     let manifest = &model.manifest;
-    Ok(vec![
-        format!("model: {} ({}, {}), every file's hash is right", manifest.name, manifest.precision.dtype, model.hash),
-        format!(
-            "grammar: compiled; up to {} of {} tokens are kept back to close an answer",
-            guide.reserve(),
-            plan.pipeline.generate.max_tokens
-        ),
-    ])
+    let files = match model.layout {
+        Layout::Bundle => "every file's hash is right",
+        Layout::Community | Layout::Mobius => "every file is there; none says what hash it should have",
+    };
+    let mut findings =
+        vec![format!("model: {} ({}, {}), {files}", manifest.name, manifest.precision.dtype, model.hash)];
+    findings.extend(model.notes.iter().map(|note| format!("model: {note}")));
+    findings.push(format!(
+        "grammar: compiled; up to {} of {} tokens are kept back to close an answer",
+        guide.reserve(),
+        plan.pipeline.generate.max_tokens
+    ));
+    Ok(findings)
 }

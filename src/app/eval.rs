@@ -22,10 +22,10 @@ const CHUNK: usize = 512;
 /// Patches that make one soft token.
 const PATCHES_PER_TOKEN: usize = 9;
 
-/// Evaluates `inputs` with the bundle in `folder`, writes `out` and says in one line what was done.
+/// Evaluates `inputs` with the model in `folder`, writes `out` and says in one line what was done.
 ///
 /// # Errors
-/// When the bundle cannot be opened, the inputs are not as described above, or the model cannot run them.
+/// When the model cannot be opened, the inputs are not as described above, or the model cannot run them.
 pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize) -> Result<String, Fatal> {
     let runtime = Runtime::load()?;
     let model = bundle::open(folder, Check::Full)?;
@@ -35,12 +35,10 @@ pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize) -> Result<S
     let logits = engine.score(0, &mut prompt).map_err(|error| failed(inputs, error))?;
     let tokens = continue_greedily(&mut engine, greedy).map_err(|error| failed(inputs, error))?;
     write(out, &logits, width, &tokens)?;
-    Ok(format!(
-        "{positions} positions, {} greedy tokens, on {}: `{}`",
-        tokens.len(),
-        engine.card().device,
-        out.display()
-    ))
+    let card = engine.card();
+    let remarks: String = card.remarks.iter().map(|remark| format!("; {remark}")).collect();
+    let (count, device) = (tokens.len(), &card.device);
+    Ok(format!("{positions} positions, {count} greedy tokens, on {device}: `{}`{remarks}", out.display()))
 }
 
 fn engine(runtime: &Runtime, model: &Model, context: usize) -> Result<OrtEngine, Fatal> {

@@ -108,6 +108,8 @@ pub struct Answered {
     pub device: String,
     /// What is worth knowing about it.
     pub note: String,
+    /// The part of it that concerns the model's files and how they can be run.
+    pub remarks: Vec<String>,
     /// The bundle's name.
     pub model: String,
     /// The bundle's hash.
@@ -208,6 +210,7 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         engine: card.engine,
         device: card.device.clone(),
         note: card.note.clone(),
+        remarks: card.remarks.clone(),
         model: card.model.clone(),
         model_hash: plan.model.as_ref().map(|model| model.hash.clone()).unwrap_or_default(),
         threads: plan.pipeline.generate.threads.unwrap_or(engine.threads),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::eval,
-    base::{Fatal, Model},
+    base::{Fatal, Model, model::Layout},
     bundle::{self, Check, Dtype, ExportRequest, Quantize},
 };
 
@@ -56,6 +56,13 @@ fn describe(model: &Model) -> String {
     let files = manifest.files.iter();
     let files: String = files.map(|(name, fact)| format!("  {name:<40} {:>10}\n", print::bytes(fact.bytes))).collect();
     let sliding = text.kv.iter().filter(|layer| layer.sliding).count();
+    let notes: String = model.notes.iter().map(|note| format!("{note}\n")).collect();
+    let files = match model.layout {
+        Layout::Bundle => format!("{files}every file has the size and the SHA-256 that the manifest says\n"),
+        Layout::Community | Layout::Mobius => {
+            format!("{files}every file is there; none says what SHA-256 it should have\n")
+        }
+    };
     let values: usize = text.kv.iter().map(|layer| 2 * layer.heads * layer.head_dim).sum();
     format!(
         "{} ({}), exported by {} from {}\n\
@@ -63,7 +70,7 @@ fn describe(model: &Model) -> String {
          decoder: {} layers of width {}, {} tokens, {sliding} sliding and {} full KV layers ({values} values a token), \
          window {}\n\
          pictures: {}; sound: {}\n\
-         hash: {}\n{files}every file has the size and the SHA-256 that the manifest says\n",
+         hash: {}\n{notes}{files}",
         manifest.name,
         manifest.architecture,
         manifest.source.exporter,

@@ -45,6 +45,7 @@ fn lines(report: &Report, output: &Path) -> Vec<String> {
         failures(report),
         answers(report),
         speed(report),
+        remarks(report),
         format!("  dataset    {} ({} in {} parts)", output.display(), print::bytes(totals.bytes), parts(totals)),
     ];
     lines.retain(|line| !line.ends_with(' '));
@@ -129,6 +130,11 @@ fn speed(report: &Report) -> String {
         engine.slots,
         100.0 * engine.busy_share,
     )
+}
+
+/// Nothing where there is nothing to remark.
+fn remarks(report: &Report) -> String {
+    format!("  model      {}", report.engine.remarks.join("; "))
 }
 
 fn parts(totals: &Totals) -> u64 {

@@ -1,16 +1,21 @@
-//! The decoder over the arena: a chunk of one sequence, or one token for each of a range of slots.
+//! The decoder over the keys and values of all slots: a chunk of one sequence, or one token for each of a range of slots.
 
 use std::ops::Range;
 
 use super::{
     arena::Arena,
-    embedder::Embedded,
-    encoders::first,
-    network::{Input, Network, Opening, Output},
-    raw::{Call, Fetched},
+    cache::{Cache, Port},
+    embedder::{Embedded, Embedder},
+    floats::{FLOATS, Floats, feed_either},
+    growing::Growing,
+    network::{Expected, Input, Network, Opening, Output},
+    raw::{Call, Element, Fetched},
     runtime::Runtime,
 };
-use crate::base::{Fatal, Model, model::ImageAttention};
+use crate::base::{
+    Fatal, Model,
+    model::{ImageAttention, TextFacts},
+};
 
 /// Which logits a run is to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +26,11 @@ pub(super) enum Keep {
     All,
 }
 
-/// The decoder's session with the buffers of all slots.
+/// The decoder's session with the keys and values of all slots.
 pub(super) struct Decoder {
     network: Network,
-    arena: Arena,
+    ports: Vec<Port>,
+    cache: Cache,
     inputs: Inputs,
     logits: Output,
 }
@@ -33,6 +39,7 @@ pub(super) struct Decoder {
 struct Inputs {
     embeddings: Input,
     per_layer: Option<Input>,
+    ids: Option<Input>,
     mask: Input,
     positions: Option<Input>,
     kinds: Option<Input>,
@@ -50,61 +57,64 @@ struct Places<'a> {
 }
 
 impl Decoder {
+    /// Without slots: [`Decoder::share`] or [`Decoder::grow`] makes them.
+    ///
     /// # Errors
-    /// When the graph has inputs that we do not know, lacks some that we need, or memory is short.
-    pub(super) fn open(
-        runtime: &Runtime,
-        model: &Model,
-        opening: Opening,
-        slots: usize,
-        length: usize,
-    ) -> Result<Self, Fatal> {
+    /// When the graph has inputs that we do not know, lacks some that we need, or declares them unlike its model.
+    pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening, embedder: &Embedder) -> Result<Self, Fatal> {
         let network = Network::open(runtime, &model.file(&model.manifest.graphs.decoder), opening)?;
-        let inputs = Inputs {
-            embeddings: network.input("inputs_embeds")?,
-            per_layer: network.optional_input("per_layer_inputs"),
-            mask: network.input("attention_mask")?,
-            positions: network.optional_input("position_ids"),
-            kinds: network.optional_input("mm_token_type_ids"),
-            keep: network.optional_input("num_logits_to_keep"),
-        };
-        let bidirectional = model.manifest.text.image_attention == ImageAttention::Bidirectional;
-        if bidirectional && inputs.kinds.is_none() {
-            return Err(network.wrong("sees pictures in one direction only (it has no input `mm_token_type_ids`)"));
-        }
+        let text = &model.manifest.text;
+        let inputs = Inputs::of(&network)?;
+        inputs.check(&network, text, embedder.per_layer_rank())?;
         let logits = network.output("logits")?;
-        let arena = Arena::new(&network, &model.manifest.text.kv, slots, length)?;
-        let optional = [inputs.per_layer, inputs.positions, inputs.kinds, inputs.keep];
-        let named = [Some(inputs.embeddings), Some(inputs.mask)].into_iter().chain(optional);
-        let known: Vec<Input> = named.flatten().chain(arena.inputs()).collect();
-        if let Some(unknown) = network.other_inputs(&known).first() {
-            return Err(network.wrong(&format!("wants an input `{unknown}` that we do not know")));
+        let (batch, kept) = (Expected::Open("batch"), Expected::Open("kept"));
+        network.check_output(logits, &FLOATS, &[batch, kept, Expected::Fixed(text.vocab_size)])?;
+        let ports = Port::all(&network, &text.kv)?;
+        let known: Vec<Input> = inputs.all().chain(ports.iter().map(|port| port.past)).collect();
+        network.takes_only(&known)?;
+        let cache = Cache::Growing(Growing::new(&ports, 0));
+        Ok(Self { network, ports, cache, inputs, logits })
+    }
+
+    /// Makes slots in shared buffers of `length` positions.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub(super) fn share(&mut self, slots: usize, length: usize) -> Result<&mut Arena, Fatal> {
+        self.cache = Cache::Shared(Arena::new(&self.ports, slots, length)?);
+        match &mut self.cache {
+            Cache::Shared(arena) => Ok(arena),
+            Cache::Growing(_) => Err(self.network.wrong("lost its buffers")),
         }
-        Ok(Self { network, arena, inputs, logits })
     }
 
-    /// Positions of one slot.
-    pub(super) fn length(&self) -> usize {
-        self.arena.length()
+    /// Makes slots whose keys and values grow.
+    pub(super) fn grow(&mut self, slots: usize) {
+        self.cache = Cache::Growing(Growing::new(&self.ports, slots));
     }
 
-    /// Bytes of keys and values.
-    pub(super) fn arena_bytes(&self) -> usize {
-        self.arena.bytes()
+    /// True when the slots share buffers, so that a range of them can step together.
+    pub(super) fn shares(&self) -> bool {
+        matches!(self.cache, Cache::Shared(_))
     }
 
-    /// Keys and values of a slot's first `count` positions.
-    pub(super) fn copy(&mut self, slot: usize, count: usize) -> Vec<u8> {
-        self.arena.copy(slot, count)
+    /// True when a run can leave out the logits of all positions but the last.
+    pub(super) fn can_keep_last(&self) -> bool {
+        self.inputs.keep.is_some()
     }
 
-    /// Puts the first `count` of `held` copied positions into a slot.
-    pub(super) fn paste(&mut self, slot: usize, rows: &[u8], held: usize, count: usize) {
-        self.arena.paste(slot, rows, held, count);
+    /// True when keys and values are stored with 16 bits.
+    pub(super) fn is_half(&self) -> bool {
+        self.ports.iter().any(|port| port.element == Element::F16)
+    }
+
+    /// The keys and values.
+    pub(super) fn cache(&mut self) -> &mut Cache {
+        &mut self.cache
     }
 
     /// Feeds the embeddings of positions `start..start + n` of one slot, of which `kinds` says what stands there.
-    /// Logits are `[1, kept, vocabulary]`.
+    /// Logits are `[1, n, vocabulary]` or `[1, 1, vocabulary]`, as asked for and as the graph can.
     pub(super) fn chunk(
         &mut self,
         slot: usize,
@@ -119,8 +129,8 @@ impl Decoder {
         self.run(slot..slot + 1, embedded, places, keep)
     }
 
-    /// Feeds one position to each of a range of slots: `ends[i]` is the place in slot `slots.start + i` that the
-    /// token takes. Logits are `[slots, 1, vocabulary]`.
+    /// Feeds one position to each of a range of slots in shared buffers: `ends[i]` is the place in slot
+    /// `slots.start + i` that the token takes. Logits are `[slots, 1, vocabulary]`.
     pub(super) fn step(&mut self, slots: Range<usize>, embedded: &Embedded, ends: &[usize]) -> ort::Result<Fetched> {
         let total = ends.iter().max().map_or(0, |end| end + 1);
         let mask: Vec<i64> =
@@ -131,26 +141,88 @@ impl Decoder {
     }
 
     fn run(&mut self, slots: Range<usize>, embedded: &Embedded, places: Places, keep: Keep) -> ort::Result<Fetched> {
-        let (rows, inputs) = (slots.len(), self.inputs);
+        let (rows, slot, inputs) = (slots.len(), slots.start, self.inputs);
         let Places { mask, positions, kinds } = places;
+        let each = |values: &[i64]| [rows, values.len() / rows.max(1)];
         let keep = [i64::from(keep == Keep::Last)];
+        let per_layer = inputs.per_layer.zip(embedded.per_layer.as_ref());
+        let converted = Floats::converted(&embedded.embeddings, &self.network, inputs.embeddings);
+        let per_layer_converted =
+            per_layer.and_then(|(input, fetched)| Floats::converted(fetched, &self.network, input));
+        let keep_shape: &[usize] = match inputs.keep.map(|input| self.network.declared(input).1.len()) {
+            Some(1) => &[1],
+            _ => &[],
+        };
         let mut call = Call::new(&mut self.network)?;
         call.fetch(self.logits);
-        call.feed_fetched(inputs.embeddings, &embedded.embeddings);
-        if let (Some(input), Some(per_layer)) = (inputs.per_layer, &embedded.per_layer) {
-            call.feed_fetched(input, per_layer);
+        feed_either(&mut call, inputs.embeddings, &embedded.embeddings, converted.as_ref())?;
+        if let Some((input, fetched)) = per_layer {
+            feed_either(&mut call, input, fetched, per_layer_converted.as_ref())?;
         }
-        call.feed(inputs.mask, mask, &[rows, mask.len() / rows.max(1)])?;
+        if let Some(input) = inputs.ids {
+            call.feed(input, &embedded.ids, &each(&embedded.ids))?;
+        }
+        call.feed(inputs.mask, mask, &each(mask))?;
         if let Some(input) = inputs.positions {
-            call.feed(input, positions, &[rows, positions.len() / rows.max(1)])?;
+            call.feed(input, positions, &each(positions))?;
         }
         if let Some(input) = inputs.kinds {
-            call.feed(input, kinds, &[rows, kinds.len() / rows.max(1)])?;
+            call.feed(input, kinds, &each(kinds))?;
         }
         if let Some(input) = inputs.keep {
-            call.feed(input, &keep, &[])?;
+            call.feed(input, &keep, keep_shape)?;
         }
-        self.arena.bind(&mut call, slots)?;
-        first(call.run()?)
+        self.cache.bind(&mut call, slots)?;
+        let mut fetched = call.run()?.into_iter();
+        let logits = fetched.next().ok_or_else(|| ort::Error::new("the run gave nothing"))?;
+        self.cache.keep(slot, fetched.collect());
+        Ok(logits)
+    }
+}
+
+impl Inputs {
+    fn of(network: &Network) -> Result<Self, Fatal> {
+        Ok(Self {
+            embeddings: network.input("inputs_embeds")?,
+            per_layer: network.optional_input("per_layer_inputs"),
+            ids: network.optional_input("input_ids"),
+            mask: network.input("attention_mask")?,
+            positions: network.optional_input("position_ids"),
+            kinds: network.optional_input("mm_token_type_ids"),
+            keep: network.optional_input("num_logits_to_keep"),
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = Input> + use<> {
+        let optional = [self.per_layer, self.ids, self.positions, self.kinds, self.keep];
+        [Some(self.embeddings), Some(self.mask)].into_iter().chain(optional).flatten()
+    }
+
+    /// `rank` is that of the per-layer inputs that the embeddings' graph gives: with four axes they are the half that
+    /// comes of the tokens, with three they are complete, so both graphs must be of one kind.
+    fn check(&self, network: &Network, text: &TextFacts, rank: Option<usize>) -> Result<(), Fatal> {
+        let (batch, sequence) = (Expected::Open("batch"), Expected::Open("sequence"));
+        network.check_input(self.embeddings, &FLOATS, &[batch, sequence, Expected::Fixed(text.hidden_size)])?;
+        for ids in [Some(self.mask), self.positions, self.kinds, self.ids].into_iter().flatten() {
+            network.check_input(ids, &[Element::I64], &[batch, sequence])?;
+        }
+        let bidirectional = text.image_attention == ImageAttention::Bidirectional;
+        if bidirectional && self.kinds.is_none() && self.ids.is_none() {
+            return Err(network.wrong("sees pictures in one direction only (it has no input `mm_token_type_ids`)"));
+        }
+        let (layers, size) = (text.layers, text.per_layer_size);
+        let flat = [batch, sequence, Expected::Fixed(layers * size)];
+        let deep = [batch, sequence, Expected::Fixed(layers), Expected::Fixed(size)];
+        match (self.per_layer, rank) {
+            (Some(input), Some(3)) => network.check_input(input, &FLOATS, &flat),
+            (Some(input), Some(_)) => network.check_input(input, &FLOATS, &deep),
+            (Some(_), None) => {
+                Err(network.wrong("takes `per_layer_inputs`, which the graph of the embeddings does not give"))
+            }
+            (None, _) if size > 0 && self.ids.is_none() => {
+                Err(network.wrong("has no input `per_layer_inputs`, though its config.json asks for them"))
+            }
+            (None, _) => Ok(()),
+        }
     }
 }

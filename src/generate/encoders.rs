@@ -1,11 +1,11 @@
 //! The vision and audio encoders: patches and log-mel frames in, features for the soft tokens out.
 
-use half::f16;
 use ndarray::Array2;
 
 use super::{
     engine::EngineError,
-    network::{Input, Network, Opening, Output},
+    floats::{FLOATS, Floats, floats},
+    network::{Expected, Input, Network, Opening, Output},
     raw::{Call, Element, Fetched},
     runtime::Runtime,
     splice::Features,
@@ -29,9 +29,14 @@ impl VisionEncoder {
     pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening) -> Result<Option<Self>, Fatal> {
         let Some(name) = &model.manifest.graphs.vision_encoder else { return Ok(None) };
         let network = Network::open(runtime, &model.file(name), opening)?;
+        let (pixels, positions) = (network.input("pixel_values")?, network.input("pixel_position_ids")?);
+        let (count, patches) = (Expected::Open("pictures"), Expected::Open("patches"));
+        network.check_input(pixels, &FLOATS, &[count, patches, Expected::Fixed(channels(model))])?;
+        network.check_input(positions, &[Element::I64], &[count, patches, Expected::Fixed(2)])?;
+        network.takes_only(&[pixels, positions])?;
         Ok(Some(Self {
-            pixels: network.input("pixel_values")?,
-            positions: network.input("pixel_position_ids")?,
+            pixels,
+            positions,
             features: network.output("image_features")?,
             width: model.manifest.text.hidden_size,
             network,
@@ -52,7 +57,8 @@ impl VisionEncoder {
 
     fn encode_alike(&mut self, batch: &[ImagePatches]) -> Result<Vec<f32>, EngineError> {
         let [patches, channels] = [batch[0].pixels.nrows(), batch[0].pixels.ncols()];
-        let pixels: Vec<f32> = batch.iter().flat_map(|picture| picture.pixels.iter().copied()).collect();
+        let pixels = batch.iter().flat_map(|picture| picture.pixels.iter().copied()).collect();
+        let pixels = Floats::suiting(pixels, &self.network, self.pixels);
         let positions: Vec<i64> = batch.iter().flat_map(|picture| picture.positions.iter().copied()).collect();
         let expected = batch.iter().map(|picture| picture.soft_tokens).sum();
         let shapes = ([batch.len(), patches, channels], [batch.len(), patches, 2]);
@@ -61,19 +67,19 @@ impl VisionEncoder {
         features(&fetched, expected, self.width, "vision encoder")
     }
 
-    fn run(&mut self, pixels: &[f32], positions: &[i64], shapes: ([usize; 3], [usize; 3])) -> ort::Result<Fetched> {
-        let element = self.network.declared(self.pixels).0;
+    fn run(&mut self, pixels: &Floats, positions: &[i64], shapes: ([usize; 3], [usize; 3])) -> ort::Result<Fetched> {
         let (input, output) = ((self.pixels, self.positions), self.features);
-        let halves = as_halves(pixels, element);
         let mut call = Call::new(&mut self.network)?;
-        match &halves {
-            Some(halves) => call.feed(input.0, halves, &shapes.0)?,
-            None => call.feed(input.0, pixels, &shapes.0)?,
-        }
+        pixels.feed(&mut call, input.0, &shapes.0)?;
         call.feed(input.1, positions, &shapes.1)?;
         call.fetch(output);
         first(call.run()?)
     }
+}
+
+/// Values of one patch: red, green and blue of its pixels.
+fn channels(model: &Model) -> usize {
+    model.manifest.vision.as_ref().map_or(0, |vision| 3 * vision.patch_size * vision.patch_size)
 }
 
 /// Clips to features.
@@ -90,9 +96,15 @@ impl AudioEncoder {
     pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening) -> Result<Option<Self>, Fatal> {
         let Some(name) = &model.manifest.graphs.audio_encoder else { return Ok(None) };
         let network = Network::open(runtime, &model.file(name), opening)?;
+        let (frames, mask) = (network.input("input_features")?, network.input("input_features_mask")?);
+        let bins = model.manifest.audio.as_ref().map_or(0, |audio| audio.mel_bins);
+        let (count, length) = (Expected::Open("clips"), Expected::Open("frames"));
+        network.check_input(frames, &FLOATS, &[count, length, Expected::Fixed(bins)])?;
+        network.check_input(mask, &[Element::Bool], &[count, length])?;
+        network.takes_only(&[frames, mask])?;
         Ok(Some(Self {
-            frames: network.input("input_features")?,
-            mask: network.input("input_features_mask")?,
+            frames,
+            mask,
             features: network.output("audio_features")?,
             width: model.manifest.text.hidden_size,
             network,
@@ -111,16 +123,10 @@ impl AudioEncoder {
     }
 
     fn run(&mut self, frames: &Array2<f32>, mask: &[bool]) -> ort::Result<Fetched> {
-        let element = self.network.declared(self.frames).0;
         let (input, output) = ((self.frames, self.mask), self.features);
-        let values: Vec<f32> = frames.iter().copied().collect();
-        let halves = as_halves(&values, element);
-        let shape = [1, frames.nrows(), frames.ncols()];
+        let values = Floats::suiting(frames.iter().copied().collect(), &self.network, input.0);
         let mut call = Call::new(&mut self.network)?;
-        match &halves {
-            Some(halves) => call.feed(input.0, halves, &shape)?,
-            None => call.feed(input.0, &values, &shape)?,
-        }
+        values.feed(&mut call, input.0, &[1, frames.nrows(), frames.ncols()])?;
         call.feed(input.1, mask, &[1, mask.len()])?;
         call.fetch(output);
         first(call.run()?)
@@ -129,18 +135,6 @@ impl AudioEncoder {
 
 pub(super) fn first(fetched: Vec<Fetched>) -> ort::Result<Fetched> {
     fetched.into_iter().next().ok_or_else(|| ort::Error::new("the run gave nothing"))
-}
-
-fn as_halves(values: &[f32], element: Option<Element>) -> Option<Vec<f16>> {
-    (element == Some(Element::F16)).then(|| values.iter().map(|value| f16::from_f32(*value)).collect())
-}
-
-/// The values of a float tensor as f32.
-pub(super) fn floats(fetched: &Fetched) -> Vec<f32> {
-    match fetched.element() {
-        Element::F16 => fetched.data::<f16>().iter().map(|value| value.to_f32()).collect(),
-        _ => fetched.data::<f32>().to_vec(),
-    }
 }
 
 fn features(fetched: &Fetched, expected: usize, width: usize, who: &str) -> Result<Vec<f32>, EngineError> {

@@ -13,8 +13,10 @@ pub struct Card {
     pub engine: &'static str,
     /// The device that really runs: `cpu`, `cuda`, `tensorrt`.
     pub device: String,
-    /// What is worth knowing, such as why `auto` fell back; may be empty.
+    /// What is worth knowing: why `auto` fell back, and the remarks; may be empty.
     pub note: String,
+    /// What is worth knowing of the model's files and of how they can be run; may be empty.
+    pub remarks: Vec<String>,
     /// The model's name.
     pub model: String,
     /// Units that are decoded together.

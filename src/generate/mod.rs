@@ -5,22 +5,27 @@
 
 mod answer;
 mod arena;
+mod cache;
 mod closing;
 mod cuts;
 mod decoder;
 mod embedder;
 mod encoders;
 mod engine;
+mod floats;
 mod generator;
+mod growing;
 mod guide;
 mod network;
 mod ort_engine;
 mod prefix;
+mod probe;
 mod raw;
 mod replay;
 mod reserve;
 mod runtime;
 mod sample;
+mod scores;
 mod seat;
 mod settings;
 mod splice;

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{CStr, CString},
+    fmt,
     path::Path,
 };
 
@@ -45,6 +46,33 @@ struct Port {
     name: CString,
     element: Option<Element>,
     shape: Vec<i64>,
+}
+
+/// What an axis is expected to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// A length that only a run knows.
+    Open(&'static str),
+    /// This long, or open.
+    Fixed(usize),
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(name) => out.write_str(name),
+            Self::Fixed(length) => write!(out, "{length}"),
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = |length: &i64| if *length < 0 { "?".to_owned() } else { length.to_string() };
+        let lengths: Vec<String> = self.shape.iter().map(length).collect();
+        let element = self.element.map_or("of a type that is not known here", Element::as_str);
+        write!(out, "`{}` {element} [{}]", self.name.to_string_lossy(), lengths.join(", "))
+    }
 }
 
 impl Network {
@@ -95,18 +123,57 @@ impl Network {
         (port.element, &port.shape)
     }
 
-    /// Names of the inputs that are not among `known`.
-    pub(super) fn other_inputs(&self, known: &[Input]) -> Vec<String> {
-        let others = self.inputs.iter().enumerate().filter(|(place, _)| !known.contains(&Input(*place)));
-        others.map(|(_, port)| port.name.to_string_lossy().into_owned()).collect()
+    /// How many axes an output was declared with.
+    pub(super) fn output_rank(&self, output: Output) -> usize {
+        self.outputs[output.0].shape.len()
     }
 
-    pub(super) fn lacks(&self, what: &str, name: &str) -> Fatal {
+    /// # Errors
+    /// When the graph takes an input that is not among `known`.
+    pub(super) fn takes_only(&self, known: &[Input]) -> Result<(), Fatal> {
+        match self.inputs.iter().enumerate().find(|(place, _)| !known.contains(&Input(*place))) {
+            None => Ok(()),
+            Some((_, port)) => Err(self.wrong(&format!("takes an input that is not known here, {port}"))),
+        }
+    }
+
+    /// Looks at how an input was declared.
+    ///
+    /// # Errors
+    /// When it is none of these types, or a length differs from one that is expected.
+    pub(super) fn check_input(&self, input: Input, elements: &[Element], shape: &[Expected]) -> Result<(), Fatal> {
+        self.check("input", &self.inputs[input.0], elements, shape)
+    }
+
+    /// Looks at how an output was declared.
+    ///
+    /// # Errors
+    /// As [`Network::check_input`].
+    pub(super) fn check_output(&self, output: Output, elements: &[Element], shape: &[Expected]) -> Result<(), Fatal> {
+        self.check("output", &self.outputs[output.0], elements, shape)
+    }
+
+    fn check(&self, what: &str, port: &Port, elements: &[Element], shape: &[Expected]) -> Result<(), Fatal> {
+        let typed = port.element.is_some_and(|element| elements.contains(&element));
+        // Exporters may leave a shape out altogether.
+        let shaped = port.shape.is_empty() || agrees(&port.shape, shape);
+        if typed && shaped {
+            return Ok(());
+        }
+        let names: Vec<&str> = elements.iter().map(|element| element.as_str()).collect();
+        let lengths: Vec<String> = shape.iter().map(Expected::to_string).collect();
+        let expected = format!("{} [{}]", names.join(" or "), lengths.join(", "));
+        Err(self.wrong(&format!("declares the {what} {port}; expected {expected}")))
+    }
+
+    fn lacks(&self, what: &str, name: &str) -> Fatal {
         self.wrong(&format!("has no {what} `{name}`"))
     }
 
     pub(super) fn wrong(&self, what: &str) -> Fatal {
-        Fatal::new(format!("`{}` {what}", self.path), "export the bundle again with `lapidary model export`")
+        let hint = "graph and config.json do not belong together, or the graph is of a kind that lapidary does not \
+                    know: download it again, or make a bundle with `lapidary model export`";
+        Fatal::new(format!("`{}` {what}", self.path), hint)
     }
 }
 
@@ -133,6 +200,15 @@ fn hint(device: Device) -> &'static str {
             "install TensorRT 10 beside `lapidary runtime install --cuda`, or choose `--device cuda` or `cpu`"
         }
     }
+}
+
+/// A declared length of -1 is open.
+fn agrees(declared: &[i64], expected: &[Expected]) -> bool {
+    let length = |(declared, expected): (&i64, &Expected)| match expected {
+        Expected::Fixed(length) => *declared < 0 || usize::try_from(*declared) == Ok(*length),
+        Expected::Open(_) => true,
+    };
+    declared.len() == expected.len() && declared.iter().zip(expected).all(length)
 }
 
 fn position(ports: &[Port], name: &str) -> Option<usize> {

@@ -1,23 +1,28 @@
-//! The engine that runs the model: four ONNX graphs, and one buffer of keys and values for all slots.
+//! The engine that runs the model: four ONNX graphs, and the keys and values of all slots.
 
 use std::{ops::Range, thread::available_parallelism};
-
-use half::f16;
 
 use super::{
     cuts::Cuts,
     decoder::{Decoder, Keep},
     embedder::Embedder,
-    encoders::{AudioEncoder, VisionEncoder, floats},
+    encoders::{AudioEncoder, VisionEncoder},
     engine::{Card, Engine, EngineError, Logits, Prefill, Slot},
+    floats::floats,
     network::Opening,
     prefix::Prefix,
-    raw::{Element, Fetched},
+    probe::{self, Verdict},
+    raw::Fetched,
     runtime::{Device, Runtime},
+    scores::Scores,
     settings::Settings,
     splice::{Features, Splice},
 };
-use crate::base::{Fatal, Fault, FaultKind, Model, Prompt, StageName};
+use crate::base::{Fatal, Fault, FaultKind, Model, Prompt, StageName, model::Layout};
+
+/// Most bytes of the logits that one prefill call computes, where the graph cannot leave out those of all positions but
+/// the last.
+const LOGITS_BYTES: usize = 64 << 20;
 
 /// How the engine is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +55,7 @@ impl EngineSettings {
     }
 }
 
-/// Runs a bundle.
+/// Runs a model.
 pub struct OrtEngine {
     card: Card,
     model: Model,
@@ -61,7 +66,8 @@ pub struct OrtEngine {
     vision: Option<VisionEncoder>,
     audio: Option<AudioEncoder>,
     seats: Vec<Option<Seat>>,
-    stepped: Option<Scores>,
+    /// Of the latest step: of one run for all its slots, or of one run for each.
+    stepped: Vec<Scores>,
     prefix: Prefix,
 }
 
@@ -78,8 +84,8 @@ struct Seat {
 enum Latest {
     Nowhere,
     Prefilled(Scores),
-    /// Row of the latest step.
-    Stepped(usize),
+    /// Run and row of the latest step.
+    Stepped(usize, usize),
 }
 
 /// One step: a token and its place for each of a range of slots.
@@ -90,7 +96,7 @@ struct Rows {
 }
 
 impl OrtEngine {
-    /// Opens the sessions of a bundle.
+    /// Opens the sessions of a model.
     ///
     /// # Errors
     /// When a graph cannot be opened, the device cannot be had, the context is longer than the model's, or memory is
@@ -115,34 +121,38 @@ impl OrtEngine {
 
     fn open_on(runtime: &Runtime, model: &Model, settings: EngineSettings, device: Device) -> Result<Self, Fatal> {
         let opening = Opening { device, threads: settings.threads, spinning: settings.spinning };
-        // One position more than the context: a row that idles while others decode writes there.
-        let decoder = Decoder::open(runtime, model, opening, settings.slots, settings.context + 1)?;
+        let mut embedder = Embedder::open(runtime, model, opening)?;
+        let mut decoder = Decoder::open(runtime, model, opening, &embedder)?;
+        let cache = make_slots(&mut decoder, &mut embedder, model, settings)?;
+        let remarks: Vec<String> = model.notes.iter().cloned().chain(cache).collect();
         let card = Card {
             engine: "ort",
             device: device.as_str().to_owned(),
-            note: String::new(),
+            note: remarks.join("; "),
+            remarks,
             model: model.manifest.name.clone(),
             slots: settings.slots,
             context: settings.context,
         };
-        tracing::debug!(target: "generate", bytes = decoder.arena_bytes(), "keys and values");
+        card.remarks.iter().for_each(|remark| tracing::warn!(target: "generate", "{remark}"));
+        tracing::debug!(target: "generate", bytes = decoder.cache().bytes(), "keys and values");
         Ok(Self {
             card,
             model: model.clone(),
-            prefill_chunk: settings.prefill_chunk.max(1),
+            prefill_chunk: prefill_chunk(&decoder, model, settings),
             cuts: Cuts::new(&model.manifest.tokens, &model.manifest.text),
-            embedder: Embedder::open(runtime, model, opening)?,
+            embedder,
             decoder,
             vision: VisionEncoder::open(runtime, model, opening)?,
             audio: AudioEncoder::open(runtime, model, opening)?,
             seats: (0..settings.slots).map(|_| None).collect(),
-            stepped: None,
+            stepped: Vec::new(),
             prefix: Prefix::default(),
         })
     }
 
     fn noting(mut self, reasons: &[String]) -> Self {
-        self.card.note = reasons.join("; ");
+        self.card.note = reasons.iter().chain(&self.card.remarks).cloned().collect::<Vec<_>>().join("; ");
         self
     }
 
@@ -154,7 +164,7 @@ impl OrtEngine {
         while self.remaining(slot)? > 0 {
             let logits = self.next_chunk(slot, Keep::All)?;
             all.extend(floats(&logits));
-            self.seat(slot)?.latest = Latest::Prefilled(Scores::new(logits));
+            self.seat(slot)?.latest = Latest::Prefilled(Scores::of_last(logits));
         }
         Ok(all)
     }
@@ -165,6 +175,7 @@ impl OrtEngine {
         let (pictures, sound) = self.encode(prompt)?;
         let manifest = &self.model.manifest;
         let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
+        self.decoder.cache().forget(slot);
         self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Latest::Nowhere });
         Ok(())
     }
@@ -212,8 +223,7 @@ impl OrtEngine {
         let start = seat.length;
         let end = self.cuts.end(&seat.tokens, start, most);
         let tokens = &seat.tokens[start..end];
-        let mut embedded = self.embedder.embed(tokens, 1).map_err(failed)?;
-        seat.splice.write(&mut embedded.embeddings, start);
+        let embedded = self.embedder.embed_prompt(tokens, start, &seat.splice).map_err(failed)?;
         let logits = self.decoder.chunk(slot, &embedded, &self.cuts.kinds(tokens), start, keep).map_err(failed)?;
         seat.length = end;
         Ok(logits)
@@ -237,12 +247,29 @@ impl OrtEngine {
         Ok(Rows { slots: first..last + 1, tokens, ends: (first..last + 1).map(end).collect() })
     }
 
+    /// One run for a range of slots.
+    fn step_together(&mut self, rows: Rows) -> ort::Result<Vec<Scores>> {
+        let embedded = self.embedder.embed(&rows.tokens, rows.slots.len())?;
+        Ok(vec![Scores::new(self.decoder.step(rows.slots, &embedded, &rows.ends)?)])
+    }
+
+    /// One run for each slot.
+    fn step_alone(&mut self, feeds: &[(Slot, u32)]) -> ort::Result<Vec<Scores>> {
+        let mut stepped = Vec::with_capacity(feeds.len());
+        for (slot, token) in feeds {
+            let length = self.seats[*slot].as_ref().map_or(0, |seat| seat.length);
+            let embedded = self.embedder.embed(&[*token], 1)?;
+            stepped.push(Scores::of_last(self.decoder.chunk(*slot, &embedded, &[0], length, Keep::Last)?));
+        }
+        Ok(stepped)
+    }
+
     fn fits(&self, slot: Slot, prompt: &Prompt) -> Result<(), EngineError> {
         if !matches!(self.seats.get(slot), Some(None)) {
             return Err(internal(&format!("slot {slot} is not free")));
         }
         let (count, context, width) = (prompt.tokens.len(), self.card.context, self.model.manifest.text.vocab_size);
-        if count == 0 || count > context.min(self.decoder.length() - 1) {
+        if count == 0 || count > context {
             let message = format!("the prompt has {count} tokens, the context holds {context}");
             let hint = "raise generate.context or lower the budget";
             return Err(Fault::new(StageName::Generate, FaultKind::TooLong, message, hint).into());
@@ -254,6 +281,40 @@ impl OrtEngine {
     }
 }
 
+/// Makes the slots in the form that the decoder can use. Our own graphs are tested; others are asked. Returns what is
+/// worth knowing of it.
+fn make_slots(
+    decoder: &mut Decoder,
+    embedder: &mut Embedder,
+    model: &Model,
+    settings: EngineSettings,
+) -> Result<Option<String>, Fatal> {
+    let manifest = &model.manifest;
+    let verdict = match model.layout {
+        Layout::Bundle => Verdict::Shares,
+        Layout::Community | Layout::Mobius => {
+            probe::probe(decoder, embedder, &manifest.tokens, manifest.text.vocab_size)?
+        }
+    };
+    match verdict {
+        // One position more than the context: a row that idles while others decode writes there.
+        Verdict::Shares => decoder.share(settings.slots, settings.context + 1).map(|_| None),
+        Verdict::Grows(why) => {
+            tracing::debug!(target: "generate", why, "no shared buffers");
+            decoder.grow(settings.slots);
+            let remark = "keys and values grow with each step and slots are decoded one by one, since this decoder \
+                          cannot write them into shared buffers";
+            Ok(Some(remark.to_owned()))
+        }
+    }
+}
+
+fn prefill_chunk(decoder: &Decoder, model: &Model, settings: EngineSettings) -> usize {
+    let most = LOGITS_BYTES / (size_of::<f32>() * model.manifest.text.vocab_size.max(1));
+    let bound = if decoder.can_keep_last() { usize::MAX } else { most };
+    settings.prefill_chunk.min(bound).max(1)
+}
+
 impl Engine for OrtEngine {
     fn card(&self) -> &Card {
         &self.card
@@ -261,7 +322,7 @@ impl Engine for OrtEngine {
 
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
         self.seat_at(slot, prompt)?;
-        let lent = self.prefix.lend(&prompt.tokens, slot, &mut self.decoder);
+        let lent = self.prefix.lend(&prompt.tokens, slot, self.decoder.cache());
         self.seat(slot)?.length = lent;
         tracing::trace!(target: "generate", slot, tokens = prompt.tokens.len(), lent, "admitted");
         Ok(())
@@ -277,26 +338,26 @@ impl Engine for OrtEngine {
         }
         let Self { seats, prefix, decoder, .. } = self;
         if let Some(seat) = &mut seats[slot] {
-            prefix.learn(&seat.tokens, seat.splice.first_place().unwrap_or(seat.tokens.len()), slot, decoder);
+            prefix.learn(&seat.tokens, seat.splice.first_place().unwrap_or(seat.tokens.len()), slot, decoder.cache());
             seat.splice = Splice::default();
-            seat.latest = Latest::Prefilled(Scores::new(logits));
+            seat.latest = Latest::Prefilled(Scores::of_last(logits));
         }
         Ok(Prefill::Done)
     }
 
     fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError> {
-        let Rows { slots, tokens, ends } = self.rows(feeds)?;
-        let failed = |error: ort::Error| EngineError::failed("decoding step", &error);
-        let embedded = self.embedder.embed(&tokens, slots.len()).map_err(failed)?;
-        let logits = self.decoder.step(slots.clone(), &embedded, &ends).map_err(failed)?;
-        self.stepped = Some(Scores::new(logits));
-        for seat in self.seats.iter_mut().flatten().filter(|seat| matches!(seat.latest, Latest::Stepped(_))) {
+        let rows = self.rows(feeds)?;
+        let first = rows.slots.start;
+        let shares = self.decoder.shares();
+        let stepped = if shares { self.step_together(rows) } else { self.step_alone(feeds) };
+        self.stepped = stepped.map_err(|error| EngineError::failed("decoding step", &error))?;
+        for seat in self.seats.iter_mut().flatten().filter(|seat| matches!(seat.latest, Latest::Stepped(..))) {
             seat.latest = Latest::Nowhere;
         }
-        for (slot, _) in feeds {
+        for (index, (slot, _)) in feeds.iter().enumerate() {
             let seat = self.seat(*slot)?;
             seat.length += 1;
-            seat.latest = Latest::Stepped(slot - slots.start);
+            seat.latest = if shares { Latest::Stepped(0, slot - first) } else { Latest::Stepped(index, 0) };
         }
         Ok(())
     }
@@ -304,8 +365,8 @@ impl Engine for OrtEngine {
     fn logits(&self, slot: Slot) -> Option<Logits<'_>> {
         let scores = match &self.seats.get(slot)?.as_ref()?.latest {
             Latest::Nowhere => return None,
-            Latest::Prefilled(scores) => scores.last(),
-            Latest::Stepped(row) => self.stepped.as_ref()?.row(*row),
+            Latest::Prefilled(scores) => scores.row(0),
+            Latest::Stepped(run, row) => self.stepped.get(*run)?.row(*row),
         };
         scores.map(Logits::Scores)
     }
@@ -313,39 +374,8 @@ impl Engine for OrtEngine {
     fn release(&mut self, slot: Slot) {
         if let Some(seat) = self.seats.get_mut(slot) {
             *seat = None;
+            self.decoder.cache().forget(slot);
         }
-    }
-}
-
-/// Logits `[rows, positions, vocabulary]`, of which each row's last position counts; f32 is read where it lies.
-struct Scores {
-    fetched: Fetched,
-    converted: Vec<f32>,
-}
-
-impl Scores {
-    fn new(fetched: Fetched) -> Self {
-        let converted = match fetched.element() {
-            Element::F16 => fetched.data::<f16>().iter().map(|value| value.to_f32()).collect(),
-            _ => Vec::new(),
-        };
-        Self { fetched, converted }
-    }
-
-    fn values(&self) -> &[f32] {
-        if self.converted.is_empty() { self.fetched.data() } else { &self.converted }
-    }
-
-    fn width(&self) -> usize {
-        self.fetched.shape().last().copied().unwrap_or(0).max(1)
-    }
-
-    fn row(&self, row: usize) -> Option<&[f32]> {
-        self.values().chunks_exact(self.width()).nth(row)
-    }
-
-    fn last(&self) -> Option<&[f32]> {
-        self.values().chunks_exact(self.width()).next_back()
     }
 }
 

@@ -37,6 +37,15 @@ pub(super) enum Element {
 }
 
 impl Element {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+        }
+    }
+
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -107,6 +116,12 @@ impl Memory {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size()) }
     }
 
+    /// The same, to be read.
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: as in `bytes_mut`, and borrowed.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.layout.size()) }
+    }
+
     /// A part of it, to be read and written by ONNX Runtime. `None` beyond the end.
     pub(super) fn region(&mut self, offset: usize, bytes: usize) -> Option<Region<'_>> {
         let end = offset.checked_add(bytes)?;
@@ -162,6 +177,30 @@ impl<'a> Call<'a> {
     /// Feeds a view of `data`.
     pub(super) fn feed<T: Native>(&mut self, input: Input, data: &'a [T], shape: &[usize]) -> ort::Result<()> {
         let value = self.view(data.as_ptr().cast_mut().cast(), size_of_val(data), T::ELEMENT, shape)?;
+        self.inputs.push((input, value.cast_const()));
+        Ok(())
+    }
+
+    /// Feeds the front of a memory, as much as the shape asks for.
+    pub(super) fn feed_memory(
+        &mut self,
+        input: Input,
+        memory: &'a Memory,
+        element: Element,
+        shape: &[usize],
+    ) -> ort::Result<()> {
+        let bytes = shape.iter().try_fold(element.bytes(), |product, length| product.checked_mul(*length));
+        let front = bytes.and_then(|bytes| memory.bytes().get(..bytes));
+        let front = front.ok_or_else(|| ort::Error::new("a shape beyond the end of its memory"))?;
+        let value = self.view(front.as_ptr().cast_mut().cast(), front.len(), element, shape)?;
+        self.inputs.push((input, value.cast_const()));
+        Ok(())
+    }
+
+    /// Feeds a tensor without elements.
+    pub(super) fn feed_nothing(&mut self, input: Input, element: Element, shape: &[usize]) -> ort::Result<()> {
+        // Never read: the view has no bytes, which `view` checks against the shape.
+        let value = self.view(NonNull::<u64>::dangling().as_ptr().cast(), 0, element, shape)?;
         self.inputs.push((input, value.cast_const()));
         Ok(())
     }
@@ -303,7 +342,16 @@ impl Fetched {
         }
     }
 
-    /// The same to be changed before it is fed to another session.
+    /// The bytes of the elements.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self.start(self.element) {
+            // SAFETY: the value holds `count` initialised elements of this type without padding, and is borrowed.
+            Some(start) => unsafe { std::slice::from_raw_parts(start.cast(), self.count() * self.element.bytes()) },
+            None => &[],
+        }
+    }
+
+    /// The elements, to be changed before they are fed to another session.
     pub(super) fn data_mut<T: Native>(&mut self) -> &mut [T] {
         match self.start(T::ELEMENT) {
             // SAFETY: as in `data`, and mutably borrowed.

@@ -61,6 +61,7 @@ impl ReplayEngine {
             engine: "replay",
             device: "cpu".to_owned(),
             note: format!("{} recorded answers in turn, no model", answers.len()),
+            remarks: Vec::new(),
             model: "replay".to_owned(),
             slots,
             context,

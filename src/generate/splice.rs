@@ -1,5 +1,7 @@
 //! Features of pictures and clips, and the places in the prompt where they stand in for embeddings.
 
+use std::ops::Range;
+
 use half::f16;
 
 use super::raw::{Element, Fetched};
@@ -9,8 +11,18 @@ use crate::base::{Fault, FaultKind, StageName, model::TokenIds};
 #[derive(Debug, Default)]
 pub(super) struct Splice {
     places: Vec<usize>,
+    media: Vec<Medium>,
     rows: Vec<f32>,
     width: usize,
+}
+
+/// What a feature is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// A picture, or a frame of a film.
+    Picture,
+    /// A clip of sound.
+    Sound,
 }
 
 /// Rows of features, taken from the front.
@@ -31,16 +43,17 @@ impl Splice {
         pictures: &Features,
         clips: &Features,
     ) -> Result<Self, Fault> {
-        let mut splice = Self { places: Vec::new(), rows: Vec::new(), width };
+        let mut splice = Self { width, ..Self::default() };
         let (mut pictures, mut clips) = (pictures.rows.chunks_exact(width), clips.rows.chunks_exact(width));
         for (place, token) in tokens.iter().enumerate() {
-            let source = match *token {
-                token if token == ids.image || token == ids.video => &mut pictures,
-                token if token == ids.audio => &mut clips,
+            let (source, medium) = match *token {
+                token if token == ids.image || token == ids.video => (&mut pictures, Medium::Picture),
+                token if token == ids.audio => (&mut clips, Medium::Sound),
                 _ => continue,
             };
             let row = source.next().ok_or_else(|| unequal("more soft tokens than features"))?;
             splice.places.push(place);
+            splice.media.push(medium);
             splice.rows.extend_from_slice(row);
         }
         if pictures.next().or(clips.next()).is_some() {
@@ -54,12 +67,22 @@ impl Splice {
         self.places.first().copied()
     }
 
+    /// The features of one medium whose places are in a range, `[n, width]`.
+    pub(super) fn rows(&self, places: Range<usize>, medium: Medium) -> Vec<f32> {
+        let wanted = |index: &usize| self.media[*index] == medium;
+        let row = |index: usize| &self.rows[index * self.width..(index + 1) * self.width];
+        self.within(places).filter(wanted).flat_map(row).copied().collect()
+    }
+
+    fn within(&self, places: Range<usize>) -> Range<usize> {
+        let first = self.places.partition_point(|place| *place < places.start);
+        first..self.places.partition_point(|place| *place < places.end)
+    }
+
     /// Overwrites the rows of `embeddings` (`[1, n, width]`, the embeddings of positions `start..start + n`).
     pub(super) fn write(&self, embeddings: &mut Fetched, start: usize) {
         let count = embeddings.shape().get(1).copied().unwrap_or(0);
-        let first = self.places.partition_point(|place| *place < start);
-        let last = self.places.partition_point(|place| *place < start + count);
-        for index in first..last {
+        for index in self.within(start..start + count) {
             let row = &self.rows[index * self.width..(index + 1) * self.width];
             let at = (self.places[index] - start) * self.width;
             match embeddings.element() {
@@ -108,6 +131,8 @@ mod tests {
         let splice = Splice::new(&tokens, &IDS, 2, &features(&[1., 1., 2., 2., 3., 3.]), &features(&[9., 9.])).unwrap();
         assert_eq!(splice.places, [2, 3, 5, 6]);
         assert_eq!(splice.rows, [1., 1., 2., 2., 9., 9., 3., 3.]);
+        assert_eq!(splice.rows(3..6, Medium::Picture), [2., 2.]);
+        assert_eq!(splice.rows(3..6, Medium::Sound), [9., 9.]);
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! Keys and values of all slots, in one of two forms: shared buffers, which attention writes in place, or tensors that
+//! grow, for decoders that cannot do that.
+
+use std::ops::Range;
+
+use super::{
+    arena::Arena,
+    floats::FLOATS,
+    growing::Growing,
+    network::{Expected, Input, Network, Output},
+    raw::{Call, Element, Fetched},
+};
+use crate::base::{Fatal, model::KvLayer};
+
+/// One tensor of keys or of values: where it is fed and fetched, and its shape `[rows, heads, length, head_dim]`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Port {
+    pub(super) past: Input,
+    pub(super) present: Output,
+    pub(super) element: Element,
+    pub(super) heads: usize,
+    pub(super) head_dim: usize,
+}
+
+impl Port {
+    /// The ports of all layers that write keys and values: key and value of the first, of the second, and so on.
+    ///
+    /// # Errors
+    /// When the decoder does not declare these layers.
+    pub(super) fn all(decoder: &Network, layers: &[KvLayer]) -> Result<Vec<Self>, Fatal> {
+        let parts = |(index, layer)| ["key", "value"].map(|part| Self::new(decoder, index, part, layer));
+        layers.iter().enumerate().flat_map(parts).collect()
+    }
+
+    fn new(decoder: &Network, index: usize, part: &str, layer: &KvLayer) -> Result<Self, Fatal> {
+        let past = decoder.input(&format!("past_key_values.{index}.{part}"))?;
+        let present = decoder.output(&format!("present.{index}.{part}"))?;
+        let shape = |length| {
+            [
+                Expected::Open("batch"),
+                Expected::Fixed(layer.heads),
+                Expected::Open(length),
+                Expected::Fixed(layer.head_dim),
+            ]
+        };
+        decoder.check_input(past, &FLOATS, &shape("past"))?;
+        let element = decoder.declared(past).0.unwrap_or(Element::F32);
+        decoder.check_output(present, &[element], &shape("past + sequence"))?;
+        Ok(Self { past, present, element, heads: layer.heads, head_dim: layer.head_dim })
+    }
+
+    /// Bytes of one position of one head.
+    pub(super) fn position(&self) -> usize {
+        self.head_dim * self.element.bytes()
+    }
+}
+
+/// The keys and values of all slots.
+pub(super) enum Cache {
+    Shared(Arena),
+    Growing(Growing),
+}
+
+impl Cache {
+    /// Bytes that are held whatever the slots hold.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Shared(arena) => arena.bytes(),
+            Self::Growing(_) => 0,
+        }
+    }
+
+    /// Keys and values of a slot's first `count` positions, position by position within each head. `None` when the
+    /// slot does not hold them all.
+    pub(super) fn copy(&mut self, slot: usize, count: usize) -> Option<Vec<u8>> {
+        match self {
+            Self::Shared(arena) => Some(arena.copy(slot, count)),
+            Self::Growing(growing) => growing.copy(slot, count),
+        }
+    }
+
+    /// Puts the first `count` of `held` copied positions into a slot. False when there is no memory for them.
+    pub(super) fn paste(&mut self, slot: usize, rows: &[u8], held: usize, count: usize) -> bool {
+        match self {
+            Self::Shared(arena) => {
+                arena.paste(slot, rows, held, count);
+                true
+            }
+            Self::Growing(growing) => growing.paste(slot, rows, held, count),
+        }
+    }
+
+    /// Empties a slot.
+    pub(super) fn forget(&mut self, slot: usize) {
+        if let Self::Growing(growing) = self {
+            growing.forget(slot);
+        }
+    }
+
+    /// Binds the pasts of some slots, and what is to become of their presents.
+    pub(super) fn bind<'a>(&'a mut self, call: &mut Call<'a>, slots: Range<usize>) -> ort::Result<()> {
+        match self {
+            Self::Shared(arena) => arena.bind(call, slots),
+            Self::Growing(growing) => growing.bind(call, slots),
+        }
+    }
+
+    /// Takes the presents that a run gave beside its logits.
+    pub(super) fn keep(&mut self, slot: usize, presents: Vec<Fetched>) {
+        if let Self::Growing(growing) = self {
+            growing.keep(slot, presents);
+        }
+    }
+}
