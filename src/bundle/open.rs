@@ -55,16 +55,22 @@ fn layout(folder: &Path) -> Result<Layout, Fatal> {
     if folder.join(MANIFEST).exists() {
         return Ok(Layout::Bundle);
     }
-    foreign::layout(folder)?.ok_or_else(|| {
-        Fatal::new(
+    match foreign::layout(folder)? {
+        Some(layout) if folder.join(foreign::CONFIG).exists() => Ok(layout),
+        Some(_) => Err(Fatal::new(
+            format!("`{}` holds graphs, but neither {MANIFEST} nor {}", folder.display(), foreign::CONFIG),
+            "download config.json and tokenizer.json beside the graphs; a bundle of `lapidary model export` must be \
+             copied whole",
+        )),
+        None => Err(Fatal::new(
             format!(
                 "`{}` is not a model: it holds no {MANIFEST}, no `onnx/decoder_model_merged*.onnx` and no \
                  `decoder/model.onnx`",
                 folder.display()
             ),
             "name the folder of a bundle or of an ONNX export; `lapidary model export CHECKPOINT OUT` makes a bundle",
-        )
-    })
+        )),
+    }
 }
 
 fn open_bundle(folder: &Path, check: Check) -> Result<Model, Fatal> {

@@ -3,6 +3,9 @@
 mod closing;
 pub mod desk;
 mod engine;
+mod layouts;
+mod loader;
 pub mod models;
 mod parity;
+mod refusals;
 mod replay;

@@ -18,8 +18,8 @@ use crate::base::{
     model::{FORMAT, Graphs, Layout, Manifest, Precision, Provenance},
 };
 
-/// What the layout reads beside the graphs.
-const CONFIG: &str = "config.json";
+/// The model's configuration, from which the manifest is made.
+pub(super) const CONFIG: &str = "config.json";
 
 /// The layout of a folder without `bundle.toml`; `None` when it is none that we know.
 pub(super) fn layout(folder: &Path) -> Result<Option<Layout>, Fatal> {
