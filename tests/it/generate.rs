@@ -3,9 +3,6 @@
 mod closing;
 pub mod desk;
 mod engine;
-mod layouts;
-mod loader;
 pub mod models;
 mod parity;
-mod refusals;
 mod replay;

@@ -8,6 +8,7 @@ mod encode;
 mod family;
 mod generate;
 mod line;
+mod loader;
 mod media;
 mod onnx;
 mod parse;

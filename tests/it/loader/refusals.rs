@@ -2,18 +2,12 @@
 
 use std::fs;
 
+use super::layouts::{self, E2B, Folder};
 use lapidary::{
     base::{Fatal, model::Layout},
-    bundle::{
-        Check, Dtype,
-        graph::proto::{ModelProto, ValueInfoProto},
-        open,
-    },
+    bundle::{Check, Dtype, Quantize, graph::proto::ValueInfoProto, open},
     generate::{Device, EngineSettings, OrtEngine, Runtime, Settings},
 };
-use prost::Message;
-
-use super::layouts::{self, Folder};
 
 fn opened(folder: &Folder) -> Fatal {
     open(folder.path(), Check::Full).expect_err("must be refused")
@@ -29,14 +23,6 @@ fn engine(folder: &Folder) -> Fatal {
 fn assert_names(fatal: &Fatal, parts: &[&str]) {
     let missing = parts.iter().find(|part| !fatal.message.contains(*part) && !fatal.hint.contains(*part));
     assert_eq!(missing, None, "{} / {}", fatal.message, fatal.hint);
-}
-
-/// Changes a graph, whose weights stay where they are.
-fn edit(folder: &Folder, name: &str, change: impl FnOnce(&mut ModelProto)) {
-    let path = folder.file(name);
-    let mut model = ModelProto::decode(fs::read(&path).unwrap().as_slice()).unwrap();
-    change(&mut model);
-    fs::write(&path, model.encode_to_vec()).unwrap();
 }
 
 fn replace_in(folder: &Folder, name: &str, from: &str, to: &str) {
@@ -70,8 +56,8 @@ fn a_missing_or_short_part_of_the_weights_is_named_with_its_graph() {
 #[test]
 fn weights_outside_the_folder_are_refused() {
     let folder = layouts::community("");
-    edit(&folder, DECODER, |model| {
-        let tensors = &mut model.graph.as_mut().unwrap().initializer;
+    folder.edit(DECODER, |graph| {
+        let tensors = &mut graph.initializer;
         let entries = tensors.iter_mut().flat_map(|tensor| &mut tensor.external_data);
         entries.filter(|entry| entry.key == "location").for_each(|entry| entry.value = "../secret".to_owned());
     });
@@ -97,13 +83,13 @@ fn several_variants_are_listed_and_one_can_be_named() {
         (Layout::Community, "onnx/decoder_model_merged_q4f16.onnx")
     );
     assert_names(&open(&folder.variant("int8"), Check::Full).unwrap_err(), &["`int8`", "fp16, q4f16"]);
-    assert_names(&open(&layouts::bundle("e2b").0.variant("q4"), Check::Full).unwrap_err(), &["not a model"]);
+    assert_names(&open("nowhere#q4".as_ref(), Check::Full).unwrap_err(), &["`nowhere` is not a model"]);
 }
 
 #[test]
 fn a_bundle_and_a_package_have_no_variants() {
-    let (_place, bundle) = layouts::bundle("e2b");
-    let path = format!("{}#q4", bundle.folder.display());
+    let bundle = E2B.export(Dtype::F32, Quantize::None);
+    let path = format!("{}#q4", bundle.model.folder.display());
     assert_names(&open(path.as_ref(), Check::Full).unwrap_err(), &["is a bundle", "`q4`"]);
     assert_names(&open(&layouts::mobius().variant("q4"), Check::Full).unwrap_err(), &["mobius", "`q4`"]);
 }
@@ -111,8 +97,8 @@ fn a_bundle_and_a_package_have_no_variants() {
 #[test]
 fn an_input_that_is_not_known_is_refused_by_name() {
     let folder = layouts::community("");
-    edit(&folder, DECODER, |model| {
-        let inputs = &mut model.graph.as_mut().unwrap().input;
+    folder.edit(DECODER, |graph| {
+        let inputs = &mut graph.input;
         let mask = inputs.iter().find(|input| input.name == "attention_mask").unwrap().clone();
         inputs.push(ValueInfoProto { name: "use_cache_branch".to_owned(), ..mask });
     });
@@ -129,7 +115,7 @@ fn a_configuration_that_contradicts_the_graph_is_named_with_what_was_expected() 
     replace_in(&folder, "config.json", r#""num_kv_shared_layers": 4"#, r#""num_kv_shared_layers": 3"#);
     assert_names(&engine(&folder), &["no input `past_key_values.4.key`"]);
     let package = layouts::mobius();
-    replace_in(&package, "config.json", r#""vocab_size": 300"#, r#""vocab_size": 400"#);
+    replace_in(&package, "config.json", r#": 300"#, r#": 400"#);
     assert_names(&engine(&package), &["decoder/model.onnx", "`logits` f32 [?, ?, 300]", "400"]);
 }
 
@@ -164,5 +150,5 @@ fn the_hash_names_the_content_and_sizes_alone_say_nothing_of_it() {
     fs::write(&part, bytes).unwrap();
     assert_ne!(folder.model().hash, full.hash);
     assert_eq!(open(folder.path(), Check::Sizes).unwrap().hash, sizes.hash);
-    assert_eq!(layouts::own("e2b", Dtype::F32, "").model().manifest.precision.quantize, "none");
+    assert_eq!(layouts::own(E2B, Dtype::F32, "").model().manifest.precision.quantize, "none");
 }

@@ -1,0 +1,113 @@
+//! Models in the layouts of other exporters: graphs of the E2B-like checkpoint that `onnx/reference/make_layouts.py` and
+//! mobius wrote (fixtures/layouts), our own under other names, and what transformers makes of that checkpoint.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use lapidary::{
+    base::Model,
+    bundle::{
+        Check, Dtype, Quantize,
+        graph::proto::{GraphProto, ModelProto},
+        open,
+    },
+};
+use prost::Message;
+use tempfile::TempDir;
+
+use crate::family::member::{Exported, Member};
+
+/// The checkpoint of all foreign graphs.
+pub const E2B: Member = Member("e2b");
+
+/// A folder that holds a model.
+pub struct Folder {
+    place: TempDir,
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/layouts").join(name)
+}
+
+impl Folder {
+    fn empty(member: Member) -> Self {
+        let folder = Self { place: tempfile::tempdir().unwrap() };
+        fs::copy(member.fixture().join("config.json"), folder.file("config.json")).unwrap();
+        fs::write(folder.file("tokenizer.json"), "{}").unwrap();
+        folder
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// The path of one of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// The path with a variant.
+    pub fn variant(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("{}#{name}", self.path().display()))
+    }
+
+    /// Changes a graph, whose weights stay where they are.
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut GraphProto)) {
+        let path = self.file(name);
+        let mut model = ModelProto::decode(fs::read(&path).unwrap().as_slice()).unwrap();
+        change(model.graph.as_mut().unwrap());
+        fs::write(&path, model.encode_to_vec()).unwrap();
+    }
+
+    /// Opened.
+    pub fn model(&self) -> Model {
+        open(self.path(), Check::Full).unwrap()
+    }
+
+    /// The same with its folder.
+    pub fn opened(self) -> Exported {
+        Exported { model: self.model(), folder: self.place }
+    }
+}
+
+/// Our own graphs of a checkpoint of the family, in the onnx-community layout with a suffix.
+pub fn own(member: Member, dtype: Dtype, suffix: &str) -> Folder {
+    let folder = Folder::empty(member);
+    let (graphs, exported) = (folder.file("onnx"), member.export(dtype, Quantize::None));
+    fs::rename(exported.model.file("onnx"), &graphs).unwrap();
+    for name in ["embed_tokens", "decoder_model_merged", "vision_encoder", "audio_encoder"] {
+        let graph = graphs.join(format!("{name}.onnx"));
+        if graph.exists() {
+            fs::rename(graph, graphs.join(format!("{name}{suffix}.onnx"))).unwrap();
+        }
+    }
+    folder
+}
+
+/// The foreign decoder that cannot share buffers, as `suffix`, with our own embeddings and encoders as f32.
+pub fn community(suffix: &str) -> Folder {
+    let folder = own(E2B, Dtype::F32, "");
+    let graphs = folder.file("onnx");
+    fs::remove_file(graphs.join("decoder_model_merged.onnx")).unwrap();
+    let decoder = format!("decoder_model_merged{suffix}.onnx");
+    for name in [decoder.as_str(), "decoder_model_merged.onnx_data", "decoder_model_merged.onnx_data_1"] {
+        fs::copy(fixture("community/onnx").join(name), graphs.join(name)).unwrap();
+    }
+    folder
+}
+
+/// The package of mobius.
+pub fn mobius() -> Folder {
+    let folder = Folder::empty(E2B);
+    for role in ["decoder", "embedding", "vision_encoder", "audio_encoder"] {
+        fs::create_dir(folder.file(role)).unwrap();
+        for name in ["model.onnx", "model.onnx.data"] {
+            let name = format!("{role}/{name}");
+            fs::copy(fixture("mobius").join(&name), folder.file(&name)).unwrap();
+        }
+    }
+    folder
+}
