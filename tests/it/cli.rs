@@ -16,15 +16,18 @@ fn lapidary(arguments: &[&str]) -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+/// Runs the program to its end.
+pub fn run(arguments: &[&str]) -> Output {
     lapidary(arguments).output().unwrap()
 }
 
-fn code(output: &Output) -> i32 {
+/// Its exit code.
+pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("died: {}", errors(output)))
 }
 
-fn errors(output: &Output) -> String {
+/// What it said beside its results.
+pub fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -32,12 +35,13 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn text(path: &Path) -> &str {
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Runs the demo's pipeline over `inputs` and gives what the program said, and `run.json`.
-fn extract(inputs: &[&str], out: &Path, more: &[&str]) -> (Output, Value) {
+pub fn extract(inputs: &[&str], out: &Path, more: &[&str]) -> (Output, Value) {
     let mut arguments = vec!["run", "pipelines/demo.toml"];
     arguments.extend(inputs);
     arguments.extend(["--output", text(out)]);
@@ -47,7 +51,8 @@ fn extract(inputs: &[&str], out: &Path, more: &[&str]) -> (Output, Value) {
     (output, serde_json::from_slice(&report).unwrap())
 }
 
-fn shown(out: &Path, more: &[&str]) -> Vec<Value> {
+/// The rows of a dataset.
+pub fn shown(out: &Path, more: &[&str]) -> Vec<Value> {
     let mut arguments = vec!["show", text(out), "--json", "--limit", "10000"];
     arguments.extend(more);
     let output = run(&arguments);

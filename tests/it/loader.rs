@@ -1,16 +1,14 @@
 //! Graphs of other exporters against transformers, through the engine that runs our own.
 
 mod layouts;
+mod program;
 mod refusals;
 
 use crossbeam::channel::unbounded;
 use lapidary::{
     app::eval::eval,
     base::{Generation, Item, Prompt, Stop},
-    bundle::{
-        Dtype, Quantize,
-        graph::proto::{AttributeProto, NodeProto},
-    },
+    bundle::{Dtype, Quantize},
     generate::{Engine, Generator, Logits, Prefill, Settings, Vocabulary},
 };
 use layouts::{E2B, Folder};
@@ -21,11 +19,12 @@ use crate::{
     generate::desk::{self, Tray},
 };
 
-/// Largest difference of a logit of an f32 graph from transformers.
+/// Largest difference of a logit of an f32 graph from transformers; 8.2e-5 and less were measured.
 const TOLERANCE: f32 = 2e-3;
 
-/// The same where keys, values and embeddings are f16: random weights make small differences grow with depth.
-const HALF_TOLERANCE: f32 = 0.1;
+/// The same where keys, values and embeddings are f16: random weights make small differences grow with depth; 0.094 and
+/// less were measured, on logits with a spread of 3.
+const HALF_TOLERANCE: f32 = 0.15;
 
 /// What the card says of a decoder that cannot share buffers.
 const GROWING: &str = "keys and values grow";
@@ -120,28 +119,11 @@ fn a_decoder_that_cannot_share_buffers_runs_with_a_growing_cache_and_says_so() {
     assert_answers(&model, E2B);
 }
 
-/// Our decoder as it would be if it took every row for as long as the longest: right alone, wrong beside another.
-fn decoder_that_ignores_lengths() -> Folder {
-    let folder = layouts::own(E2B, Dtype::F32, "");
-    folder.edit("onnx/decoder_model_merged.onnx", |graph| {
-        let node = |op: &str, inputs: &[&str], output: &str| NodeProto {
-            op_type: op.to_owned(),
-            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
-            output: vec![output.to_owned()],
-            ..NodeProto::default()
-        };
-        let sum = graph.node.iter_mut().find(|node| node.op_type == "ReduceSum").unwrap();
-        let mask = std::mem::replace(&mut sum.input[0], "all_ones".to_owned());
-        let mut cast = node("Cast", &["always"], "all_ones");
-        cast.attribute.push(AttributeProto { name: "to".to_owned(), i: 7, kind: 2, ..AttributeProto::default() });
-        graph.node.splice(0..0, [node("Equal", &[&mask, &mask], "always"), cast]);
-    });
-    folder
-}
-
 #[test]
 fn a_decoder_whose_rows_disturb_each_other_in_shared_buffers_is_found_out() {
-    let model = decoder_that_ignores_lengths().opened();
+    let folder = layouts::own(E2B, Dtype::F32, "");
+    folder.ignore_lengths();
+    let model = folder.opened();
     assert!(note(&model).contains(GROWING), "{}", note(&model));
     assert_answers(&model, E2B);
 }

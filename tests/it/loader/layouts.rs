@@ -10,7 +10,7 @@ use lapidary::{
     base::Model,
     bundle::{
         Check, Dtype, Quantize,
-        graph::proto::{GraphProto, ModelProto},
+        graph::proto::{AttributeProto, GraphProto, ModelProto, NodeProto},
         open,
     },
 };
@@ -62,6 +62,17 @@ impl Folder {
         fs::write(&path, model.encode_to_vec()).unwrap();
     }
 
+    /// Changes our own decoder to take every row for as long as the longest: right alone, wrong beside another.
+    pub fn ignore_lengths(&self) {
+        self.edit("onnx/decoder_model_merged.onnx", |graph| {
+            let sum = graph.node.iter_mut().find(|node| node.op_type == "ReduceSum").unwrap();
+            let mask = std::mem::replace(&mut sum.input[0], "all_ones".to_owned());
+            let mut cast = node("Cast", &["always"], "all_ones");
+            cast.attribute.push(AttributeProto { name: "to".to_owned(), i: 7, kind: 2, ..AttributeProto::default() });
+            graph.node.splice(0..0, [node("Equal", &[&mask, &mask], "always"), cast]);
+        });
+    }
+
     /// Opened.
     pub fn model(&self) -> Model {
         open(self.path(), Check::Full).unwrap()
@@ -71,6 +82,29 @@ impl Folder {
     pub fn opened(self) -> Exported {
         Exported { model: self.model(), folder: self.place }
     }
+}
+
+fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: op.to_owned(),
+        input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    }
+}
+
+/// The committed tiny bundle as a folder without a manifest.
+pub fn tiny() -> Folder {
+    let (root, folder) = (Path::new(env!("CARGO_MANIFEST_DIR")), Folder { place: tempfile::tempdir().unwrap() });
+    for name in ["config.json", "generation_config.json", "tokenizer.json"] {
+        fs::copy(root.join("onnx/reference/tiny").join(name), folder.file(name)).unwrap();
+    }
+    fs::create_dir(folder.file("onnx")).unwrap();
+    for entry in fs::read_dir(root.join("onnx/tiny/onnx")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.file("onnx").join(entry.file_name())).unwrap();
+    }
+    folder
 }
 
 /// Our own graphs of a checkpoint of the family, in the onnx-community layout with a suffix.
