@@ -1,9 +1,9 @@
 """A decoder as public exports have it, of plain operators: its present is past and new keys in another tensor, so that
 no buffer can be shared, and attention is MatMul, mask, Softmax, MatMul.
 
-python make_layouts.py CHECKPOINT OUT    writes OUT/onnx/decoder_model_merged{,_fp16}.onnx over the same two data files
+python make_layouts.py CHECKPOINT OUT    writes OUT/onnx/decoder_model_merged{,_fp16,_kv16}.onnx over two data files
 
-The f16 graph takes and gives f16 and computes in f32. The checkpoint is one of make_reference.py in the shape of E2B.
+All compute in f32; _fp16 takes and gives f16, _kv16 has f16 for past and present alone. The checkpoint is one of make_reference.py in the shape of E2B.
 """
 import argparse
 import json
@@ -22,8 +22,9 @@ NAME = "decoder_model_merged"
 class Decoder:
     """The text model of a checkpoint as one graph."""
 
-    def __init__(self, config, tensors, weights, dtype):
-        self.config, self.tensors, self.graph, self.dtype = config, tensors, Graph(weights), dtype
+    def __init__(self, config, tensors, weights, dtype, cache_dtype):
+        self.config, self.tensors, self.graph = config, tensors, Graph(weights)
+        self.dtype, self.cache_dtype = dtype, cache_dtype
         self.layers = config["num_hidden_layers"]
         self.own = self.layers - config["num_kv_shared_layers"]
         self.epsilon = config["rms_norm_eps"]
@@ -63,7 +64,7 @@ class Decoder:
         for layer, present in enumerate(self.presents):
             shape = ["batch_size", self.config["num_key_value_heads"], "total_sequence_length", self.head_dim(layer)]
             for value, part in zip(present, ("key", "value")):
-                self.graph.output(value, f"present.{layer}.{part}", self.dtype, shape)
+                self.graph.output(value, f"present.{layer}.{part}", self.cache_dtype, shape)
         self.graph.save(path, "lapidary make_layouts.py")
 
     def declare(self):
@@ -79,7 +80,7 @@ class Decoder:
         self.pasts = []
         for layer in range(self.own):
             shape = ["batch_size", config["num_key_value_heads"], "past_sequence_length", self.head_dim(layer)]
-            self.pasts.append([graph.input(f"past_key_values.{layer}.{part}", self.dtype, shape)
+            self.pasts.append([graph.input(f"past_key_values.{layer}.{part}", self.cache_dtype, shape)
                                for part in ("key", "value")])
         self.masks = {sliding: self.mask(sliding) for sliding in (True, False)}
         self.angles = {sliding: self.rotary(sliding) for sliding in (True, False)}
@@ -190,7 +191,7 @@ class Decoder:
 
 
 def main():
-    """Writes both graphs."""
+    """Writes all graphs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
@@ -200,8 +201,9 @@ def main():
     folder = given.out / "onnx"
     folder.mkdir(parents=True, exist_ok=True)
     weights = Weights(folder, NAME, part_bytes=700_000)
-    for suffix, dtype in (("", TensorProto.FLOAT), ("_fp16", TensorProto.FLOAT16)):
-        Decoder(config, tensors, weights, dtype).build(folder / f"{NAME}{suffix}.onnx")
+    single, half = TensorProto.FLOAT, TensorProto.FLOAT16
+    for suffix, dtype, cache in (("", single, single), ("_fp16", half, half), ("_kv16", single, half)):
+        Decoder(config, tensors, weights, dtype, cache).build(folder / f"{NAME}{suffix}.onnx")
     weights.write()
 
 

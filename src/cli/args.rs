@@ -84,8 +84,9 @@ pub struct RunArguments {
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
 
-    /// The model bundle, instead of the pipeline's own
-    #[arg(long, short, value_name = "BUNDLE")]
+    /// The model instead of the pipeline's own: a bundle or the folder of an ONNX export, with #VARIANT behind it where
+    /// it holds several
+    #[arg(long, short, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
     /// Stop after this many units (pages, pictures, clips)
@@ -133,8 +134,9 @@ pub struct CheckArguments {
     #[arg(value_name = "PIPELINE.toml")]
     pub pipeline: PathBuf,
 
-    /// The model bundle, instead of the pipeline's own
-    #[arg(long, short, value_name = "BUNDLE")]
+    /// The model instead of the pipeline's own: a bundle or the folder of an ONNX export, with #VARIANT behind it where
+    /// it holds several
+    #[arg(long, short, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 }
 
@@ -177,8 +179,9 @@ pub struct EncodeArguments {
     #[arg(long, short, value_name = "PIPELINE.toml", default_value = "pipelines/demo.toml")]
     pub pipeline: PathBuf,
 
-    /// The model bundle, instead of the pipeline's own
-    #[arg(long, short, value_name = "BUNDLE")]
+    /// The model instead of the pipeline's own: a bundle or the folder of an ONNX export, with #VARIANT behind it where
+    /// it holds several
+    #[arg(long, short, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
     /// Soft tokens per page or picture: 70, 140, 280, 560 or 1120
@@ -201,9 +204,10 @@ pub enum ModelCommand {
     Export(ExportArguments),
     /// Run given inputs through the engine and write the logits, to compare with another implementation
     Eval(EvalArguments),
-    /// Print what a bundle says of itself and check every file's hash
+    /// Print what a model says of itself and check every file's hash
     Inspect {
-        /// The bundle
+        /// A bundle, or the folder of an ONNX export
+        #[arg(value_name = "MODEL")]
         bundle: PathBuf,
     },
 }
@@ -250,7 +254,8 @@ pub enum QuantizeName {
 /// `lapidary model eval`
 #[derive(Debug, Args)]
 pub struct EvalArguments {
-    /// The bundle
+    /// A bundle, or the folder of an ONNX export
+    #[arg(value_name = "MODEL")]
     pub bundle: PathBuf,
 
     /// input_ids i64 [1,S]; optional pixel_values f32 [n,P,768] with pixel_position_ids i64 [n,P,2] (-1 = padding) and

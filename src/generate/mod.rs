@@ -28,6 +28,7 @@ mod sample;
 mod scores;
 mod seat;
 mod settings;
+mod slots;
 mod splice;
 mod sweep;
 mod vocabulary;

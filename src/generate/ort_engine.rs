@@ -11,18 +11,14 @@ use super::{
     floats::floats,
     network::Opening,
     prefix::Prefix,
-    probe::{self, Verdict},
     raw::Fetched,
     runtime::{Device, Runtime},
     scores::Scores,
     settings::Settings,
+    slots,
     splice::{Features, Splice},
 };
-use crate::base::{Fatal, Fault, FaultKind, Model, Prompt, StageName, model::Layout};
-
-/// Most bytes of the logits that one prefill call computes, where the graph cannot leave out those of all positions but
-/// the last.
-const LOGITS_BYTES: usize = 64 << 20;
+use crate::base::{Fatal, Fault, FaultKind, Model, Prompt, StageName};
 
 /// How the engine is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +119,7 @@ impl OrtEngine {
         let opening = Opening { device, threads: settings.threads, spinning: settings.spinning };
         let mut embedder = Embedder::open(runtime, model, opening)?;
         let mut decoder = Decoder::open(runtime, model, opening, &embedder)?;
-        let cache = make_slots(&mut decoder, &mut embedder, model, settings)?;
+        let cache = slots::make(&mut decoder, &mut embedder, model, settings)?;
         let remarks: Vec<String> = model.notes.iter().cloned().chain(cache).collect();
         let card = Card {
             engine: "ort",
@@ -139,7 +135,7 @@ impl OrtEngine {
         Ok(Self {
             card,
             model: model.clone(),
-            prefill_chunk: prefill_chunk(&decoder, model, settings),
+            prefill_chunk: slots::prefill_chunk(&decoder, model, settings),
             cuts: Cuts::new(&model.manifest.tokens, &model.manifest.text),
             embedder,
             decoder,
@@ -279,40 +275,6 @@ impl OrtEngine {
             None => Ok(()),
         }
     }
-}
-
-/// Makes the slots in the form that the decoder can use. Our own graphs are tested; others are asked. Returns what is
-/// worth knowing of it.
-fn make_slots(
-    decoder: &mut Decoder,
-    embedder: &mut Embedder,
-    model: &Model,
-    settings: EngineSettings,
-) -> Result<Option<String>, Fatal> {
-    let manifest = &model.manifest;
-    let verdict = match model.layout {
-        Layout::Bundle => Verdict::Shares,
-        Layout::Community | Layout::Mobius => {
-            probe::probe(decoder, embedder, &manifest.tokens, manifest.text.vocab_size)?
-        }
-    };
-    match verdict {
-        // One position more than the context: a row that idles while others decode writes there.
-        Verdict::Shares => decoder.share(settings.slots, settings.context + 1).map(|_| None),
-        Verdict::Grows(why) => {
-            tracing::debug!(target: "generate", why, "no shared buffers");
-            decoder.grow(settings.slots);
-            let remark = "keys and values grow with each step and slots are decoded one by one, since this decoder \
-                          cannot write them into shared buffers";
-            Ok(Some(remark.to_owned()))
-        }
-    }
-}
-
-fn prefill_chunk(decoder: &Decoder, model: &Model, settings: EngineSettings) -> usize {
-    let most = LOGITS_BYTES / (size_of::<f32>() * model.manifest.text.vocab_size.max(1));
-    let bound = if decoder.can_keep_last() { usize::MAX } else { most };
-    settings.prefill_chunk.min(bound).max(1)
 }
 
 impl Engine for OrtEngine {

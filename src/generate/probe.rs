@@ -4,6 +4,7 @@
 use std::iter;
 
 use half::f16;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::{
     decoder::{Decoder, Keep},
@@ -11,7 +12,10 @@ use super::{
     engine::causes,
     floats::floats,
 };
-use crate::base::{Fatal, model::TokenIds};
+use crate::base::{
+    Fatal,
+    model::{Manifest, TokenIds},
+};
 
 /// Lengths of the two prompts.
 const LENGTHS: [usize; 2] = [11, 6];
@@ -43,17 +47,17 @@ type Course = Vec<Vec<f32>>;
 /// Runs the probe. The decoder has no slots afterwards.
 ///
 /// # Errors
-/// When the decoder runs in neither way.
-pub(super) fn probe(
-    decoder: &mut Decoder,
-    embedder: &mut Embedder,
-    ids: &TokenIds,
-    vocabulary: usize,
-) -> Result<Verdict, Fatal> {
-    let sequences = LENGTHS.map(|length| sequence(length + STEPS, ids, vocabulary));
-    let alone = alone(decoder, embedder, &sequences).map_err(|error| unusable(&error))?;
+/// When the decoder cannot be run slot by slot either.
+pub(super) fn probe(decoder: &mut Decoder, embedder: &mut Embedder, manifest: &Manifest) -> Result<Verdict, Fatal> {
+    let vocabulary = manifest.text.vocab_size;
+    let sequences = LENGTHS.map(|length| sequence(length + STEPS, &manifest.tokens, vocabulary));
+    let alone = alone(decoder, embedder, &sequences).map_err(|error| unusable(&causes(&error)))?;
+    if let Some(logits) = alone.iter().find(|logits| logits.len() != vocabulary) {
+        return Err(unusable(&format!("it gives {} logits for {vocabulary} tokens", logits.len())));
+    }
     decoder.share(sequences.len(), POSITIONS)?.fill(GARBAGE.to_ne_bytes(), f16::from_f32(GARBAGE).to_ne_bytes());
-    let together = together(decoder, embedder, &sequences);
+    // A refusal is an answer here: ONNX Runtime's own words about it would look like a failure in the log.
+    let together = with_default(NoSubscriber::default(), || together(decoder, embedder, &sequences));
     let half = decoder.is_half();
     decoder.grow(0);
     Ok(match together {
@@ -133,9 +137,9 @@ fn judge(together: &Course, alone: &Course, half: bool) -> Verdict {
     }
 }
 
-fn unusable(error: &ort::Error) -> Fatal {
+fn unusable(why: &str) -> Fatal {
     Fatal::new(
-        format!("the decoder cannot be run in chunks with keys and values that grow: {}", causes(error)),
+        format!("the decoder cannot be run: {why}"),
         "the graphs are of a kind that lapidary does not know: make a bundle with `lapidary model export`",
     )
 }

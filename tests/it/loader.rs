@@ -130,10 +130,13 @@ fn a_decoder_whose_rows_disturb_each_other_in_shared_buffers_is_found_out() {
 
 #[test]
 fn a_half_precision_decoder_takes_what_single_precision_graphs_give() {
-    let model = layouts::community("_fp16").opened();
-    let note = note(&model);
-    assert!(note.contains("embed_tokens is not there as fp16: fp32 is taken") && note.contains(GROWING), "{note}");
-    assert_logits(&model, E2B, HALF_TOLERANCE);
+    for variant in ["fp16", "kv16"] {
+        let model = layouts::community(&format!("_{variant}")).opened();
+        assert_eq!(model.model.manifest.precision.dtype, "f16", "of keys and values");
+        let (note, fallback) = (note(&model), format!("embed_tokens is not there as {variant}: fp32 is taken"));
+        assert!(note.contains(&fallback) && note.contains(GROWING), "{note}");
+        assert_logits(&model, E2B, HALF_TOLERANCE);
+    }
 }
 
 #[test]

@@ -51,3 +51,13 @@ fn check_inspect_and_encode_take_the_folder_too() {
     assert_eq!(code(&encoded), 0, "{}", errors(&encoded));
     assert!(out.exists());
 }
+
+#[test]
+fn what_the_probe_tries_in_vain_is_no_error_in_the_log() {
+    let folder = layouts::mobius();
+    let (inputs, out) = (folder.file("in.safetensors"), folder.file("out.safetensors"));
+    layouts::E2B.write_inputs(&inputs);
+    let output = run(&["model", "eval", text(folder.path()), text(&inputs), text(&out), "--greedy", "2"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(errors(&output).starts_with("61 positions, 2 greedy tokens, on cpu"), "{}", errors(&output));
+}
