@@ -12,7 +12,6 @@ pub mod proto;
 use std::{
     collections::HashMap,
     io::{self, Write},
-    path::Path,
 };
 
 use prost::Message;
@@ -24,6 +23,8 @@ use proto::{
     DimensionProto, DimensionValue, GraphProto, IR_VERSION, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+
+use super::output::Output;
 
 /// Tensors up to this size are stored in the model file itself.
 pub const INLINE_BYTES: u64 = 1024;
@@ -81,6 +82,10 @@ impl Value {
     }
 }
 
+/// A weight in the data file of some graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored(TensorProto);
+
 /// The length of one axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis<'a> {
@@ -100,6 +105,8 @@ pub struct Graph {
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
     external: ExternalData,
+    output: Output,
+    model: String,
     constants: HashMap<(Element, Vec<i64>, Vec<u8>), Value>,
     opset: i64,
     scope: String,
@@ -107,16 +114,19 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Begins a graph whose large weights go to `external`, a new file beside the later model file.
-    pub fn create(name: &str, external: &Path) -> io::Result<Self> {
+    /// Begins the graph of `NAME.onnx` in the output's folder of that path; large weights go to `NAME.onnx_data`.
+    pub fn create(output: &Output, folder: &str, name: &str) -> io::Result<Self> {
+        let model = format!("{folder}/{name}.onnx");
         Ok(Self {
+            external: ExternalData::create(output, &format!("{model}_data"))?,
+            output: output.clone(),
+            model,
             name: name.to_owned(),
             nodes: Vec::new(),
             open: Vec::new(),
             initializers: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
-            external: ExternalData::create(external)?,
             constants: HashMap::new(),
             opset: OPSET,
             scope: String::new(),
@@ -204,18 +214,42 @@ impl Graph {
             ..TensorProto::default()
         };
         if bytes <= INLINE_BYTES {
-            let mut data = Vec::with_capacity(bytes as usize);
-            write(&mut data)?;
-            check_length(name, bytes, data.len() as u64)?;
-            tensor.raw_data = Some(data);
+            tensor.raw_data = Some(self.inline(name, bytes, write)?);
         } else {
-            let (entries, written) = self.external.append(write)?;
+            let (entries, written) = self.external.append(bytes, write)?;
             check_length(name, bytes, written)?;
             tensor.external_data = entries;
             tensor.data_location = 1;
         }
         self.initializers.push(tensor);
         Ok(Value(name.to_owned()))
+    }
+
+    fn inline(
+        &self,
+        name: &str,
+        bytes: u64,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
+        if self.external.only_counts() {
+            return Ok(vec![0; bytes as usize]);
+        }
+        let mut data = Vec::with_capacity(bytes as usize);
+        write(&mut data)?;
+        check_length(name, bytes, data.len() as u64)?;
+        Ok(data)
+    }
+
+    /// Where a weight of this graph lies, for another graph of the same folder.
+    pub fn stored(&self, value: &Value) -> Option<Stored> {
+        self.initializers.iter().find(|tensor| tensor.name == value.0).cloned().map(Stored)
+    }
+
+    /// A weight that another graph has stored, under any shape of as many elements.
+    pub fn shared(&mut self, stored: &Stored, dims: &[usize]) -> Value {
+        let dims = dims.iter().map(|&length| length as i64).collect();
+        self.initializers.push(TensorProto { dims, ..stored.0.clone() });
+        Value(stored.0.name.clone())
     }
 
     /// A small constant; equal constants are stored once.
@@ -238,7 +272,7 @@ impl Graph {
     }
 
     /// Writes the model file and makes both files durable. The external file is left out when it stayed empty.
-    pub fn finish(self, model: &Path) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<()> {
         self.external.finish()?;
         let proto = ModelProto {
             ir_version: IR_VERSION,
@@ -253,9 +287,7 @@ impl Graph {
                 output: self.outputs,
             }),
         };
-        let mut file = std::fs::File::create(model)?;
-        file.write_all(&proto.encode_to_vec())?;
-        file.sync_all()
+        self.output.write(&self.model, &proto.encode_to_vec())
     }
 
     fn fresh(&mut self, operator: &str) -> Value {

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use lapidary::bundle::{
-    Dtype, ExportRequest, Quantize, export,
+    Dtype, ExportRequest, Precision, Quantize, export,
     graph::proto::{ModelProto, TensorProto},
 };
 use prost::Message;
@@ -22,13 +22,12 @@ type Weights = BTreeMap<String, Vec<f32>>;
 /// Every initializer of a graph, as bytes.
 fn initializers(folder: &Path, graph: &str) -> BTreeMap<String, (TensorProto, Vec<u8>)> {
     let model = ModelProto::decode(fs::read(folder.join(format!("onnx/{graph}.onnx"))).unwrap().as_slice()).unwrap();
-    let data = fs::read(folder.join(format!("onnx/{graph}.onnx_data"))).unwrap();
     let bytes = |tensor: &TensorProto| match &tensor.raw_data {
         Some(bytes) => bytes.clone(),
         None => {
-            let number = |key: &str| -> usize {
-                tensor.external_data.iter().find(|entry| entry.key == key).unwrap().value.parse().unwrap()
-            };
+            let entry = |key: &str| &tensor.external_data.iter().find(|entry| entry.key == key).unwrap().value;
+            let number = |key: &str| entry(key).parse::<usize>().unwrap();
+            let data = fs::read(folder.join("onnx").join(entry("location"))).unwrap();
             data[number("offset")..number("offset") + number("length")].to_vec()
         }
     };
@@ -52,7 +51,7 @@ fn dequantised(folder: &Path, graph: &str, widths: &BTreeMap<String, usize>) -> 
         // A tensor that serves as several maps has numbered parts, which come in order.
         let whole = stem.trim_end_matches(|end: char| end == '.' || end.is_ascii_digit());
         let width = widths[&format!("model.{whole}")];
-        let transposed = graph != "embed_tokens";
+        let transposed = graph != "embed_tokens" || whole == "language_model.embed_tokens.weight";
         let values = match kind {
             "u4" => from_u4(codes, &scales, width, tensor.dims[0] as usize),
             _ if transposed => from_s8(codes, &scales, tensor.dims[1] as usize),
@@ -99,11 +98,9 @@ fn pair(place: &Workplace, quantize: Quantize, most: f32) -> (LanguageModel, Lan
     let mut rounded = dequantised(&exported.folder, "decoder_model_merged", &widths);
     let tables = dequantised(&exported.folder, "embed_tokens", &widths);
     let per_layer = "language_model.embed_tokens_per_layer.weight";
-    // The tables hold their own scale, the root of an embedding's width.
-    rounded.insert(per_layer.to_owned(), tables[per_layer].iter().map(|value| value / 8_f32.sqrt()).collect());
+    rounded.insert(per_layer.to_owned(), tables[per_layer].clone());
     let embedding = "language_model.embed_tokens.weight";
-    let table: Vec<f32> = tables[embedding].iter().map(|value| value / 48_f32.sqrt()).collect();
-    assert!(relative(&table, &rounded[embedding]) < 1e-6, "the table and the head are one tensor");
+    assert_eq!(tables[embedding], rounded[embedding], "the table and the head are one tensor");
 
     let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
     for (name, tensor) in original.iter() {
@@ -120,12 +117,8 @@ fn pair(place: &Workplace, quantize: Quantize, most: f32) -> (LanguageModel, Lan
         .iter()
         .map(|(name, (shape, data))| (name, TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap()));
     serialize_to_file(views, None, &path).unwrap();
-    let request = ExportRequest {
-        checkpoint: place.checkpoint(),
-        out: place.out("rounded"),
-        dtype: Dtype::F32,
-        quantize: Quantize::None,
-    };
+    let request =
+        ExportRequest { checkpoint: place.checkpoint(), out: place.out("rounded"), precision: Precision::default() };
     (LanguageModel::open(&exported.folder), LanguageModel::open(&export(request).unwrap().folder))
 }
 
