@@ -92,7 +92,7 @@ impl<'a> Tower<'a> {
 
     /// Numbers made here as a weight in f32.
     pub fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<Value, Fatal> {
-        self.write(name, Element::F32, shape, || Ok(values.to_vec()))
+        self.made(name, Element::F32, shape, |_| Ok(values.to_vec()))
     }
 
     /// Numbers that `make` takes from the checkpoint, in the tower's format, widened again to compute with.
@@ -102,21 +102,23 @@ impl<'a> Tower<'a> {
         shape: &[usize],
         make: impl FnOnce(&Checkpoint) -> Result<Vec<f32>, Fatal>,
     ) -> Result<Value, Fatal> {
-        let (checkpoint, element) = (self.checkpoint, self.element);
-        let weight = self.write(name, element, shape, || make(checkpoint))?;
+        let element = self.element;
+        let weight = self.made(name, element, shape, make)?;
         Ok(if element == Element::F32 { weight } else { self.graph.cast(&weight, Element::F32) })
     }
 
-    fn write(
+    /// Numbers that `make` takes from the checkpoint, when they are written.
+    pub fn made(
         &mut self,
         name: &str,
         element: Element,
         shape: &[usize],
-        make: impl FnOnce() -> Result<Vec<f32>, Fatal>,
+        make: impl FnOnce(&Checkpoint) -> Result<Vec<f32>, Fatal>,
     ) -> Result<Value, Fatal> {
-        let written = self
-            .graph
-            .weight(name, element, shape, |out| write_dense(out, name, &make().map_err(io::Error::other)?, element));
+        let checkpoint = self.checkpoint;
+        let written = self.graph.weight(name, element, shape, |out| {
+            write_dense(out, name, &make(checkpoint).map_err(io::Error::other)?, element)
+        });
         written.map_err(|error| write_fatal(&self.path, error))
     }
 
