@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use lapidary::bundle::{
-    Dtype, ExportRequest, Precision, Quantize, export,
+    Dtype, ExportRequest, Precision, Quantize, Recipe, export,
     graph::proto::{ModelProto, TensorProto},
 };
 use prost::Message;
@@ -53,7 +53,10 @@ fn dequantised(folder: &Path, graph: &str, widths: &BTreeMap<String, usize>) -> 
         let width = widths[&format!("model.{whole}")];
         let transposed = graph != "embed_tokens" || whole == "language_model.embed_tokens.weight";
         let values = match kind {
-            "u4" => from_u4(codes, &scales, width, tensor.dims[0] as usize),
+            "u4" => {
+                let zeros = tensors.get(&format!("{stem}.zeros")).map(|(_, bytes)| bytes.as_slice());
+                from_u4(codes, &scales, zeros, width, tensor.dims[0] as usize)
+            }
             _ if transposed => from_s8(codes, &scales, tensor.dims[1] as usize),
             _ => {
                 codes.chunks(codes.len() / scales.len()).zip(&scales).flat_map(|(row, scale)| by(row, *scale)).collect()
@@ -68,15 +71,19 @@ fn by(codes: &[u8], scale: f32) -> Vec<f32> {
     codes.iter().map(|code| f32::from(code.cast_signed()) * scale).collect()
 }
 
-/// Blocks of 32: `scale * (code - 8)`, low nibble first.
-fn from_u4(codes: &[u8], scales: &[f32], width: usize, rows: usize) -> Vec<f32> {
+/// Blocks of 32: `scale * (code - zero)`, zero points 8 where none are stored, low nibble first.
+fn from_u4(codes: &[u8], scales: &[f32], zeros: Option<&[u8]>, width: usize, rows: usize) -> Vec<f32> {
     let (row_bytes, blocks) = (codes.len() / rows, width.div_ceil(32));
     let value = |row: usize, column: usize| {
-        let byte = codes[row * row_bytes + column / 2];
-        let code = if column.is_multiple_of(2) { byte & 15 } else { byte >> 4 };
-        scales[row * blocks + column / 32] * (f32::from(code) - 8.0)
+        let code = nibble(&codes[row * row_bytes..], column);
+        let zero = zeros.map_or(8, |zeros| nibble(&zeros[row * blocks.div_ceil(2)..], column / 32));
+        scales[row * blocks + column / 32] * (f32::from(code) - f32::from(zero))
     };
     (0..rows).flat_map(|row| (0..width).map(move |column| value(row, column))).collect()
+}
+
+fn nibble(bytes: &[u8], place: usize) -> u8 {
+    if place.is_multiple_of(2) { bytes[place / 2] & 15 } else { bytes[place / 2] >> 4 }
 }
 
 /// Codes `[inputs, outputs]` with one scale per output.
@@ -87,8 +94,10 @@ fn from_s8(codes: &[u8], scales: &[f32], outputs: usize) -> Vec<f32> {
 }
 
 /// A quantised bundle and an unquantised one of the weights that its codes stand for; checks the weights themselves.
-fn pair(place: &Workplace, quantize: Quantize, most: f32) -> (LanguageModel, LanguageModel) {
-    let exported = place.export(Dtype::F32, quantize);
+fn pair(place: &Workplace, recipe: &str, most: f32) -> (LanguageModel, LanguageModel) {
+    let precision = Recipe::find(recipe).unwrap().precision;
+    let out = place.out(recipe);
+    let exported = export(ExportRequest { checkpoint: place.checkpoint(), out, precision }).unwrap();
     let path = place.checkpoint().join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     let original = SafeTensors::deserialize(&bytes).unwrap();
@@ -130,7 +139,7 @@ fn relative(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn the_8_bit_graphs_compute_with_the_weights_that_their_codes_stand_for() {
     let place = Workplace::e2b_like();
-    let (mut quantised, mut rounded) = pair(&place, Quantize::Int8, 0.01);
+    let (mut quantised, mut rounded) = pair(&place, "cpu-int8", 0.01);
     let difference = relative_difference(&quantised.reference_logits().0, &rounded.reference_logits().0);
     println!("int8: {difference}");
     assert!(difference < 0.2, "{difference}");
@@ -139,9 +148,18 @@ fn the_8_bit_graphs_compute_with_the_weights_that_their_codes_stand_for() {
 #[test]
 fn the_4_bit_graphs_compute_with_the_weights_that_their_codes_stand_for() {
     let place = Workplace::e2b_like();
-    let (mut quantised, mut rounded) = pair(&place, Quantize::Int4, 0.1);
+    let (mut quantised, mut rounded) = pair(&place, "cpu-int4", 0.1);
     let difference = relative_difference(&quantised.reference_logits().0, &rounded.reference_logits().0);
     println!("int4: {difference}");
+    assert!(difference < 0.2, "{difference}");
+}
+
+#[test]
+fn the_graphs_with_zero_points_compute_with_the_weights_that_their_codes_stand_for() {
+    let place = Workplace::e2b_like();
+    let (mut quantised, mut rounded) = pair(&place, "cpu-int4-asymmetric", 0.095);
+    let difference = relative_difference(&quantised.reference_logits().0, &rounded.reference_logits().0);
+    println!("int4-asymmetric: {difference}");
     assert!(difference < 0.2, "{difference}");
 }
 
