@@ -12,7 +12,7 @@ pub(super) type Block = [f32; BLOCK];
 const LANES: usize = 8;
 
 /// Added and taken away again, it rounds to the nearest whole number (ties to even) without a call.
-const ROUNDING: f32 = 12_582_912.0;
+pub(super) const ROUNDING: f32 = 12_582_912.0;
 
 /// The middle of the codes, the zero point of symmetric blocks.
 pub(super) const MIDDLE: f32 = 8.0;
@@ -48,11 +48,15 @@ impl Fit {
     /// With the scale that suits these codes best, `<w, c> / <c, c>`, where that is better.
     pub fn refined(self, block: &Block, stored: Element) -> Self {
         let inverse = inverse(self.scale);
-        let product = lanes(block, |value| value * steps(value, inverse, self.zero));
-        let square = lanes(block, |value| {
-            let steps = steps(value, inverse, self.zero);
-            steps * steps
-        });
+        let (mut products, mut squares) = ([0.0; LANES], [0.0; LANES]);
+        for part in block.as_chunks::<LANES>().0 {
+            for (lane, &value) in part.iter().enumerate() {
+                let steps = steps(value, inverse, self.zero);
+                products[lane] += value * steps;
+                squares[lane] += steps * steps;
+            }
+        }
+        let (product, square): (f32, f32) = (products.iter().sum(), squares.iter().sum());
         if self.error == 0.0 || square == 0.0 {
             return self;
         }
@@ -69,9 +73,13 @@ impl Fit {
     }
 }
 
-/// The code of a value, less the zero point.
+/// The code of a value, less the zero point. `f32::clamp` and `f32::max` ask about NaN, which halves the speed.
+#[inline(always)]
 fn steps(value: f32, inverse: f32, zero: f32) -> f32 {
-    let wanted = (value * inverse).clamp(-zero, 15.0 - zero);
+    let (lowest, highest) = (-zero, 15.0 - zero);
+    let wanted = value * inverse;
+    let wanted = if wanted < lowest { lowest } else { wanted };
+    let wanted = if wanted > highest { highest } else { wanted };
     (wanted + ROUNDING) - ROUNDING
 }
 
@@ -82,7 +90,20 @@ fn as_stored(scale: f32, stored: Element) -> f32 {
     }
 }
 
+/// The lowest and the highest value, and zero among them.
+pub(super) fn range(block: &Block) -> (f32, f32) {
+    let (mut lows, mut highs) = ([0.0; LANES], [0.0; LANES]);
+    for part in block.as_chunks::<LANES>().0 {
+        for (lane, &value) in part.iter().enumerate() {
+            lows[lane] = if value < lows[lane] { value } else { lows[lane] };
+            highs[lane] = if value > highs[lane] { value } else { highs[lane] };
+        }
+    }
+    (lows.into_iter().fold(0.0, f32::min), highs.into_iter().fold(0.0, f32::max))
+}
+
 /// The sum of a term over the block.
+#[inline(always)]
 pub(super) fn lanes(block: &Block, term: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0; LANES];
     for part in block.as_chunks::<LANES>().0 {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::{
     BLOCK, Loss,
-    block::{Block, Fit, MIDDLE, lanes},
+    block::{Block, Fit, MIDDLE, lanes, range},
     dense::check_finite,
     grid,
 };
@@ -71,11 +71,13 @@ fn int4_block(values: &[f32], codes: &mut [u8], place: &mut (f32, u8), form: Int
 }
 
 /// The value of largest size gets one of these codes, less 8: -8 uses the whole range, others trade it for finer steps
-/// or a fair share of both signs.
-const EXTREMES: [f32; 8] = [-8.0, -7.5, -7.0, 7.0, 7.5, -6.5, 6.5, -8.7];
+/// or a fair share of both signs. On normal weights the relative error is 0.0804 with these four, 0.0827 with -8 alone,
+/// 0.0797 with sixteen.
+const EXTREMES: [f32; 4] = [-8.0, -8.7, -7.3, 7.3];
 
 fn fit(block: &Block, form: Int4) -> Fit {
-    let extreme = block.iter().copied().fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
+    let (low, high) = range(block);
+    let extreme = if -low > high { low } else { high };
     if let Some(step) = grid::step(block, extreme) {
         return Fit::of(block, step, MIDDLE, form.scales).refined(block, form.scales);
     }
@@ -92,7 +94,7 @@ fn symmetric(block: &Block, extreme: f32, stored: Element) -> Fit {
 const SHARES: [f32; 4] = [1.0, 0.94, 0.88, 0.82];
 
 fn asymmetric(block: &Block, stored: Element) -> Fit {
-    let (low, high) = block.iter().fold((0.0, 0.0), |(low, high): (f32, f32), &v| (low.min(v), high.max(v)));
+    let (low, high) = range(block);
     let whole = (high - low) / 15.0;
     let tried = SHARES.iter().map(|share| {
         let scale = whole * share;

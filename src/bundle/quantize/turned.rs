@@ -19,6 +19,9 @@ use crate::bundle::Tensor;
 /// The most codes that lie in memory, whole or as one band.
 const RESIDENT: usize = 128 << 20;
 
+/// Rows and columns that are turned at a time.
+const TILE: usize = 64;
+
 /// Bytes of disk that a weight of so many codes takes meanwhile.
 pub fn aside(codes: u64) -> u64 {
     if codes > RESIDENT as u64 { codes } else { 0 }
@@ -47,13 +50,17 @@ pub fn write_turned(tensor: &Tensor, aside: &Path, out: &mut dyn Write) -> io::R
     Ok((scales, loss))
 }
 
-/// `[rows, inputs]` to `[inputs, rows]`.
+/// `[rows, inputs]` to `[inputs, rows]`, tile by tile, so that what is read stays in the cache until all is used.
 fn turn(codes: &[i8], inputs: usize) -> Vec<u8> {
     let rows = codes.len() / inputs;
     let mut turned = vec![0; codes.len()];
-    turned.par_chunks_mut(rows).enumerate().for_each(|(input, column)| {
-        let from = codes.iter().skip(input).step_by(inputs);
-        column.iter_mut().zip(from).for_each(|(place, &code)| *place = code.cast_unsigned());
+    turned.par_chunks_mut(rows * TILE).enumerate().for_each(|(band, columns)| {
+        for first in (0..rows).step_by(TILE) {
+            for (column, places) in columns.chunks_mut(rows).enumerate() {
+                let from = codes[band * TILE + column..].iter().step_by(inputs).skip(first);
+                places[first..].iter_mut().zip(from).take(TILE).for_each(|(place, code)| *place = code.cast_unsigned());
+            }
+        }
     });
     turned
 }

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use rayon::prelude::*;
+
 use crate::{
     base::Fatal,
     bundle::{
@@ -129,9 +131,11 @@ impl<'a> Tower<'a> {
         let tensor = self.checkpoint.tensor(name, &[output, input])?;
         let row = |index: usize| order.map_or(index, |order| order[index]);
         self.stored(name, &[input, output], |_| {
-            let values = tensor.values()?;
-            let places = (0..input).flat_map(|column| (0..output).map(move |index| (index, column)));
-            Ok(places.map(|(index, column)| values[row(index) * input + column]).collect())
+            let (values, mut turned) = (tensor.values()?, vec![0.0; input * output]);
+            turned.par_chunks_mut(output).enumerate().for_each(|(column, places)| {
+                places.iter_mut().enumerate().for_each(|(index, place)| *place = values[row(index) * input + column]);
+            });
+            Ok(turned)
         })
     }
 
