@@ -27,6 +27,9 @@ const LARGEST_HEADER: u64 = 100 << 20;
 /// Values per chunk when a tensor is streamed: 16 MiB of f32.
 const CHUNK: usize = 4 << 20;
 
+/// Values of a tensor that is read whole: 1 GiB of f32, ten times the largest of any model.
+const MOST_AT_ONCE: usize = 1 << 28;
+
 const INDEX: &str = "model.safetensors.index.json";
 
 /// The weights of one checkpoint folder, under their names without the leading `model.`.
@@ -277,8 +280,19 @@ impl<'a> Tensor<'a> {
         self.width
     }
 
-    /// All values, row-major.
+    /// All values, row-major; of tensors that are small in every model.
     pub fn values(&self) -> Result<Vec<f32>, Fatal> {
+        if self.rows().saturating_mul(self.row_length()) > MOST_AT_ONCE {
+            return Err(Fatal::new(
+                format!(
+                    "`{}`: tensor `{}` has shape {:?}, too large for its kind",
+                    self.path(),
+                    self.name,
+                    self.shape()
+                ),
+                "the sizes in config.json are not sensible",
+            ));
+        }
         self.read(self.rows.start * self.row_length(), self.rows() * self.row_length())
     }
 

@@ -201,3 +201,22 @@ fn inspect_names_the_format_of_each_part() {
     }
     assert!(!described.contains("audio f32"), "{described}");
 }
+
+#[test]
+fn sizes_that_no_disk_holds_are_refused_and_do_not_overflow() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    let text = fs::read_to_string("fixtures/family/26b-a4b/config.json").unwrap();
+    let refused = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let request = SynthesizeRequest { model: path.to_str().unwrap().to_owned(), ..request("e2b", 0) };
+        request.sizes().unwrap_err().message
+    };
+    let wide = text
+        .replace("\"hidden_size\": 48,\n    \"hidden_size_per", "\"hidden_size\": 16777216,\n    \"hidden_size_per")
+        .replace("\"moe_intermediate_size\": 20", "\"moe_intermediate_size\": 16777216");
+    let many = wide.replace("\"num_experts\": 8", "\"num_experts\": 4096");
+    assert_ne!(wide, many);
+    let message = refused(&many);
+    assert!(message.contains("router") && message.contains("too large"), "{message}");
+}

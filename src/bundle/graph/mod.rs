@@ -25,6 +25,7 @@ use proto::{
 };
 
 use super::output::Output;
+use crate::base::Fatal;
 
 /// Tensors up to this size are stored in the model file itself.
 pub const INLINE_BYTES: u64 = 1024;
@@ -206,7 +207,7 @@ impl Graph {
         dims: &[usize],
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<Value> {
-        let bytes = dims.iter().map(|&length| length as u64).product::<u64>() * element.bytes();
+        let bytes = bytes_of(name, element, dims)?;
         let mut tensor = TensorProto {
             dims: dims.iter().map(|&length| length as i64).collect(),
             data_type: element as i32,
@@ -307,6 +308,19 @@ fn rename_in(nodes: &mut [NodeProto], from: &str, to: &str) {
     }
 }
 
+/// No file system holds more, and sums of a few stay far from overflowing.
+const LARGEST: u64 = 1 << 55;
+
+fn bytes_of(name: &str, element: Element, dims: &[usize]) -> io::Result<u64> {
+    let product = dims.iter().try_fold(element.bytes(), |bytes, &length| bytes.checked_mul(length as u64));
+    product.filter(|&bytes| bytes <= LARGEST).ok_or_else(|| {
+        io::Error::other(Fatal::new(
+            format!("weight `{name}` of shape {dims:?} is larger than any disk"),
+            "the sizes in config.json are not sensible",
+        ))
+    })
+}
+
 fn check_length(name: &str, expected: u64, written: u64) -> io::Result<()> {
     if expected == written {
         return Ok(());
@@ -343,4 +357,17 @@ fn value_info(name: &str, element: Element, shape: &[Axis]) -> ValueInfoProto {
     let shape = TensorShapeProto { dim: shape.iter().map(|axis| DimensionProto { value: Some(dim(axis)) }).collect() };
     let tensor_type = TensorTypeProto { elem_type: element as i32, shape: Some(shape) };
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_do_not_overflow() {
+        assert_eq!(bytes_of("w", Element::F16, &[3, 5]).unwrap(), 30);
+        for dims in [[1 << 28, 1 << 28, 1], [usize::MAX, usize::MAX, 2]] {
+            assert!(bytes_of("w", Element::F32, &dims).unwrap_err().to_string().contains("larger than any disk"));
+        }
+    }
 }

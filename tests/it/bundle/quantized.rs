@@ -184,3 +184,38 @@ fn a_quantised_row_does_not_depend_on_its_neighbours() {
         assert!(difference < 1e-5, "{}: {difference}", quantize.as_str());
     }
 }
+
+/// The values of a block of 32 as `q4_0` would have them: `d * (q - 8)`, `d` an f16.
+fn on_grid(block: &[f32]) -> Vec<f32> {
+    let largest = block.iter().fold(0.0, |a: f32, b| if b.abs() > a.abs() { *b } else { a });
+    let scale = half::f16::from_f32(largest / -8.0).to_f32();
+    block.iter().map(|value| scale * (value / scale).round().clamp(-8.0, 7.0)).collect()
+}
+
+/// A checkpoint that was trained with quantisation loses nothing when it is stored in 4 bits.
+#[test]
+fn a_checkpoint_on_the_grid_of_q4_0_is_kept_exactly() {
+    let place = Workplace::e2b_like();
+    let path = place.checkpoint().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let original = SafeTensors::deserialize(&bytes).unwrap();
+    let gridded = |name: &str, tensor: &TensorView| match tensor.shape() {
+        [_, width] if name.contains("language_model") => {
+            let rows = floats(tensor.data());
+            let blocks = rows.chunks(*width).flat_map(|row| row.chunks(32).flat_map(on_grid));
+            blocks.flat_map(f32::to_le_bytes).collect()
+        }
+        _ => tensor.data().to_vec(),
+    };
+    let tensors: BTreeMap<&str, (Vec<usize>, Vec<u8>)> =
+        original.iter().map(|(name, tensor)| (name, (tensor.shape().to_vec(), gridded(name, &tensor)))).collect();
+    let views = tensors
+        .iter()
+        .map(|(name, (shape, data))| (name, TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap()));
+    serialize_to_file(views, None, &path).unwrap();
+    for recipe in ["cpu-int4", "cuda-int4", "cpu-int4-asymmetric"] {
+        let (out, precision) = (place.out(recipe), Recipe::find(recipe).unwrap().precision);
+        let errors = export(ExportRequest { checkpoint: place.checkpoint(), out, precision }).unwrap().errors;
+        assert!(errors.len() == 6 && errors.iter().all(|(_, error)| *error == 0.0), "{recipe}: {errors:?}");
+    }
+}
