@@ -163,9 +163,12 @@ fn the_command_line_lists_models_and_counts_their_bytes() {
     let (code, out, _) = lapidary(&["model", "list"]);
     assert_eq!(code, Some(0));
     assert!(out.contains("gemma-4-26b-a4b") && out.contains("cpu-int4-experts-int8"), "{out}");
-    let (code, out, _) = lapidary(&["model", "synthesize", "gemma-4-31b", "--as-checkpoint", "--dry-run"]);
-    assert_eq!(code, Some(0));
-    assert!(out.contains("model-00001-of-") && out.contains("in all (62.5 GB)"), "{out}");
+    // 2 bytes for each parameter and a few for names.
+    for (name, size) in [("gemma-4-e2b", "10.2 GB"), ("gemma-4-26b-a4b", "51.6 GB"), ("gemma-4-31b", "62.5 GB")] {
+        let (code, out, errors) = lapidary(&["model", "synthesize", name, "--as-checkpoint", "--dry-run"]);
+        assert_eq!(code, Some(0), "{errors}");
+        assert!(out.contains("model-00001-of-") && out.contains(&format!("in all ({size})")), "{out}");
+    }
 }
 
 #[test]

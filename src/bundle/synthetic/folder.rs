@@ -78,7 +78,7 @@ fn header(tensors: &[Tensor]) -> String {
         entries.insert(full_name(tensor), entry);
         place = end;
     }
-    let text = Value::Object(entries).to_string();
-    let length = text.len().next_multiple_of(8);
-    format!("{text:<length$}")
+    let mut text = Value::Object(entries).to_string();
+    text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
+    text
 }
