@@ -101,13 +101,16 @@ pub struct Provenance {
 }
 
 /// How the numbers are stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Precision {
     /// `f32` or `f16`: activations, KV buffers, and weights that are not quantised.
     pub dtype: String,
-    /// `none`, `int8` or `int4`: weights of the decoder and of the embeddings.
+    /// The format of the decoder's weights, `none` when they are not quantised.
     pub quantize: String,
+    /// The format of each part's weights, by name; empty in bundles of older exporters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
 }
 
 /// Facts of the decoder.

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::Deserialize;
 
+use super::synthetic::Drawing;
 use crate::base::Fatal;
 
 /// The longest safetensors header that is read.
@@ -25,6 +26,9 @@ const LARGEST_HEADER: u64 = 100 << 20;
 
 /// Values per chunk when a tensor is streamed: 16 MiB of f32.
 const CHUNK: usize = 4 << 20;
+
+/// Values of a tensor that is read whole: 1 GiB of f32, ten times the largest of any model.
+const MOST_AT_ONCE: usize = 1 << 28;
 
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -36,8 +40,15 @@ pub struct Checkpoint {
 
 /// A tensor's place.
 struct Located {
-    file: Arc<Shard>,
+    source: Source,
     info: TensorInfo,
+}
+
+/// Where values come from.
+enum Source {
+    File(Arc<Shard>),
+    /// Random numbers, made as they are read.
+    Drawn(Drawing),
 }
 
 /// One safetensors file.
@@ -69,6 +80,16 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// A checkpoint of random numbers: names, shapes and how to draw them.
+    pub(super) fn drawn(tensors: impl IntoIterator<Item = (String, Vec<usize>, Drawing)>) -> Self {
+        let located = |shape, drawing| Located {
+            source: Source::Drawn(drawing),
+            info: TensorInfo { dtype: Dtype::BF16, shape, data_offsets: (0, 0) },
+        };
+        let tensors = tensors.into_iter().map(|(name, shape, drawing)| (name, located(shape, drawing)));
+        Self { folder: PathBuf::from("random weights"), tensors: tensors.collect() }
+    }
+
     /// Is there a tensor of that name?
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
@@ -79,6 +100,11 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// All tensors, in the order of their names.
+    pub fn tensors(&self) -> impl Iterator<Item = Tensor<'_>> {
+        self.tensors.iter().map(|(name, located)| Tensor::whole(name, located))
+    }
+
     /// The tensor of that name and shape, or an error that names both shapes.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>, Fatal> {
         let Some((name, located)) = self.tensors.get_key_value(name) else {
@@ -87,9 +113,7 @@ impl Checkpoint {
                 "the weights do not belong to config.json, or a file of the checkpoint is missing",
             ));
         };
-        let found = &located.info.shape;
-        let rows = 0..found.first().copied().unwrap_or(1);
-        let tensor = Tensor { name, located, rows, width: found.iter().skip(1).product() };
+        let tensor = Tensor::whole(name, located);
         if tensor.shape() == shape {
             return Ok(tensor);
         }
@@ -113,10 +137,10 @@ impl Checkpoint {
         let file = Arc::new(shard);
         for (name, info) in metadata.tensors() {
             let name = name.strip_prefix("model.").unwrap_or(&name).to_owned();
-            let located = Located { file: file.clone(), info: info.clone() };
+            let located = Located { source: Source::File(file.clone()), info: info.clone() };
             if let Some(earlier) = self.tensors.insert(name.clone(), located) {
                 return Err(Fatal::new(
-                    format!("tensor `{name}` is in `{}` and in `{}`", earlier.file.path.display(), path.display()),
+                    format!("tensor `{name}` is in `{}` and in `{}`", earlier.source.path(), path.display()),
                     "keep one set of safetensors files in the checkpoint folder",
                 ));
             }
@@ -203,7 +227,22 @@ impl Shard {
     }
 }
 
+impl Source {
+    fn path(&self) -> std::path::Display<'_> {
+        match self {
+            Self::File(shard) => shard.path.display(),
+            Self::Drawn(_) => Path::new("random weights").display(),
+        }
+    }
+}
+
 impl<'a> Tensor<'a> {
+    fn whole(name: &'a str, located: &'a Located) -> Self {
+        let shape = &located.info.shape;
+        let rows = 0..shape.first().copied().unwrap_or(1);
+        Self { name, located, rows, width: shape.iter().skip(1).product() }
+    }
+
     /// The name without the leading `model.`.
     pub fn name(&self) -> &'a str {
         self.name
@@ -241,8 +280,19 @@ impl<'a> Tensor<'a> {
         self.width
     }
 
-    /// All values, row-major.
+    /// All values, row-major; of tensors that are small in every model.
     pub fn values(&self) -> Result<Vec<f32>, Fatal> {
+        if self.rows().saturating_mul(self.row_length()) > MOST_AT_ONCE {
+            return Err(Fatal::new(
+                format!(
+                    "`{}`: tensor `{}` has shape {:?}, too large for its kind",
+                    self.path(),
+                    self.name,
+                    self.shape()
+                ),
+                "the sizes in config.json are not sensible",
+            ));
+        }
         self.read(self.rows.start * self.row_length(), self.rows() * self.row_length())
     }
 
@@ -258,14 +308,15 @@ impl<'a> Tensor<'a> {
 
     /// `count` values from place `start` on.
     fn read(&self, start: usize, count: usize) -> Result<Vec<f32>, Fatal> {
+        let shard = match &self.located.source {
+            Source::File(shard) => shard,
+            Source::Drawn(drawing) => return Ok(drawing.values(start, count)),
+        };
         let width = self.width()?;
         let mut bytes = vec![0; count * width];
-        let place = self.located.file.data + (self.located.info.data_offsets.0 + start * width) as u64;
-        self.located.file.file.read_exact_at(&mut bytes, place).map_err(|error| {
-            unreadable(
-                &self.located.file.path,
-                &io::Error::new(error.kind(), format!("tensor `{}`: {error}", self.name)),
-            )
+        let place = shard.data + (self.located.info.data_offsets.0 + start * width) as u64;
+        shard.file.read_exact_at(&mut bytes, place).map_err(|error| {
+            unreadable(&shard.path, &io::Error::new(error.kind(), format!("tensor `{}`: {error}", self.name)))
         })?;
         Ok(self.decode(&bytes))
     }
@@ -290,7 +341,7 @@ impl<'a> Tensor<'a> {
     }
 
     fn path(&self) -> std::path::Display<'a> {
-        self.located.file.path.display()
+        self.located.source.path()
     }
 }
 

@@ -3,10 +3,12 @@
 use std::{io, path::Path};
 
 use super::{
-    Precision, Quantize, Tensor,
+    Format, Part, Precision, Tensor,
     checkpoint::Checkpoint,
+    export::GRAPHS,
     graph::{Attribute, Element, Graph, Value},
-    quantize::{self, Losses},
+    output::Output,
+    quantize::{self, Int4, Losses},
 };
 use crate::base::Fatal;
 
@@ -20,6 +22,9 @@ pub struct Draft<'a> {
     pub precision: Precision,
     /// What quantisation has cost so far.
     pub losses: Losses,
+    /// The part of the model that is being written: its format is that of `linear`, `operand` and `apply`.
+    part: Part,
+    output: Output,
     model: std::path::PathBuf,
 }
 
@@ -30,16 +35,31 @@ pub enum Linear {
     /// Codes `[inputs, outputs]` s8 and scales `[outputs]`.
     Int8(Value, Value),
     /// Blocks of 4 bits.
-    Int4 {
-        /// `[outputs, blocks, 16]` u8.
-        codes: Value,
-        /// `[outputs * blocks]`.
-        scales: Value,
-        /// Rows of the weight.
-        outputs: usize,
-        /// Columns of the weight.
-        inputs: usize,
-    },
+    Int4(Blocks),
+}
+
+/// A weight `[outputs, inputs]` in blocks of 4 bits.
+pub struct Blocks {
+    /// `[outputs, blocks, 16]` u8.
+    pub codes: Value,
+    /// `[outputs * blocks]`.
+    pub scales: Value,
+    /// `[outputs * ((blocks + 1) / 2)]` u8, where blocks have zero points of their own.
+    pub zeros: Option<Value>,
+    /// Rows of the weight.
+    pub outputs: usize,
+    /// Columns of the weight.
+    pub inputs: usize,
+}
+
+/// Codes of 4 bits that lie in the graph, and what belongs beside them.
+pub struct Int4Codes {
+    /// The codes.
+    pub codes: Value,
+    /// One for each block, row by row.
+    pub scales: Vec<f32>,
+    /// Packed zero points, row by row; empty for symmetric blocks.
+    pub zeros: Vec<u8>,
 }
 
 /// What a linear map is applied to, ready for the bundle's kind of weights; may serve several maps.
@@ -51,18 +71,33 @@ pub enum Operand {
 }
 
 impl<'a> Draft<'a> {
-    /// Begins `NAME.onnx` with `NAME.onnx_data` in `folder`.
-    pub fn begin(name: &str, folder: &Path, checkpoint: &'a Checkpoint, precision: Precision) -> Result<Self, Fatal> {
-        let model = folder.join(format!("{name}.onnx"));
-        let data = folder.join(format!("{name}.onnx_data"));
-        let graph = Graph::create(name, &data).map_err(|error| write_fatal(&data, error))?;
-        Ok(Self { graph, checkpoint, precision, losses: Losses::default(), model })
+    /// Begins `NAME.onnx` with `NAME.onnx_data` in the bundle's folder of graphs.
+    pub fn begin(name: &str, output: &Output, checkpoint: &'a Checkpoint, precision: Precision) -> Result<Self, Fatal> {
+        let model = output.path(&format!("{GRAPHS}/{name}.onnx"));
+        let graph = Graph::create(output, GRAPHS, name).map_err(|error| write_fatal(&model, error))?;
+        let (losses, part, output) = (Losses::default(), Part::Decoder, output.clone());
+        Ok(Self { graph, checkpoint, precision, losses, part, output, model })
     }
 
     /// Writes the model file.
     pub fn finish(self) -> Result<Losses, Fatal> {
-        self.graph.finish(&self.model).map_err(|error| write_fatal(&self.model, error))?;
+        self.graph.finish().map_err(|error| write_fatal(&self.model, error))?;
         Ok(self.losses)
+    }
+
+    /// What follows belongs to another part of the model. Returns the part until now.
+    pub fn enter(&mut self, part: Part) -> Part {
+        std::mem::replace(&mut self.part, part)
+    }
+
+    /// Where the bundle's files go.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// The format of the part that is being written.
+    pub fn format(&self) -> Format {
+        self.precision.of(self.part)
     }
 
     /// What is fed and comes out, and what the KV buffers hold.
@@ -70,12 +105,9 @@ impl<'a> Draft<'a> {
         self.precision.dtype.element()
     }
 
-    /// What the linear maps take and give: the 8-bit product exists for f32 only.
+    /// What the linear maps of this part take and give.
     pub fn compute(&self) -> Element {
-        match self.precision.quantize {
-            Quantize::Int8 => Element::F32,
-            Quantize::None | Quantize::Int4 => self.dtype(),
-        }
+        self.precision.compute(self.part)
     }
 
     /// A cast that is left out where it would change nothing.
@@ -110,64 +142,80 @@ impl<'a> Draft<'a> {
     /// The weight of a linear map; `part` tells apart several maps made of one tensor.
     pub fn linear(&mut self, tensor: &Tensor, part: &str, kind: &'static str) -> Result<Linear, Fatal> {
         let name = format!("{}{part}", tensor.name());
-        let (outputs, inputs) = (tensor.rows(), tensor.row_length());
-        match self.precision.quantize {
-            Quantize::None => self.dense(&name, tensor, 1.0).map(Linear::Dense),
-            Quantize::Int8 => {
-                let (codes, scales, loss) = quantize::int8_columns(tensor)?;
-                self.losses.add(kind, loss);
-                let codes =
-                    self.store(&format!("{name}.s8"), Element::I8, &[inputs, outputs], |out| out.write_all(&codes))?;
-                let scales = self.floats(&format!("{name}.scales"), &[outputs], &scales, Element::F32)?;
-                Ok(Linear::Int8(codes, scales))
-            }
-            Quantize::Int4 => {
-                let blocks = inputs.div_ceil(quantize::BLOCK);
-                let dims = [outputs, blocks, quantize::BLOCK / 2];
-                let (codes, scales) = self.int4(&name, tensor, 1.0, &dims, kind)?;
-                let scales = self.floats(&format!("{name}.scales"), &[outputs * blocks], &scales, self.dtype())?;
-                Ok(Linear::Int4 { codes, scales, outputs, inputs })
-            }
+        match self.format() {
+            Format::F32 | Format::F16 => self.dense(&name, tensor).map(Linear::Dense),
+            Format::Int8 => self.int8(&name, tensor, kind).map(|(codes, scales)| Linear::Int8(codes, scales)),
+            Format::Int4 | Format::Int4Asymmetric => self.blocks(&name, tensor, kind).map(Linear::Int4),
         }
     }
 
-    /// A tensor as it is, times `factor`, at the bundle's dtype.
-    pub fn dense(&mut self, name: &str, tensor: &Tensor, factor: f32) -> Result<Value, Fatal> {
-        let element = self.dtype();
+    /// A tensor as it is, in the part's floats.
+    pub fn dense(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Fatal> {
+        let element = self.format().dense().unwrap_or(self.dtype());
         self.store(name, element, &[tensor.rows(), tensor.row_length()], |out| {
-            for chunk in tensor.chunks() {
-                let (_, mut values) = chunk.map_err(io::Error::other)?;
-                values.iter_mut().for_each(|value| *value *= factor);
-                quantize::write_dense(out, name, &values, element)?;
-            }
-            Ok(())
+            tensor.chunks().try_for_each(|chunk| {
+                let (_, values) = chunk.map_err(io::Error::other)?;
+                quantize::write_dense(out, name, &values, element)
+            })
         })
     }
 
-    /// A tensor in 4 bits: the codes, stored with shape `dims` (rows are cut to fit), and the scales times `factor`.
+    /// Codes `[inputs, outputs]` and scales `[outputs]` f32.
+    pub fn int8(&mut self, name: &str, tensor: &Tensor, kind: &'static str) -> Result<(Value, Value), Fatal> {
+        let (outputs, inputs) = (tensor.rows(), tensor.row_length());
+        let (mut scales, mut losses, aside) = (Vec::new(), Losses::default(), self.output.clone());
+        let codes = self.store(&format!("{name}.s8"), Element::I8, &[inputs, outputs], |out| {
+            let (of_outputs, loss) = quantize::write_turned(tensor, aside.aside(), out)?;
+            scales = of_outputs;
+            losses.add(kind, loss);
+            Ok(())
+        })?;
+        self.losses.merge(losses);
+        Ok((codes, self.floats(&format!("{name}.scales"), &[outputs], &scales, Element::F32)?))
+    }
+
+    fn blocks(&mut self, name: &str, tensor: &Tensor, kind: &'static str) -> Result<Blocks, Fatal> {
+        let (outputs, inputs) = (tensor.rows(), tensor.row_length());
+        let blocks = inputs.div_ceil(quantize::BLOCK);
+        let made = self.int4(name, tensor, &[outputs, blocks, quantize::BLOCK / 2], kind)?;
+        let scales = self.floats(&format!("{name}.scales"), &[outputs * blocks], &made.scales, self.dtype())?;
+        let zeros = self.zeros(name, &[outputs * blocks.div_ceil(2)], &made.zeros)?;
+        Ok(Blocks { codes: made.codes, scales, zeros, outputs, inputs })
+    }
+
+    /// A tensor in 4 bits: the codes, stored with shape `dims` (rows are cut to fit), and what belongs beside them.
     pub fn int4(
         &mut self,
         name: &str,
         tensor: &Tensor,
-        factor: f32,
         dims: &[usize],
         kind: &'static str,
-    ) -> Result<(Value, Vec<f32>), Fatal> {
-        let row_bytes = dims.iter().product::<usize>() / tensor.rows();
-        let mut scales = Vec::with_capacity(tensor.rows() * tensor.row_length().div_ceil(quantize::BLOCK));
-        let mut losses = Losses::default();
+    ) -> Result<Int4Codes, Fatal> {
+        let row_bytes = dims.iter().product::<usize>() / tensor.rows().max(1);
+        let form = Int4 { scales: self.dtype(), asymmetric: self.format() == Format::Int4Asymmetric };
+        let (mut scales, mut zeros, mut losses) = (Vec::new(), Vec::new(), Losses::default());
         let codes = self.store(&format!("{name}.u4"), Element::U8, dims, |out| {
+            scales.reserve_exact(tensor.rows() * tensor.row_length().div_ceil(quantize::BLOCK));
             for chunk in tensor.chunks() {
                 let (_, values) = chunk.map_err(io::Error::other)?;
-                let rows = quantize::int4_rows(name, &values, tensor.row_length(), row_bytes)?;
+                let rows = quantize::int4_rows(name, &values, tensor.row_length(), row_bytes, form)?;
                 out.write_all(&rows.codes)?;
-                scales.extend(rows.scales.iter().map(|scale| scale * factor));
+                scales.extend(rows.scales);
+                zeros.extend(rows.zeros);
                 losses.add(kind, rows.loss);
             }
             Ok(())
         })?;
         self.losses.merge(losses);
-        Ok((codes, scales))
+        Ok(Int4Codes { codes, scales, zeros })
+    }
+
+    /// Stores the zero points of a part that has them.
+    pub fn zeros(&mut self, name: &str, dims: &[usize], zeros: &[u8]) -> Result<Option<Value>, Fatal> {
+        if self.format() != Format::Int4Asymmetric {
+            return Ok(None);
+        }
+        self.store(&format!("{name}.zeros"), Element::U8, dims, |out| out.write_all(zeros)).map(Some)
     }
 
     /// Stores floats that are at hand.
@@ -180,9 +228,9 @@ impl<'a> Draft<'a> {
     pub fn operand(&mut self, value: &Value, element: Element) -> Operand {
         let compute = self.compute();
         let value = self.convert(value, element, compute);
-        match self.precision.quantize {
-            Quantize::Int8 => self.rounded(&value),
-            Quantize::None | Quantize::Int4 => Operand::Plain(value),
+        match self.format() {
+            Format::Int8 => self.rounded(&value),
+            _ => Operand::Plain(value),
         }
     }
 
@@ -209,15 +257,16 @@ impl<'a> Draft<'a> {
                 let product = self.graph.contrib("MatMulIntegerToFloat", &[rows, codes, &one, scales, &middle], &[]);
                 self.graph.mul(&product, row_scales)
             }
-            (Linear::Int4 { codes, scales, outputs, inputs }, Operand::Plain(value) | Operand::Rounded(value, _)) => {
+            (Linear::Int4(blocks), Operand::Plain(value) | Operand::Rounded(value, _)) => {
                 let attributes = [
-                    ("K", Attribute::Int(*inputs as i64)),
-                    ("N", Attribute::Int(*outputs as i64)),
+                    ("K", Attribute::Int(blocks.inputs as i64)),
+                    ("N", Attribute::Int(blocks.outputs as i64)),
                     ("bits", Attribute::Int(4)),
                     ("block_size", Attribute::Int(quantize::BLOCK as i64)),
                     ("accuracy_level", Attribute::Int(4)),
                 ];
-                self.graph.contrib("MatMulNBits", &[value, codes, scales], &attributes)
+                let inputs = [value, &blocks.codes, &blocks.scales].into_iter().chain(&blocks.zeros);
+                self.graph.contrib("MatMulNBits", &inputs.collect::<Vec<_>>(), &attributes)
             }
             (Linear::Dense(weight) | Linear::Int8(weight, _), Operand::Plain(value) | Operand::Rounded(value, _)) => {
                 self.graph.contrib("FusedMatMul", &[value, weight], &[("transB", Attribute::Int(1))])

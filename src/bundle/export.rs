@@ -1,23 +1,26 @@
 //! `lapidary model export`: a checkpoint folder in, a bundle folder out.
 //!
-//! The bundle is written beside its final place and renamed when it is whole and durable, so that a bundle
-//! that exists is a bundle that was finished.
+//! What will be written is counted first and compared with the free space. Then the bundle is written beside its final
+//! place and renamed when it is whole and durable, so that a bundle that exists is a bundle that was finished.
 
 use std::{
-    fs::{self, File},
-    io,
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
 use super::{
-    Checkpoint, Config, Precision, Quantize,
-    draft::write_fatal,
+    Checkpoint, Config, Part, Precision,
     manifest::{self, Companions},
-    precision::Dtype,
-    quantize::Losses,
-    text, towers,
+    output::Output,
+    precision::Format,
+    quantize::{self, Losses},
+    room, text, towers,
+    workshop::Workshop,
 };
-use crate::base::{Fatal, model::Manifest};
+use crate::base::{
+    Fatal,
+    model::{FileFact, Manifest},
+};
 
 /// The folder of the graphs inside a bundle.
 pub const GRAPHS: &str = "onnx";
@@ -29,10 +32,8 @@ pub struct ExportRequest {
     pub checkpoint: PathBuf,
     /// The bundle's folder; it must not exist.
     pub out: PathBuf,
-    /// Activations, KV buffers and unquantised weights.
-    pub dtype: Dtype,
-    /// Weights of the decoder and of the embedding tables.
-    pub quantize: Quantize,
+    /// Which part is stored how.
+    pub precision: Precision,
 }
 
 /// What was exported.
@@ -49,88 +50,81 @@ pub struct Exported {
 impl Exported {
     /// One line per fact, for people: the sizes of the graphs and the relative errors of quantised weights.
     pub fn summary(&self) -> Vec<String> {
-        let file = |(name, fact): (&String, &crate::base::model::FileFact)| format!("{name}: {} bytes", fact.bytes);
+        let file = |(name, fact): (&String, &FileFact)| format!("{name}: {} bytes", fact.bytes);
         let error = |(kind, error): &(&str, f64)| format!("{kind}: relative error of the weights {error:.4}");
         self.manifest.files.iter().map(file).chain(self.errors.iter().map(error)).collect()
     }
 }
 
+/// Everything that a bundle is made of.
+pub struct Source {
+    /// What the manifest calls it.
+    pub name: String,
+    /// The shape of the model.
+    pub config: Config,
+    /// Its weights.
+    pub checkpoint: Checkpoint,
+    /// Its small files.
+    pub companions: Companions,
+}
+
+impl Source {
+    /// A checkpoint folder.
+    pub fn read(folder: &Path) -> Result<Self, Fatal> {
+        let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        Ok(Self {
+            name: name.unwrap_or_else(|| "checkpoint".to_owned()),
+            config: Config::read(folder)?,
+            companions: Companions::read(folder)?,
+            checkpoint: Checkpoint::open(folder)?,
+        })
+    }
+
+    /// The size of every file of a bundle, to the byte, without writing any.
+    pub fn sizes(&self, precision: Precision) -> Result<BTreeMap<String, u64>, Fatal> {
+        let output = Output::counting();
+        self.write(precision, &output)?;
+        Ok(output.facts().into_iter().map(|(name, fact)| (name, fact.bytes)).collect())
+    }
+
+    /// Makes the bundle.
+    pub fn export(&self, precision: Precision, out: &Path) -> Result<Exported, Fatal> {
+        let workshop = Workshop::create(out)?;
+        let bytes: u64 = self.sizes(precision)?.values().sum();
+        room::check(workshop.folder(), bytes + self.aside(precision))?;
+        let (manifest, losses) = self.write(precision, &Output::to(workshop.folder()))?;
+        workshop.publish(out)?;
+        let errors = losses.0.into_iter().map(|(kind, loss)| (kind, loss.relative())).collect();
+        Ok(Exported { folder: out.to_owned(), manifest, errors })
+    }
+
+    /// Bytes that lie aside while a head in 8 bits is turned.
+    fn aside(&self, precision: Precision) -> u64 {
+        let head = (self.config.text.vocab_size * self.config.text.hidden_size) as u64;
+        if precision.of(Part::Head) == Format::Int8 { quantize::aside(head) } else { 0 }
+    }
+
+    fn write(&self, precision: Precision, output: &Output) -> Result<(Manifest, Losses), Fatal> {
+        let losses = self.graphs(precision, output)?;
+        let manifest = manifest::write(&self.name, &self.config, precision, &self.companions, output)?;
+        Ok((manifest, losses))
+    }
+
+    fn graphs(&self, precision: Precision, output: &Output) -> Result<Losses, Fatal> {
+        let Self { checkpoint, config, .. } = self;
+        if config.vision.is_some() {
+            towers::vision::write(checkpoint, config, precision, output)?;
+        }
+        if config.audio.is_some() {
+            towers::audio::write(checkpoint, config, precision, output)?;
+        }
+        text::write(checkpoint, config, precision, output)
+    }
+}
+
 /// Exports a checkpoint.
 pub fn export(request: ExportRequest) -> Result<Exported, Fatal> {
-    refuse_existing(&request.out)?;
-    let config = Config::read(&request.checkpoint)?;
-    let companions = Companions::read(&request.checkpoint)?;
-    let checkpoint = Checkpoint::open(&request.checkpoint)?;
-    let workshop = Workshop::create(&request.out)?;
-    let precision = Precision { dtype: request.dtype, quantize: request.quantize };
-
-    let losses = graphs(&checkpoint, &config, precision, &workshop.folder.join(GRAPHS))?;
-    let manifest = manifest::write(&request.checkpoint, &config, precision, companions, &workshop.folder)?;
-    workshop.publish(&request.out)?;
-
-    let errors = losses.0.into_iter().map(|(kind, loss)| (kind, loss.relative())).collect();
-    Ok(Exported { folder: request.out, manifest, errors })
-}
-
-fn refuse_existing(out: &Path) -> Result<(), Fatal> {
-    if fs::symlink_metadata(out).is_err() {
-        return Ok(());
-    }
-    Err(Fatal::new(format!("`{}` exists already", out.display()), "name a new folder, or remove this one first"))
-}
-
-fn graphs(checkpoint: &Checkpoint, config: &Config, precision: Precision, folder: &Path) -> Result<Losses, Fatal> {
-    fs::create_dir_all(folder).map_err(|error| write_fatal(folder, error))?;
-    if config.vision.is_some() {
-        towers::vision::write(checkpoint, config, precision, folder)?;
-    }
-    if config.audio.is_some() {
-        towers::audio::write(checkpoint, config, precision, folder)?;
-    }
-    text::write(checkpoint, config, precision, folder)
-}
-
-/// The folder in which the bundle is made; what is left of it when the export fails is removed.
-struct Workshop {
-    folder: PathBuf,
-    published: bool,
-}
-
-impl Workshop {
-    fn create(out: &Path) -> Result<Self, Fatal> {
-        let Some(name) = out.file_name() else {
-            return Err(Fatal::new(format!("`{}` is no name for a folder", out.display()), "name a new folder"));
-        };
-        let folder = out.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        fs::create_dir_all(&folder).map_err(|error| write_fatal(&folder, error))?;
-        Ok(Self { folder, published: false })
-    }
-
-    fn publish(mut self, out: &Path) -> Result<(), Fatal> {
-        let renamed = sync(&self.folder.join(GRAPHS))
-            .and_then(|()| sync(&self.folder))
-            .and_then(|()| fs::rename(&self.folder, out))
-            .and_then(|()| sync(parent(out)));
-        renamed.map_err(|error| write_fatal(out, error))?;
-        self.published = true;
-        Ok(())
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        if !self.published {
-            // Nothing can be done about what cannot be removed; the name says what it is.
-            fs::remove_dir_all(&self.folder).ok();
-        }
-    }
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes a folder's entries durable.
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    super::workshop::refuse_existing(&request.out)?;
+    let source = Source::read(&request.checkpoint)?;
+    source.export(request.precision, &request.out)
 }

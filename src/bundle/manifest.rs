@@ -1,7 +1,6 @@
 //! The manifest of a bundle: facts from the configuration, the hash of every file, `bundle.toml`.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
     path::Path,
@@ -10,12 +9,12 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Config, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS};
+use super::{Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, output::Output};
 use crate::base::{
     Fatal,
     model::{
-        AudioFacts, FORMAT, FileFact, Graphs, KvLayer, MANIFEST, Manifest, Provenance, Sampling, TextFacts, TokenIds,
-        VisionFacts,
+        self as facts, AudioFacts, FORMAT, FileFact, Graphs, KvLayer, MANIFEST, Manifest, Provenance, Sampling,
+        TextFacts, TokenIds, VisionFacts,
     },
 };
 
@@ -68,6 +67,11 @@ impl Companions {
         Ok(Self { tokenizer, chat_template: optional(&checkpoint.join(CHAT_TEMPLATE))?, generation })
     }
 
+    /// A tokenizer alone.
+    pub fn of_tokenizer(tokenizer: Vec<u8>) -> Self {
+        Self { tokenizer, chat_template: None, generation: Generation::default() }
+    }
+
     /// Ids with a meaning, the ends of an answer taken from generation_config.json where it names them.
     pub(super) fn tokens(&self, config: &Config) -> TokenIds {
         let eos = match &self.generation.eos_token_id {
@@ -104,43 +108,39 @@ fn optional(path: &Path) -> Result<Option<Vec<u8>>, Fatal> {
 
 /// Writes the companions and the manifest into a bundle whose graphs are written.
 pub fn write(
-    checkpoint: &Path,
+    name: &str,
     config: &Config,
     precision: Precision,
-    companions: Companions,
-    bundle: &Path,
+    companions: &Companions,
+    output: &Output,
 ) -> Result<Manifest, Fatal> {
     let tokens = companions.tokens(config);
     check_eos(&tokens, config.text.vocab_size)?;
-    write_file(&bundle.join(TOKENIZER), &companions.tokenizer)?;
+    write_file(output, TOKENIZER, &companions.tokenizer)?;
     if let Some(template) = &companions.chat_template {
-        write_file(&bundle.join(CHAT_TEMPLATE), template)?;
+        write_file(output, CHAT_TEMPLATE, template)?;
     }
-    let name = folder_name(checkpoint);
     let manifest = Manifest {
         format: FORMAT,
-        name: name.clone(),
+        name: name.to_owned(),
         architecture: config.architecture().to_owned(),
         source: Provenance {
-            checkpoint: name,
+            checkpoint: name.to_owned(),
             config_sha256: config.sha256.clone(),
             exporter: format!("lapidary {}", env!("CARGO_PKG_VERSION")),
         },
-        precision: crate::base::model::Precision {
-            dtype: precision.dtype.as_str().to_owned(),
-            quantize: precision.quantize.as_str().to_owned(),
-        },
+        precision: precision_facts(precision, config),
         text: text_facts(config),
         vision: vision_facts(config),
         audio: audio_facts(config),
         tokens,
         sampling: companions.sampling(),
-        graphs: graphs(config, &companions),
-        files: file_facts(bundle)?,
+        graphs: graphs(config, companions),
+        files: output.facts(),
     };
     let text = toml::to_string(&manifest)
         .map_err(|error| Fatal::new(format!("cannot write the manifest: {error}"), "please report this"))?;
-    write_file(&bundle.join(MANIFEST), text.as_bytes())?;
+    write_file(output, MANIFEST, text.as_bytes())?;
     Ok(manifest)
 }
 
@@ -148,6 +148,23 @@ pub fn write(
 pub(super) fn folder_name(folder: &Path) -> String {
     let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     name.unwrap_or_else(|| "checkpoint".to_owned())
+}
+
+fn precision_facts(precision: Precision, config: &Config) -> facts::Precision {
+    let decoder = precision.of(Part::Decoder);
+    let is_there = |part: &Part| match part {
+        Part::Experts => config.text.experts.is_some(),
+        Part::PerLayerEmbedding => config.text.per_layer_size > 0,
+        Part::Vision => config.vision.is_some(),
+        Part::Audio => config.audio.is_some(),
+        Part::Decoder | Part::Head | Part::Embedding => true,
+    };
+    let parts = Part::ALL.into_iter().filter(is_there);
+    facts::Precision {
+        dtype: precision.dtype.as_str().to_owned(),
+        quantize: if decoder.dense().is_some() { "none".to_owned() } else { decoder.as_str().to_owned() },
+        parts: parts.map(|part| (part.as_str().to_owned(), precision.of(part).as_str().to_owned())).collect(),
+    }
 }
 
 pub(super) fn check_eos(tokens: &TokenIds, vocab_size: usize) -> Result<(), Fatal> {
@@ -205,27 +222,8 @@ fn graphs(config: &Config, companions: &Companions) -> Graphs {
     }
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Fatal> {
-    let write = || {
-        let mut file = File::create(path)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|error| write_fatal(path, error))
-}
-
-/// Size and hash of every file that the bundle holds so far.
-fn file_facts(bundle: &Path) -> Result<BTreeMap<String, FileFact>, Fatal> {
-    let mut facts = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(bundle).sort_by_file_name() {
-        let entry = entry.map_err(|error| Fatal::new(format!("cannot read the bundle: {error}"), "try again"))?;
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        let name = entry.path().strip_prefix(bundle).unwrap_or(entry.path()).to_string_lossy().into_owned();
-        facts.insert(name, fact(entry.path()).map_err(|error| write_fatal(entry.path(), error))?);
-    }
-    Ok(facts)
+fn write_file(output: &Output, name: &str, bytes: &[u8]) -> Result<(), Fatal> {
+    output.write(name, bytes).map_err(|error| write_fatal(&output.path(name), error))
 }
 
 /// Size and hash of one file.

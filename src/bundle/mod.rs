@@ -1,5 +1,6 @@
 //! Model bundles: a Hugging Face checkpoint in, four ONNX graphs with a manifest out; and graphs of other exporters.
 
+mod catalog;
 pub mod checkpoint;
 pub mod config;
 pub mod draft;
@@ -8,13 +9,21 @@ mod foreign;
 pub mod graph;
 mod manifest;
 mod open;
+pub mod output;
 pub mod precision;
 pub mod quantize;
+mod recipe;
+mod room;
+mod synthetic;
 pub mod text;
 pub mod towers;
+pub mod workshop;
 
+pub use catalog::{Catalog, Entry, Holds};
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::{AudioConfig, Config, ExpertsConfig, LayerConfig, Rotary, TextConfig, VisionConfig};
-pub use export::{ExportRequest, Exported, export};
+pub use export::{ExportRequest, Exported, Source, export};
 pub use open::{Check, open};
-pub use precision::{Dtype, Precision, Quantize};
+pub use precision::{Dtype, Format, Part, Precision, Quantize};
+pub use recipe::Recipe;
+pub use synthetic::{SynthesizeRequest, Synthesized, checkpoint as random_checkpoint, inventory, synthesize};

@@ -1,9 +1,13 @@
-//! How a bundle stores its numbers.
+//! How a bundle stores its numbers: one type to compute with, and a format for the weights of each part.
+
+use serde::{Deserialize, Serialize};
 
 use super::graph::Element;
+use crate::base::Fatal;
 
-/// Activations, KV buffers, and weights that are not quantised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// Activations and KV buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Dtype {
     /// 4 bytes; what the CPU computes with.
     #[default]
@@ -28,17 +32,25 @@ impl Dtype {
             Self::F16 => Element::F16,
         }
     }
+
+    /// The format of weights that are not quantised.
+    pub fn format(self) -> Format {
+        match self {
+            Self::F32 => Format::F32,
+            Self::F16 => Format::F16,
+        }
+    }
 }
 
-/// Weights of the decoder and of the embedding tables; the encoders are never quantised.
+/// The shorthand of the command line: the weights of the decoder and of the embedding tables, all alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Quantize {
     /// As [`Dtype`] says.
     #[default]
     None,
-    /// 8 bits, one scale per output; activations are rounded to 8 bits row by row.
+    /// [`Format::Int8`].
     Int8,
-    /// 4 bits, one scale per 32 inputs.
+    /// [`Format::Int4`].
     Int4,
 }
 
@@ -53,11 +65,143 @@ impl Quantize {
     }
 }
 
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// 4 bytes each.
+    F32,
+    /// 2 bytes each.
+    F16,
+    /// 8 bits, one scale per output; activations are rounded to 8 bits row by row.
+    Int8,
+    /// 4 bits, one scale per 32 inputs.
+    Int4,
+    /// 4 bits, one scale and one zero point per 32 inputs.
+    Int4Asymmetric,
+}
+
+impl Format {
+    /// The name in recipes and manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Int8 => "int8",
+            Self::Int4 => "int4",
+            Self::Int4Asymmetric => "int4-asymmetric",
+        }
+    }
+
+    /// True for formats with a scale per block.
+    pub fn in_blocks(self) -> bool {
+        matches!(self, Self::Int4 | Self::Int4Asymmetric)
+    }
+
+    /// The element of weights that are stored as floats.
+    pub fn dense(self) -> Option<Element> {
+        match self {
+            Self::F32 => Some(Element::F32),
+            Self::F16 => Some(Element::F16),
+            Self::Int8 | Self::Int4 | Self::Int4Asymmetric => None,
+        }
+    }
+}
+
+/// A part of the model whose weights have a format of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// The linear maps of the decoder's layers, but for the experts.
+    Decoder,
+    /// Residual stream to logits.
+    Head,
+    /// The experts of a mixture.
+    Experts,
+    /// The table of token embeddings.
+    Embedding,
+    /// The table of per-layer embeddings.
+    PerLayerEmbedding,
+    /// The vision encoder's matrices and tables.
+    Vision,
+    /// The audio encoder's matrices.
+    Audio,
+}
+
+impl Part {
+    /// All parts.
+    pub const ALL: [Self; 7] =
+        [Self::Decoder, Self::Head, Self::Experts, Self::Embedding, Self::PerLayerEmbedding, Self::Vision, Self::Audio];
+
+    /// The key in recipes and manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decoder => "decoder",
+            Self::Head => "head",
+            Self::Experts => "experts",
+            Self::Embedding => "embedding",
+            Self::PerLayerEmbedding => "per_layer_embedding",
+            Self::Vision => "vision",
+            Self::Audio => "audio",
+        }
+    }
+}
+
 /// How a bundle stores its numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Precision {
-    /// Activations and unquantised weights.
+    /// Activations and KV buffers.
     pub dtype: Dtype,
-    /// Weights of the decoder and of the embedding tables.
-    pub quantize: Quantize,
+    formats: [Format; Part::ALL.len()],
+}
+
+impl Default for Precision {
+    fn default() -> Self {
+        Self::uniform(Dtype::F32, Quantize::None)
+    }
+}
+
+impl Precision {
+    /// One format for the decoder and the tables, encoders as `dtype` says.
+    pub fn uniform(dtype: Dtype, quantize: Quantize) -> Self {
+        let text = match quantize {
+            Quantize::None => dtype.format(),
+            Quantize::Int8 => Format::Int8,
+            Quantize::Int4 => Format::Int4,
+        };
+        let encoder = |part| matches!(part, Part::Vision | Part::Audio);
+        Self { dtype, formats: Part::ALL.map(|part| if encoder(part) { dtype.format() } else { text }) }
+    }
+
+    /// The format of each part; refused where graphs cannot have it.
+    pub fn new(dtype: Dtype, format: impl Fn(Part) -> Format) -> Result<Self, Fatal> {
+        let precision = Self { dtype, formats: Part::ALL.map(format) };
+        Part::ALL.into_iter().try_for_each(|part| precision.check(part))?;
+        Ok(precision)
+    }
+
+    /// The format of one part.
+    pub fn of(&self, part: Part) -> Format {
+        self.formats[part as usize]
+    }
+
+    /// What the maps of a part compute with: the product of 8 bits exists for f32 only.
+    pub fn compute(&self, part: Part) -> Element {
+        match self.of(part) {
+            Format::Int8 => Element::F32,
+            _ => self.dtype.element(),
+        }
+    }
+
+    fn check(&self, part: Part) -> Result<(), Fatal> {
+        let format = self.of(part);
+        let (problem, hint) = match (part, format.dense()) {
+            (Part::Vision | Part::Audio, None) => ("encoders are not quantised", "give it f32 or f16"),
+            (Part::Decoder | Part::Head | Part::Experts, Some(element)) if element != self.dtype.element() => {
+                ("its maps take floats of the type that is computed with", "give it the type of `compute`")
+            }
+            _ => return Ok(()),
+        };
+        let (part, format, dtype) = (part.as_str(), format.as_str(), self.dtype.as_str());
+        Err(Fatal::new(format!("`{part}` cannot be {format} where `compute` is {dtype}: {problem}"), hint))
+    }
 }

@@ -202,6 +202,10 @@ pub struct EncodeArguments {
 pub enum ModelCommand {
     /// Turn a Hugging Face checkpoint folder into a bundle of ONNX graphs
     Export(ExportArguments),
+    /// Make a bundle of full size with random weights, to measure what size costs; or its sizes, or a checkpoint
+    Synthesize(SynthesizeArguments),
+    /// Print the models that are known by name
+    List,
     /// Run given inputs through the engine and write the logits, to compare with another implementation
     Eval(EvalArguments),
     /// Print what a model says of itself and check every file's hash
@@ -224,6 +228,19 @@ pub struct ExportArguments {
     #[arg(value_name = "OUT_DIR")]
     pub output: PathBuf,
 
+    /// How the bundle stores its numbers
+    #[command(flatten)]
+    pub precision: PrecisionArguments,
+}
+
+/// How a bundle stores its numbers: by recipe, or by shorthand.
+#[derive(Debug, Args)]
+pub struct PrecisionArguments {
+    /// Which part gets what: f32, cpu-int8, cpu-int4, cpu-int4-asymmetric, cpu-int4-experts-int8, cuda-f16, cuda-int4,
+    /// or a TOML file like those in onnx/recipes
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["dtype", "quantize"])]
+    pub recipe: Option<String>,
+
     /// How weights that are not quantised, activations and KV buffers are stored
     #[arg(long, value_enum, default_value_t = DtypeName::F32)]
     pub dtype: DtypeName,
@@ -231,6 +248,39 @@ pub struct ExportArguments {
     /// Quantise the decoder and the embeddings
     #[arg(long, value_enum, value_name = "BITS")]
     pub quantize: Option<QuantizeName>,
+}
+
+/// `lapidary model synthesize`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: lapidary model synthesize gemma-4-e2b out/e2b --recipe cpu-int4 --dry-run")]
+pub struct SynthesizeArguments {
+    /// A name (see `lapidary model list`), or the path of a manifest (.toml) or of a config.json
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// The bundle to make; must not exist
+    #[arg(value_name = "OUT_DIR", required_unless_present = "dry_run")]
+    pub output: Option<PathBuf>,
+
+    /// How the bundle stores its numbers
+    #[command(flatten)]
+    pub precision: PrecisionArguments,
+
+    /// Tells random models apart
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// The tokenizer.json to put in. Without it a stand-in of three tokens goes in, with which `run` cannot work
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+
+    /// Only print the size of every file, to the byte
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// A Hugging Face checkpoint folder in bf16 instead of a bundle
+    #[arg(long, conflicts_with_all = ["recipe", "dtype", "quantize"])]
+    pub as_checkpoint: bool,
 }
 
 /// A floating-point type.

@@ -1,21 +1,28 @@
 //! `lapidary model`: export, eval, inspect.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     Ended,
-    args::{DtypeName, EvalArguments, ExportArguments, ModelCommand, QuantizeName},
+    args::{
+        DtypeName, EvalArguments, ExportArguments, ModelCommand, PrecisionArguments, QuantizeName, SynthesizeArguments,
+    },
     print,
 };
 use crate::{
     app::eval,
     base::{Fatal, Model, model::Layout},
-    bundle::{self, Check, Dtype, ExportRequest, Quantize},
+    bundle::{
+        self, Catalog, Check, Dtype, Entry, ExportRequest, Holds, Precision, Quantize, Recipe, SynthesizeRequest,
+        Synthesized,
+    },
 };
 
 pub fn run(command: &ModelCommand) -> Result<Ended, Fatal> {
     match command {
         ModelCommand::Export(arguments) => export(arguments),
+        ModelCommand::Synthesize(arguments) => synthesize(arguments),
+        ModelCommand::List => list(),
         ModelCommand::Eval(arguments) => evaluate(arguments),
         ModelCommand::Inspect { bundle } => inspect(bundle),
     }
@@ -25,18 +32,82 @@ fn export(arguments: &ExportArguments) -> Result<Ended, Fatal> {
     let exported = bundle::export(ExportRequest {
         checkpoint: arguments.checkpoint.clone(),
         out: arguments.output.clone(),
-        dtype: match arguments.dtype {
-            DtypeName::F32 => Dtype::F32,
-            DtypeName::F16 => Dtype::F16,
-        },
-        quantize: match arguments.quantize {
-            None => Quantize::None,
-            Some(QuantizeName::Int8) => Quantize::Int8,
-            Some(QuantizeName::Int4) => Quantize::Int4,
-        },
+        precision: precision(&arguments.precision)?,
     })?;
     exported.summary().iter().for_each(|line| print::note(line));
     Ok(Ended::Well)
+}
+
+fn precision(arguments: &PrecisionArguments) -> Result<Precision, Fatal> {
+    if let Some(recipe) = &arguments.recipe {
+        return Recipe::find(recipe).map(|recipe| recipe.precision);
+    }
+    let dtype = match arguments.dtype {
+        DtypeName::F32 => Dtype::F32,
+        DtypeName::F16 => Dtype::F16,
+    };
+    let quantize = match arguments.quantize {
+        None => Quantize::None,
+        Some(QuantizeName::Int8) => Quantize::Int8,
+        Some(QuantizeName::Int4) => Quantize::Int4,
+    };
+    Ok(Precision::uniform(dtype, quantize))
+}
+
+fn synthesize(arguments: &SynthesizeArguments) -> Result<Ended, Fatal> {
+    let request = SynthesizeRequest {
+        model: arguments.model.clone(),
+        precision: precision(&arguments.precision)?,
+        seed: arguments.seed,
+        tokenizer: arguments.tokenizer.clone(),
+        as_checkpoint: arguments.as_checkpoint,
+    };
+    let Some(out) = arguments.output.as_ref().filter(|_| !arguments.dry_run) else {
+        print::result(&sizes(&request.sizes()?))?;
+        return Ok(Ended::Well);
+    };
+    match bundle::synthesize(&request, out)? {
+        Synthesized::Bundle(exported) => exported.summary().iter().for_each(|line| print::note(line)),
+        Synthesized::Checkpoint(files) => print::note(sizes(&files).trim_end()),
+    }
+    if request.tokenizer.is_none() {
+        print::note(
+            "the tokenizer is a stand-in of three tokens: `eval` and the engine take token ids, but `run` needs the \
+             whole vocabulary (`--tokenizer FILE`)",
+        );
+    }
+    Ok(Ended::Well)
+}
+
+/// Bytes and name of every file, and the sum.
+fn sizes(files: &BTreeMap<String, u64>) -> String {
+    let line = |(name, bytes): (&String, &u64)| format!("{bytes:>14}  {name}\n");
+    let total: u64 = files.values().sum();
+    files.iter().map(line).chain([format!("{total:>14}  in all ({})\n", print::bytes(total))]).collect()
+}
+
+fn list() -> Result<Ended, Fatal> {
+    let head = format!(
+        "{:<17} {:>8} {:>8}  {:<13} {:<26} {:<22} {}\n",
+        "name", "weights", "context", "media", "checkpoint", "on CPU", "on CUDA"
+    );
+    let rows: String = Catalog::all()?.iter().map(row).collect();
+    print::result(&(head + &rows))?;
+    Ok(Ended::Well)
+}
+
+fn row(entry: &Entry) -> String {
+    let repository = entry.repository(Holds::Checkpoint).map_or("", |repository| &repository.name);
+    format!(
+        "{:<17} {:>7.2}B {:>8}  {:<13} {:<26} {:<22} {}\n",
+        entry.name,
+        entry.parameters as f64 / 1e9,
+        entry.context,
+        if entry.audio.is_some() { "sees, hears" } else { "sees" },
+        repository,
+        entry.recipes.cpu,
+        entry.recipes.cuda,
+    )
 }
 
 fn evaluate(arguments: &EvalArguments) -> Result<Ended, Fatal> {
@@ -66,7 +137,7 @@ fn describe(model: &Model) -> String {
     let values: usize = text.kv.iter().map(|layer| 2 * layer.heads * layer.head_dim).sum();
     format!(
         "{} ({}), exported by {} from {}\n\
-         precision: {}, quantisation {}\n\
+         precision: {} for activations{}\n\
          decoder: {} layers of width {}, {} tokens, {sliding} sliding and {} full KV layers ({values} values a token), \
          window {}\n\
          pictures: {}; sound: {}\n\
@@ -76,7 +147,7 @@ fn describe(model: &Model) -> String {
         manifest.source.exporter,
         manifest.source.checkpoint,
         manifest.precision.dtype,
-        manifest.precision.quantize,
+        formats(&manifest.precision),
         text.layers,
         text.hidden_size,
         text.vocab_size,
@@ -86,4 +157,12 @@ fn describe(model: &Model) -> String {
         manifest.audio.as_ref().map_or("no".to_owned(), |audio| format!("up to {} tokens", audio.max_soft_tokens)),
         model.hash,
     )
+}
+
+/// The format of each part's weights.
+fn formats(precision: &crate::base::model::Precision) -> String {
+    match precision.parts.is_empty() {
+        true => format!(", quantisation {}", precision.quantize),
+        false => precision.parts.iter().map(|(part, format)| format!(", {part} {format}")).collect(),
+    }
 }

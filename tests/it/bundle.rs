@@ -3,7 +3,11 @@
 mod checkpoints;
 mod manifest;
 mod model;
+mod operators;
 mod parity;
 mod quantized;
 mod refusals;
+mod safety;
+mod sharing;
+mod sizes;
 mod weights;

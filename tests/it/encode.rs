@@ -40,7 +40,7 @@ fn tiny() -> model::Model {
             config_sha256: String::new(),
             exporter: "none".to_owned(),
         },
-        precision: model::Precision { dtype: "f32".to_owned(), quantize: "none".to_owned() },
+        precision: model::Precision { dtype: "f32".to_owned(), quantize: "none".to_owned(), ..Default::default() },
         text: model::TextFacts {
             vocab_size: 1024,
             hidden_size: 64,

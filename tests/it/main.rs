@@ -13,6 +13,7 @@ mod media;
 mod onnx;
 mod parse;
 mod rooms;
+mod synthetic;
 mod towers;
 mod vocabulary;
 mod write;

@@ -5,7 +5,7 @@ mod fixture;
 use std::fs;
 
 use fixture::{Fixture, count, distance, magnitude, mask, reference};
-use lapidary::bundle::{Dtype, Precision, towers};
+use lapidary::bundle::{Dtype, Precision, output::Output, towers};
 use ndarray::{Array2, Array3, Axis, Ix2, Ix3, concatenate, s};
 
 /// Largest difference to transformers; 2.3e-6 and less were measured, values are up to 1.2.
@@ -168,7 +168,7 @@ fn half_precision_halves_the_weights_and_stays_close() {
     let whole = Fixture::whole();
     whole.vision(Dtype::F32);
     whole.audio(Dtype::F32);
-    for name in ["vision_encoder.onnx_data", "audio_encoder.onnx_data"] {
+    for name in ["onnx/vision_encoder.onnx_data", "onnx/audio_encoder.onnx_data"] {
         let size = |fixture: &Fixture| fs::metadata(fixture.folder.path().join(name)).expect("it is there").len();
         assert!(size(&half) < size(&whole) * 3 / 4, "{name}: {} and {} bytes", size(&half), size(&whole));
     }
@@ -177,8 +177,12 @@ fn half_precision_halves_the_weights_and_stays_close() {
 #[test]
 fn a_missing_tensor_is_named() {
     let fixture = Fixture::with(|config| config, |name| !name.ends_with("layers.1.self_attn.q_norm.weight"));
-    let written =
-        towers::vision::write(&fixture.checkpoint(), &fixture.config(), Precision::default(), fixture.folder.path());
+    let written = towers::vision::write(
+        &fixture.checkpoint(),
+        &fixture.config(),
+        Precision::default(),
+        &Output::to(fixture.folder.path()),
+    );
     let message = written.expect_err("a tensor is missing").message;
     assert!(message.contains("vision_tower.encoder.layers.1.self_attn.q_norm.weight"), "{message}");
 }
@@ -187,8 +191,12 @@ fn a_missing_tensor_is_named() {
 fn an_attention_window_of_another_shape_is_refused() {
     let edit = |config: String| config.replace("\"attention_context_left\": 13", "\"attention_context_left\": 9");
     let fixture = Fixture::with(edit, |_| true);
-    let written =
-        towers::audio::write(&fixture.checkpoint(), &fixture.config(), Precision::default(), fixture.folder.path());
+    let written = towers::audio::write(
+        &fixture.checkpoint(),
+        &fixture.config(),
+        Precision::default(),
+        &Output::to(fixture.folder.path()),
+    );
     let message = written.expect_err("the window is not supported").message;
     assert!(message.contains("attention_context_left 9"), "{message}");
 }

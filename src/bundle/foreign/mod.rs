@@ -6,7 +6,7 @@ mod mobius;
 mod outline;
 mod wire;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use self::{files::Files, outline::Outline};
 use super::{
@@ -84,7 +84,11 @@ fn manifest(
             config_sha256: config.sha256.clone(),
             exporter: exporter(layout, decoder),
         },
-        precision: Precision { dtype: decoder.cache.to_owned(), quantize: decoder.quantize.to_owned() },
+        precision: Precision {
+            dtype: decoder.cache.to_owned(),
+            quantize: decoder.quantize.to_owned(),
+            parts: BTreeMap::new(),
+        },
         text: manifest::text_facts(config),
         vision: manifest::vision_facts(config).filter(|_| files.vision_encoder.is_some()),
         audio: manifest::audio_facts(config).filter(|_| files.audio_encoder.is_some()),

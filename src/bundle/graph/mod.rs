@@ -12,7 +12,6 @@ pub mod proto;
 use std::{
     collections::HashMap,
     io::{self, Write},
-    path::Path,
 };
 
 use prost::Message;
@@ -24,6 +23,9 @@ use proto::{
     DimensionProto, DimensionValue, GraphProto, IR_VERSION, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+
+use super::output::Output;
+use crate::base::Fatal;
 
 /// Tensors up to this size are stored in the model file itself.
 pub const INLINE_BYTES: u64 = 1024;
@@ -81,6 +83,10 @@ impl Value {
     }
 }
 
+/// A weight in the data file of some graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored(TensorProto);
+
 /// The length of one axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis<'a> {
@@ -100,6 +106,8 @@ pub struct Graph {
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
     external: ExternalData,
+    output: Output,
+    model: String,
     constants: HashMap<(Element, Vec<i64>, Vec<u8>), Value>,
     opset: i64,
     scope: String,
@@ -107,16 +115,19 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Begins a graph whose large weights go to `external`, a new file beside the later model file.
-    pub fn create(name: &str, external: &Path) -> io::Result<Self> {
+    /// Begins the graph of `NAME.onnx` in the output's folder of that path; large weights go to `NAME.onnx_data`.
+    pub fn create(output: &Output, folder: &str, name: &str) -> io::Result<Self> {
+        let model = format!("{folder}/{name}.onnx");
         Ok(Self {
+            external: ExternalData::create(output, &format!("{model}_data"))?,
+            output: output.clone(),
+            model,
             name: name.to_owned(),
             nodes: Vec::new(),
             open: Vec::new(),
             initializers: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
-            external: ExternalData::create(external)?,
             constants: HashMap::new(),
             opset: OPSET,
             scope: String::new(),
@@ -196,7 +207,7 @@ impl Graph {
         dims: &[usize],
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<Value> {
-        let bytes = dims.iter().map(|&length| length as u64).product::<u64>() * element.bytes();
+        let bytes = bytes_of(name, element, dims)?;
         let mut tensor = TensorProto {
             dims: dims.iter().map(|&length| length as i64).collect(),
             data_type: element as i32,
@@ -204,18 +215,42 @@ impl Graph {
             ..TensorProto::default()
         };
         if bytes <= INLINE_BYTES {
-            let mut data = Vec::with_capacity(bytes as usize);
-            write(&mut data)?;
-            check_length(name, bytes, data.len() as u64)?;
-            tensor.raw_data = Some(data);
+            tensor.raw_data = Some(self.inline(name, bytes, write)?);
         } else {
-            let (entries, written) = self.external.append(write)?;
+            let (entries, written) = self.external.append(bytes, write)?;
             check_length(name, bytes, written)?;
             tensor.external_data = entries;
             tensor.data_location = 1;
         }
         self.initializers.push(tensor);
         Ok(Value(name.to_owned()))
+    }
+
+    fn inline(
+        &self,
+        name: &str,
+        bytes: u64,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
+        if self.external.only_counts() {
+            return Ok(vec![0; bytes as usize]);
+        }
+        let mut data = Vec::with_capacity(bytes as usize);
+        write(&mut data)?;
+        check_length(name, bytes, data.len() as u64)?;
+        Ok(data)
+    }
+
+    /// Where a weight of this graph lies, for another graph of the same folder.
+    pub fn stored(&self, value: &Value) -> Option<Stored> {
+        self.initializers.iter().find(|tensor| tensor.name == value.0).cloned().map(Stored)
+    }
+
+    /// A weight that another graph has stored, under any shape of as many elements.
+    pub fn shared(&mut self, stored: &Stored, dims: &[usize]) -> Value {
+        let dims = dims.iter().map(|&length| length as i64).collect();
+        self.initializers.push(TensorProto { dims, ..stored.0.clone() });
+        Value(stored.0.name.clone())
     }
 
     /// A small constant; equal constants are stored once.
@@ -238,7 +273,7 @@ impl Graph {
     }
 
     /// Writes the model file and makes both files durable. The external file is left out when it stayed empty.
-    pub fn finish(self, model: &Path) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<()> {
         self.external.finish()?;
         let proto = ModelProto {
             ir_version: IR_VERSION,
@@ -253,9 +288,7 @@ impl Graph {
                 output: self.outputs,
             }),
         };
-        let mut file = std::fs::File::create(model)?;
-        file.write_all(&proto.encode_to_vec())?;
-        file.sync_all()
+        self.output.write(&self.model, &proto.encode_to_vec())
     }
 
     fn fresh(&mut self, operator: &str) -> Value {
@@ -273,6 +306,19 @@ fn rename_in(nodes: &mut [NodeProto], from: &str, to: &str) {
         let bodies = node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut());
         bodies.for_each(|body| rename_in(&mut body.node, from, to));
     }
+}
+
+/// No file system holds more, and sums of a few stay far from overflowing.
+const LARGEST: u64 = 1 << 55;
+
+fn bytes_of(name: &str, element: Element, dims: &[usize]) -> io::Result<u64> {
+    let product = dims.iter().try_fold(element.bytes(), |bytes, &length| bytes.checked_mul(length as u64));
+    product.filter(|&bytes| bytes <= LARGEST).ok_or_else(|| {
+        io::Error::other(Fatal::new(
+            format!("weight `{name}` of shape {dims:?} is larger than any disk"),
+            "the sizes in config.json are not sensible",
+        ))
+    })
 }
 
 fn check_length(name: &str, expected: u64, written: u64) -> io::Result<()> {
@@ -311,4 +357,17 @@ fn value_info(name: &str, element: Element, shape: &[Axis]) -> ValueInfoProto {
     let shape = TensorShapeProto { dim: shape.iter().map(|axis| DimensionProto { value: Some(dim(axis)) }).collect() };
     let tensor_type = TensorTypeProto { elem_type: element as i32, shape: Some(shape) };
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_do_not_overflow() {
+        assert_eq!(bytes_of("w", Element::F16, &[3, 5]).unwrap(), 30);
+        for dims in [[1 << 28, 1 << 28, 1], [usize::MAX, usize::MAX, 2]] {
+            assert!(bytes_of("w", Element::F32, &dims).unwrap_err().to_string().contains("larger than any disk"));
+        }
+    }
 }

@@ -4,35 +4,38 @@
 //! `attention_mask` row by row, so past and present may be the same buffers. Before the first layer that writes
 //! no keys, the stream is cut to the last `num_logits_to_keep` positions: nothing after it needs the others.
 
-use std::{ops::Range, path::Path};
+use std::ops::Range;
 
 use super::{
     attention::{Cache, Steps},
     layer::layer,
     pictures::Pictures,
     rotary,
+    table::Lent,
 };
 use crate::{
     base::{Fatal, model::ImageAttention},
     bundle::{
-        Checkpoint, Precision, TextConfig,
-        draft::Draft,
+        Checkpoint, Part, Precision, TextConfig,
+        draft::{Draft, Linear},
         graph::{Attribute, Axis, Element, Value},
+        output::Output,
         quantize::Losses,
     },
 };
 
-/// Writes `decoder_model_merged.onnx`.
+/// Writes `decoder_model_merged.onnx`. `table` is the embedding table, where the head shares it.
 pub fn write(
     checkpoint: &Checkpoint,
     config: &TextConfig,
     precision: Precision,
-    folder: &Path,
+    table: Option<Lent>,
+    output: &Output,
 ) -> Result<Losses, Fatal> {
-    let draft = Draft::begin("decoder_model_merged", folder, checkpoint, precision)?;
+    let draft = Draft::begin("decoder_model_merged", output, checkpoint, precision)?;
     let mut decoder = Decoder::new(draft, config)?;
     let x = decoder.layers()?;
-    let logits = decoder.head(&x)?;
+    let logits = decoder.head(&x, table)?;
     decoder.outputs(&logits);
     decoder.draft.finish()
 }
@@ -147,13 +150,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// `[batch, kept, vocab]` f32.
-    fn head(&mut self, x: &Value) -> Result<Value, Fatal> {
+    fn head(&mut self, x: &Value, table: Option<Lent>) -> Result<Value, Fatal> {
         let (draft, config) = (&mut self.draft, self.config);
-        let name = if config.tied_head { "language_model.embed_tokens.weight" } else { "lm_head.weight" };
-        let tensor = draft.checkpoint.tensor(name, &[config.vocab_size, config.hidden_size])?;
         let normed = draft.norm(x, "language_model.norm.weight", config.hidden_size, config.rms_norm_eps)?;
+        draft.enter(Part::Head);
         let operand = draft.operand(&normed, Element::F32);
-        let weight = draft.linear(&tensor, "", "head")?;
+        let weight = head_weight(draft, config, table)?;
         let logits = draft.apply(&weight, &operand);
         let logits = draft.convert(&logits, draft.compute(), Element::F32);
         let Some(cap) = config.logit_softcap else { return Ok(logits) };
@@ -176,6 +178,15 @@ impl<'a> Decoder<'a> {
             graph.output(&present.value, &format!("present.{index}.value"), element, &shape);
         }
     }
+}
+
+fn head_weight(draft: &mut Draft, config: &TextConfig, table: Option<Lent>) -> Result<Linear, Fatal> {
+    if let Some(table) = table {
+        return Ok(table.borrow(&mut draft.graph, config.vocab_size, config.hidden_size));
+    }
+    let name = if config.tied_head { "language_model.embed_tokens.weight" } else { "lm_head.weight" };
+    let tensor = draft.checkpoint.tensor(name, &[config.vocab_size, config.hidden_size])?;
+    draft.linear(&tensor, "", "head")
 }
 
 /// Declares what is fed. Returns the attention mask beside it.

@@ -1,47 +1,68 @@
 //! `embed_tokens`: token ids in, embeddings and the token half of the per-layer inputs out.
 //!
-//! Both tables see the padding token at soft-token places (transformers' `modeling_gemma4.py`); the scale `sqrt(width)` is
-//! rounded to the type of the checkpoint, as transformers does, and lies inside the tables.
+//! Both tables see the padding token at soft-token places (transformers' `modeling_gemma4.py`). A head that is the same
+//! table in the same format reads it from this graph's data file.
 
-use std::path::Path;
-
-use half::{bf16, f16};
-use safetensors::tensor::Dtype;
-
+use super::table::{Lent, Table};
 use crate::{
     base::{Fatal, model::TokenIds},
     bundle::{
-        Checkpoint, Config, Precision, Quantize, Tensor,
+        Checkpoint, Config, Part, Precision,
         draft::Draft,
-        graph::{Attribute, Axis, Element, Value},
-        quantize::{self, Losses},
+        graph::{Axis, Element, Value},
+        output::Output,
+        quantize::{BLOCK, Losses},
     },
 };
 
-/// Writes `embed_tokens.onnx`.
-pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, folder: &Path) -> Result<Losses, Fatal> {
-    let text = &config.text;
-    let mut owned = Draft::begin("embed_tokens", folder, checkpoint, precision)?;
-    let draft = &mut owned;
-    let (batch, sequence) = (Axis::Named("batch_size"), Axis::Named("sequence_length"));
-    let ids = draft.graph.input("input_ids", Element::I64, &[batch, sequence]);
-    let ids = without_soft_tokens(draft, &ids, &config.tokens);
-
-    let table = checkpoint.tensor("language_model.embed_tokens.weight", &[text.vocab_size, text.hidden_size])?;
-    let embeddings = rows(draft, &table, &ids, 1, "embedding")?;
-    let element = draft.dtype();
-    draft.graph.output(&embeddings, "inputs_embeds", element, &[batch, sequence, Axis::Fixed(text.hidden_size)]);
-
-    if text.per_layer_size > 0 {
-        let (layers, size) = (text.layers.len(), text.per_layer_size);
-        let name = "language_model.embed_tokens_per_layer.weight";
-        let table = checkpoint.tensor(name, &[text.vocab_size, layers * size])?;
-        let inputs = rows(draft, &table, &ids, layers, "per-layer embedding")?;
-        let inputs = draft.graph.reshape(&inputs, &[0, 0, layers as i64, size as i64]);
-        let shape = [batch, sequence, Axis::Fixed(layers), Axis::Fixed(size)];
-        draft.graph.output(&inputs, "per_layer_inputs", element, &shape);
+/// Writes `embed_tokens.onnx`. Returns what quantisation cost, and the table for the head.
+pub fn write(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    precision: Precision,
+    output: &Output,
+) -> Result<(Losses, Option<Lent>), Fatal> {
+    let mut draft = Draft::begin("embed_tokens", output, checkpoint, precision)?;
+    let ids =
+        draft.graph.input("input_ids", Element::I64, &[Axis::Named("batch_size"), Axis::Named("sequence_length")]);
+    let ids = without_soft_tokens(&mut draft, &ids, &config.tokens);
+    let lent = embeddings(&mut draft, config, &ids)?;
+    if config.text.per_layer_size > 0 {
+        per_layer_inputs(&mut draft, config, &ids)?;
     }
-    owned.finish()
+    Ok((draft.finish()?, lent))
+}
+
+fn embeddings(draft: &mut Draft, config: &Config, ids: &Value) -> Result<Option<Lent>, Fatal> {
+    let text = &config.text;
+    let tensor = draft.checkpoint.tensor("language_model.embed_tokens.weight", &[text.vocab_size, text.hidden_size])?;
+    draft.enter(Part::Embedding);
+    let table = Table { tensor, parts: 1, kind: "embedding" };
+    let lend = text.tied_head && is_shared(draft.precision, text.hidden_size);
+    let (embeddings, lent) = table.look_up(draft, ids, lend)?;
+    let shape = [Axis::Named("batch_size"), Axis::Named("sequence_length"), Axis::Fixed(text.hidden_size)];
+    draft.graph.output(&embeddings, "inputs_embeds", draft.dtype(), &shape);
+    Ok(lent)
+}
+
+/// Lookup and product want the same bytes, but for rows that end within a block of 4 bits.
+fn is_shared(precision: Precision, width: usize) -> bool {
+    let (table, head) = (precision.of(Part::Embedding), precision.of(Part::Head));
+    let whole = !table.in_blocks() || width.is_multiple_of(BLOCK);
+    table == head && whole
+}
+
+fn per_layer_inputs(draft: &mut Draft, config: &Config, ids: &Value) -> Result<(), Fatal> {
+    let (layers, size) = (config.text.layers.len(), config.text.per_layer_size);
+    let name = "language_model.embed_tokens_per_layer.weight";
+    let tensor = draft.checkpoint.tensor(name, &[config.text.vocab_size, layers * size])?;
+    draft.enter(Part::PerLayerEmbedding);
+    let table = Table { tensor, parts: layers, kind: "per-layer embedding" };
+    let (inputs, _) = table.look_up(draft, ids, false)?;
+    let inputs = draft.graph.reshape(&inputs, &[0, 0, layers as i64, size as i64]);
+    let shape = [Axis::Named("batch_size"), Axis::Named("sequence_length"), Axis::Fixed(layers), Axis::Fixed(size)];
+    draft.graph.output(&inputs, "per_layer_inputs", draft.dtype(), &shape);
+    Ok(())
 }
 
 /// The ids with padding where image, video and audio features will go.
@@ -53,74 +74,4 @@ fn without_soft_tokens(draft: &mut Draft, ids: &Value, tokens: &TokenIds) -> Val
         let is_soft = graph.op("Equal", &[&ids, &soft], &[]);
         graph.op("Where", &[&is_soft, &pad, &ids], &[])
     })
-}
-
-/// Rows of a table at the bundle's dtype, `parts` embeddings side by side, each scaled by the root of its width.
-fn rows(draft: &mut Draft, table: &Tensor, ids: &Value, parts: usize, kind: &'static str) -> Result<Value, Fatal> {
-    let scale = rounded(((table.row_length() / parts) as f64).sqrt(), table.dtype());
-    match draft.precision.quantize {
-        Quantize::None => {
-            let table = draft.dense(table.name(), table, scale)?;
-            Ok(draft.graph.gather(&table, ids, 0))
-        }
-        Quantize::Int8 => int8_rows(draft, table, ids, scale, parts, kind),
-        Quantize::Int4 => int4_rows(draft, table, ids, scale, kind),
-    }
-}
-
-/// The embedding scale in the precision of the checkpoint: bf16 makes 39.25 of `sqrt(1536)`.
-fn rounded(scale: f64, dtype: Dtype) -> f32 {
-    match dtype {
-        Dtype::BF16 => bf16::from_f64(scale).to_f32(),
-        Dtype::F16 => f16::from_f64(scale).to_f32(),
-        _ => scale as f32,
-    }
-}
-
-fn int4_rows(draft: &mut Draft, table: &Tensor, ids: &Value, scale: f32, kind: &'static str) -> Result<Value, Fatal> {
-    let (rows, width) = (table.rows(), table.row_length());
-    let (codes, scales) = draft.int4(table.name(), table, scale, &[rows, width.div_ceil(2)], kind)?;
-    let blocks = width.div_ceil(quantize::BLOCK);
-    let scales = draft.floats(&format!("{}.scales", table.name()), &[rows, blocks], &scales, draft.dtype())?;
-    let attributes = [
-        ("bits", Attribute::Int(4)),
-        ("block_size", Attribute::Int(quantize::BLOCK as i64)),
-        ("gather_axis", Attribute::Int(0)),
-        ("quantize_axis", Attribute::Int(1)),
-    ];
-    Ok(draft.graph.contrib("GatherBlockQuantized", &[&codes, ids, &scales], &attributes))
-}
-
-/// Codes s8 with one scale per embedding, multiplied after the lookup.
-fn int8_rows(
-    draft: &mut Draft,
-    table: &Tensor,
-    ids: &Value,
-    scale: f32,
-    parts: usize,
-    kind: &'static str,
-) -> Result<Value, Fatal> {
-    let width = table.row_length();
-    let mut scales = Vec::with_capacity(table.rows() * parts);
-    let mut losses = Losses::default();
-    let name = table.name();
-    let codes = draft.store(&format!("{name}.s8"), Element::I8, &[table.rows(), width], |out| {
-        for chunk in table.chunks() {
-            let (_, values) = chunk.map_err(std::io::Error::other)?;
-            let (codes, row_scales, loss) = quantize::int8_rows(name, &values, width / parts)?;
-            out.write_all(&codes.iter().map(|code| code.cast_unsigned()).collect::<Vec<u8>>())?;
-            scales.extend(row_scales.into_iter().map(|row_scale| row_scale * scale));
-            losses.add(kind, loss);
-        }
-        Ok(())
-    })?;
-    draft.losses.merge(losses);
-    let element = draft.dtype();
-    let scales = draft.floats(&format!("{name}.scales"), &[table.rows(), parts, 1], &scales, element)?;
-    let codes = draft.graph.gather(&codes, ids, 0);
-    let codes = draft.graph.cast(&codes, element);
-    let codes = draft.graph.reshape(&codes, &[0, 0, parts as i64, -1]);
-    let scales = draft.graph.gather(&scales, ids, 0);
-    let scaled = draft.graph.mul(&codes, &scales);
-    Ok(draft.graph.reshape(&scaled, &[0, 0, -1]))
 }

@@ -6,13 +6,14 @@
 //! The weights stay in the mapped file until an expert is wanted, and the graph stays small whatever their number.
 //! Each row adds up its experts in ascending order, whatever company it is in.
 
+use super::table::gather_attributes;
 use crate::{
     base::Fatal,
     bundle::{
-        ExpertsConfig, Quantize, Tensor, TextConfig,
+        ExpertsConfig, Format, Part, Tensor, TextConfig,
         draft::{Draft, Linear, Operand},
         graph::{Attribute, Element, Value},
-        quantize::{self, Losses},
+        quantize::{self, BLOCK, Losses},
     },
 };
 
@@ -32,8 +33,9 @@ enum Stack {
     Dense(Value),
     /// Codes `[experts, inputs, outputs]` s8 and scales `[experts, outputs]`.
     Int8(Value, Value),
-    /// Codes `[experts, outputs, inputs / 2]` and scales `[experts, outputs, blocks]`.
-    Int4(Value, Value),
+    /// Codes `[experts, outputs, inputs / 2]`, scales `[experts, outputs, blocks]`, and zero points
+    /// `[experts, outputs, blocks / 2]` where blocks have their own.
+    Int4(Value, Value, Option<Value>),
 }
 
 /// What the experts make of the residual stream `x`, f32 `[batch, sequence, hidden]` in and out.
@@ -44,6 +46,7 @@ pub fn experts(
     prefix: &str,
     x: &Value,
 ) -> Result<Value, Fatal> {
+    let outside = draft.enter(Part::Experts);
     let hidden = config.hidden_size;
     let rows = draft.graph.reshape(x, &[-1, hidden as i64]);
     let routing = route(draft, config, experts, prefix, &rows)?;
@@ -54,6 +57,7 @@ pub fn experts(
     let inner = stack(draft, &format!("{prefix}.experts.gate_up_proj"), [experts.count, 2 * wide, hidden])?;
     let outer = stack(draft, &format!("{prefix}.experts.down_proj"), [experts.count, hidden, wide])?;
     let sum = sum_over_experts(draft, &routing, experts.active, &rows, &operand, [&inner, &outer]);
+    draft.enter(outside);
     let shape = draft.graph.op("Shape", &[x], &[]);
     Ok(draft.graph.op("Reshape", &[&sum, &shape], &[]))
 }
@@ -163,14 +167,9 @@ impl Stack {
             Self::Dense(weights) => Linear::Dense(graph.gather(weights, expert, 0)),
             Self::Int8(codes, scales) => Linear::Int8(graph.gather(codes, expert, 0), graph.gather(scales, expert, 0)),
             // Takes out and widens at once; MatMulNBits with weights that are no constant widens them too, slower.
-            Self::Int4(codes, scales) => {
-                let attributes = [
-                    ("bits", Attribute::Int(4)),
-                    ("block_size", Attribute::Int(quantize::BLOCK as i64)),
-                    ("gather_axis", Attribute::Int(0)),
-                    ("quantize_axis", Attribute::Int(2)),
-                ];
-                Linear::Dense(graph.contrib("GatherBlockQuantized", &[codes, expert, scales], &attributes))
+            Self::Int4(codes, scales, zeros) => {
+                let inputs: Vec<&Value> = [codes, expert, scales].into_iter().chain(zeros).collect();
+                Linear::Dense(graph.contrib("GatherBlockQuantized", &inputs, &gather_attributes(2)))
             }
         }
     }
@@ -178,17 +177,19 @@ impl Stack {
 
 fn stack(draft: &mut Draft, name: &str, shape: [usize; 3]) -> Result<Stack, Fatal> {
     let tensor = draft.checkpoint.tensor(name, &shape)?.by_last_axis();
-    let [count, outputs, inputs] = shape;
-    match draft.precision.quantize {
-        Quantize::None => dense(draft, &tensor, &shape).map(Stack::Dense),
-        Quantize::Int8 => int8(draft, &tensor, shape),
-        Quantize::Int4 => {
-            let (codes, scales) = draft.int4(name, &tensor, 1.0, &[count, outputs, inputs.div_ceil(2)], KIND)?;
-            let blocks = inputs.div_ceil(quantize::BLOCK);
-            let scales = draft.floats(&format!("{name}.scales"), &[count, outputs, blocks], &scales, draft.dtype())?;
-            Ok(Stack::Int4(codes, scales))
-        }
+    match draft.format() {
+        Format::F32 | Format::F16 => dense(draft, &tensor, &shape).map(Stack::Dense),
+        Format::Int8 => int8(draft, &tensor, shape),
+        Format::Int4 | Format::Int4Asymmetric => int4(draft, &tensor, shape),
     }
+}
+
+fn int4(draft: &mut Draft, tensor: &Tensor, [count, outputs, inputs]: [usize; 3]) -> Result<Stack, Fatal> {
+    let (name, blocks) = (tensor.name(), inputs.div_ceil(BLOCK));
+    let made = draft.int4(name, tensor, &[count, outputs, inputs.div_ceil(2)], KIND)?;
+    let scales = draft.floats(&format!("{name}.scales"), &[count, outputs, blocks], &made.scales, draft.dtype())?;
+    let zeros = draft.zeros(name, &[count, outputs, blocks.div_ceil(2)], &made.zeros)?;
+    Ok(Stack::Int4(made.codes, scales, zeros))
 }
 
 fn dense(draft: &mut Draft, tensor: &Tensor, shape: &[usize; 3]) -> Result<Value, Fatal> {
@@ -204,11 +205,11 @@ fn dense(draft: &mut Draft, tensor: &Tensor, shape: &[usize; 3]) -> Result<Value
 
 fn int8(draft: &mut Draft, tensor: &Tensor, [count, outputs, inputs]: [usize; 3]) -> Result<Stack, Fatal> {
     let (name, mut scales, mut losses) = (tensor.name(), Vec::with_capacity(count * outputs), Losses::default());
+    let aside = draft.output().clone();
     let codes = draft.store(&format!("{name}.s8"), Element::I8, &[count, inputs, outputs], |out| {
         for expert in 0..count {
             let part = tensor.clone().part(expert * outputs..(expert + 1) * outputs);
-            let (codes, of_outputs, loss) = quantize::int8_columns(&part).map_err(std::io::Error::other)?;
-            out.write_all(&codes)?;
+            let (of_outputs, loss) = quantize::write_turned(&part, aside.aside(), out)?;
             scales.extend(of_outputs);
             losses.add(KIND, loss);
         }

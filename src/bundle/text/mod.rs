@@ -7,15 +7,14 @@ mod experts;
 mod layer;
 mod pictures;
 mod rotary;
+mod table;
 
-use std::path::Path;
-
-use super::{Checkpoint, Config, Precision, quantize::Losses};
+use super::{Checkpoint, Config, Precision, output::Output, quantize::Losses};
 use crate::base::Fatal;
 
-/// Writes both graphs into `folder`. Returns what quantisation cost.
-pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, folder: &Path) -> Result<Losses, Fatal> {
-    let mut losses = embed::write(checkpoint, config, precision, folder)?;
-    losses.merge(decoder::write(checkpoint, &config.text, precision, folder)?);
+/// Writes both graphs. Returns what quantisation cost.
+pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<Losses, Fatal> {
+    let (mut losses, table) = embed::write(checkpoint, config, precision, output)?;
+    losses.merge(decoder::write(checkpoint, &config.text, precision, table, output)?);
     Ok(losses)
 }

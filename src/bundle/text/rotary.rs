@@ -1,16 +1,14 @@
 //! Tables of rotary positions for GroupQueryAttention: cos and sin, `[positions, head_dim / 2]`.
 
-use std::io::{self, Write};
+use rayon::prelude::*;
 
 use crate::{
     base::Fatal,
-    bundle::{
-        Rotary,
-        draft::Draft,
-        graph::{Element, Value},
-        quantize,
-    },
+    bundle::{Rotary, draft::Draft, graph::Value, quantize},
 };
+
+/// Positions that are computed at a time.
+const ROWS: usize = 4096;
 
 /// The cos and the sin table of one kind of layer.
 #[derive(Clone)]
@@ -53,20 +51,16 @@ fn table(
 ) -> Result<Value, Fatal> {
     let element = draft.dtype();
     draft.store(name, element, &[positions, frequencies.len()], |out| {
-        (0..positions).try_for_each(|position| row(out, name, frequencies, position, function, element))
+        (0..positions).step_by(ROWS).try_for_each(|first| {
+            let rows = first..positions.min(first + ROWS);
+            let values: Vec<f32> = rows.into_par_iter().flat_map_iter(|at| row(frequencies, at, function)).collect();
+            quantize::write_dense(out, name, &values, element)
+        })
     })
 }
 
 /// The angle is rounded to f32 before the function is taken, as transformers does.
-fn row(
-    out: &mut dyn Write,
-    name: &str,
-    frequencies: &[f32],
-    position: usize,
-    function: fn(f64) -> f64,
-    element: Element,
-) -> io::Result<()> {
-    let angles = frequencies.iter().map(|frequency| f64::from(position as f32 * frequency));
-    let values: Vec<f32> = angles.map(|angle| function(angle) as f32).collect();
-    quantize::write_dense(out, name, &values, element)
+fn row(frequencies: &[f32], position: usize, function: fn(f64) -> f64) -> impl Iterator<Item = f32> {
+    let angles = frequencies.iter().map(move |frequency| f64::from(position as f32 * frequency));
+    angles.map(move |angle| function(angle) as f32)
 }

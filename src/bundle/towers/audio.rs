@@ -9,8 +9,6 @@
 //! Clips of different lengths share a call by padding at their ends. What stands in padded frames reaches no token,
 //! so a clip's tokens do not depend on what it shares the call with.
 
-use std::path::Path;
-
 use super::{
     conformer::Block,
     local_attention::Window,
@@ -20,25 +18,26 @@ use super::{
 use crate::{
     base::Fatal,
     bundle::{
-        AudioConfig, Checkpoint, Config, Precision,
+        AudioConfig, Checkpoint, Config, Part, Precision,
         graph::{Attribute, Value},
+        output::Output,
     },
 };
 
 /// The name of the graph and of its files.
 pub const NAME: &str = "audio_encoder";
 
-/// Writes `OUT/audio_encoder.onnx` and `OUT/audio_encoder.onnx_data`.
+/// Writes `audio_encoder.onnx` and `audio_encoder.onnx_data`.
 ///
 /// # Errors
 /// The model has no audio encoder or one whose attention window we cannot write, a tensor is missing or has another
-/// shape, or `out` cannot be written.
-pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, out: &Path) -> Result<(), Fatal> {
+/// shape, or `output` cannot be written.
+pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<(), Fatal> {
     let Some(facts) = &config.audio else {
         return Err(Fatal::new("this model has no audio encoder", "its config.json has no `audio_config`"));
     };
     check(facts)?;
-    let mut tower = Tower::begin(NAME, checkpoint, precision.dtype, facts.clipped_linears.into(), out)?;
+    let mut tower = Tower::begin(NAME, checkpoint, precision.of(Part::Audio), facts.clipped_linears.into(), output)?;
     let frames = subsampling::add(&mut tower, facts)?;
     let window = Window::of(&mut tower.graph, &frames, facts);
     let mut hidden = frames.hidden.clone();
@@ -47,7 +46,7 @@ pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, out
     }
     tower.graph.set_scope("output");
     let kept = keep_present(&mut tower, &hidden, &frames, facts);
-    let projected = output(&mut tower, &kept, facts)?;
+    let projected = projected(&mut tower, &kept, facts)?;
     let size = widths(facts.output_size, config.text.hidden_size);
     let features = tower.project(&projected, "embed_audio", size, facts.rms_norm_eps)?;
     tower.finish(&features, "audio_features", size.output)
@@ -73,7 +72,7 @@ fn keep_present(tower: &mut Tower, hidden: &Value, frames: &Frames, facts: &Audi
     graph.op("Compress", &[&steps, &present], &[("axis", Attribute::Int(0))])
 }
 
-fn output(tower: &mut Tower, x: &Value, facts: &AudioConfig) -> Result<Value, Fatal> {
+fn projected(tower: &mut Tower, x: &Value, facts: &AudioConfig) -> Result<Value, Fatal> {
     let size = widths(facts.hidden_size, facts.output_size);
     let product = tower.plain(x, "audio_tower.output_proj.weight", size)?;
     let bias = tower.vector("audio_tower.output_proj.bias", &[facts.output_size])?;

@@ -183,11 +183,13 @@ fn softplus(x: f64) -> f64 {
 fn relative_keys(tower: &mut Tower, name: &str, facts: &AudioConfig) -> Result<Value, Fatal> {
     let (heads, width, hidden) = (facts.heads, head_dim(facts), facts.hidden_size);
     let name = format!("{name}.relative_k_proj.weight");
-    let weight = tower.values(&name, &[hidden, hidden])?;
-    let waves: Vec<Vec<f64>> = (0..=facts.chunk).rev().map(|distance| waves(distance, hidden)).collect();
-    let keys = weight.chunks_exact(hidden).flat_map(|row| waves.iter().map(move |wave| dot(row, wave)));
-    let keys: Vec<f32> = keys.map(|key| (key / key_scale()) as f32).collect();
-    tower.floats(&name, &[heads, width, facts.chunk + 1], &keys)
+    tower.check(&name, &[hidden, hidden])?;
+    tower.made(&name, Element::F32, &[heads, width, facts.chunk + 1], |checkpoint| {
+        let weight = checkpoint.values(&name, &[hidden, hidden])?;
+        let waves: Vec<Vec<f64>> = (0..=facts.chunk).rev().map(|distance| waves(distance, hidden)).collect();
+        let keys = weight.chunks_exact(hidden).flat_map(|row| waves.iter().map(move |wave| dot(row, wave)));
+        Ok(keys.map(|key| (key / key_scale()) as f32).collect())
+    })
 }
 
 /// Sines, then cosines of a distance at `hidden / 2` wavelengths.

@@ -4,7 +4,7 @@ use super::tower::{Tower, widths};
 use crate::{
     base::Fatal,
     bundle::{
-        VisionConfig,
+        Checkpoint, VisionConfig,
         graph::{Axis, Element, Graph, Value},
     },
 };
@@ -54,10 +54,13 @@ impl Patches {
     fn embed_places(&self, tower: &mut Tower, facts: &VisionConfig) -> Result<Value, Fatal> {
         let name = format!("{EMBEDDER}.position_embedding_table");
         let shape = [2, facts.positions, facts.hidden_size];
-        let values = tower.values(&name, &shape)?;
-        let (columns, rows) = values.split_at(facts.positions * facts.hidden_size);
-        let columns = tower.stored(&format!("{name}.columns"), &shape[1..], columns)?;
-        let rows = tower.stored(&format!("{name}.rows"), &shape[1..], rows)?;
+        tower.check(&name, &shape)?;
+        let half = |axis: usize| {
+            let name = name.clone();
+            move |checkpoint: &Checkpoint| checkpoint.tensor(&name, &shape)?.part(axis..axis + 1).values()
+        };
+        let columns = tower.stored(&format!("{name}.columns"), &shape[1..], half(0))?;
+        let rows = tower.stored(&format!("{name}.rows"), &shape[1..], half(1))?;
         let graph = &mut tower.graph;
         let columns = graph.gather(&columns, &self.clamped[0], 0);
         let rows = graph.gather(&rows, &self.clamped[1], 0);

@@ -55,8 +55,9 @@ fn layer(
     facts: &AudioConfig,
 ) -> Result<Value, Fatal> {
     let kernel = [channels[1], channels[0], 3, 3];
-    let kernel_values = tower.values(&format!("{name}.conv.weight"), &kernel)?;
-    let kernel = tower.stored(&format!("{name}.conv.weight"), &kernel, &kernel_values)?;
+    let kernel_name = format!("{name}.conv.weight");
+    tower.check(&kernel_name, &kernel)?;
+    let kernel = tower.stored(&kernel_name, &kernel, |checkpoint| checkpoint.values(&kernel_name, &kernel))?;
     let scale = tower.vector(&format!("{name}.norm.weight"), &[channels[1]])?;
     let graph = &mut tower.graph;
     let present = graph.cast(present, Element::F32);

@@ -1,13 +1,17 @@
 //! A tower being written: weights looked up by name in the checkpoint, layers added to the graph.
 
-use std::path::Path;
+use std::{io, path::PathBuf};
+
+use rayon::prelude::*;
 
 use crate::{
     base::Fatal,
     bundle::{
-        Checkpoint, Dtype,
+        Checkpoint, Format,
         draft::write_fatal,
+        export::GRAPHS,
         graph::{Axis, Element, Graph, Value},
+        output::Output,
         quantize::write_dense,
     },
 };
@@ -44,38 +48,42 @@ pub(super) fn widths(input: usize, output: usize) -> Widths {
 pub(super) struct Tower<'a> {
     /// The graph being written.
     pub graph: Graph,
-    name: &'static str,
-    folder: &'a Path,
+    path: PathBuf,
     checkpoint: &'a Checkpoint,
-    dtype: Dtype,
+    /// Of matrices and tables.
+    element: Element,
     linears: Linears,
 }
 
 impl<'a> Tower<'a> {
-    /// Begins `folder/name.onnx`, whose weights go to `folder/name.onnx_data`. Matrices and tables are stored as
-    /// `dtype`; vectors are f32 always, since they are small and scale everything.
+    /// Begins the graph `name`. Matrices and tables are stored in that format, one of floats; vectors are f32 always,
+    /// since they are small and scale everything.
     pub fn begin(
-        name: &'static str,
+        name: &str,
         checkpoint: &'a Checkpoint,
-        dtype: Dtype,
+        format: Format,
         linears: Linears,
-        folder: &'a Path,
+        output: &Output,
     ) -> Result<Self, Fatal> {
-        let weights = folder.join(format!("{name}.onnx_data"));
-        let graph = Graph::create(name, &weights).map_err(|error| write_fatal(&weights, error))?;
-        Ok(Self { graph, name, folder, checkpoint, dtype, linears })
+        let path = output.path(&format!("{GRAPHS}/{name}.onnx"));
+        let graph = Graph::create(output, GRAPHS, name).map_err(|error| write_fatal(&path, error))?;
+        Ok(Self { graph, path, checkpoint, element: format.dense().unwrap_or(Element::F32), linears })
     }
 
     /// Declares what comes out, `[tokens, width]` f32, and writes the model file.
     pub fn finish(mut self, features: &Value, name: &str, width: usize) -> Result<(), Fatal> {
         self.graph.output(features, name, Element::F32, &[Axis::Named("tokens"), Axis::Fixed(width)]);
-        let model = self.folder.join(format!("{}.onnx", self.name));
-        self.graph.finish(&model).map_err(|error| write_fatal(&model, error))
+        self.graph.finish().map_err(|error| write_fatal(&self.path, error))
     }
 
     /// The values of a tensor of the checkpoint, row-major.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Fatal> {
         self.checkpoint.values(name, shape)
+    }
+
+    /// Refuses a checkpoint in which the tensor is missing or has another shape.
+    pub fn check(&self, name: &str, shape: &[usize]) -> Result<(), Fatal> {
+        self.checkpoint.tensor(name, shape).map(drop)
     }
 
     /// A tensor of the checkpoint as a weight in f32.
@@ -86,32 +94,49 @@ impl<'a> Tower<'a> {
 
     /// Numbers made here as a weight in f32.
     pub fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<Value, Fatal> {
-        self.write(name, Element::F32, shape, values)
+        self.made(name, Element::F32, shape, |_| Ok(values.to_vec()))
     }
 
-    /// Numbers of the checkpoint in the tower's precision, widened again to compute with.
-    pub fn stored(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<Value, Fatal> {
-        let weight = self.write(name, self.dtype.element(), shape, values)?;
-        Ok(match self.dtype {
-            Dtype::F32 => weight,
-            Dtype::F16 => self.graph.cast(&weight, Element::F32),
-        })
+    /// Numbers that `make` takes from the checkpoint, in the tower's format, widened again to compute with.
+    pub fn stored(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        make: impl FnOnce(&Checkpoint) -> Result<Vec<f32>, Fatal>,
+    ) -> Result<Value, Fatal> {
+        let element = self.element;
+        let weight = self.made(name, element, shape, make)?;
+        Ok(if element == Element::F32 { weight } else { self.graph.cast(&weight, Element::F32) })
     }
 
-    fn write(&mut self, name: &str, element: Element, shape: &[usize], values: &[f32]) -> Result<Value, Fatal> {
-        let written = self.graph.weight(name, element, shape, |out| write_dense(out, name, values, element));
-        written.map_err(|error| write_fatal(self.folder, error))
+    /// Numbers that `make` takes from the checkpoint, when they are written.
+    pub fn made(
+        &mut self,
+        name: &str,
+        element: Element,
+        shape: &[usize],
+        make: impl FnOnce(&Checkpoint) -> Result<Vec<f32>, Fatal>,
+    ) -> Result<Value, Fatal> {
+        let checkpoint = self.checkpoint;
+        let written = self.graph.weight(name, element, shape, |out| {
+            write_dense(out, name, &make(checkpoint).map_err(io::Error::other)?, element)
+        });
+        written.map_err(|error| write_fatal(&self.path, error))
     }
 
     /// A matrix `[output, input]` of the checkpoint as `[input, output]`, to multiply with from the right.
     /// With `order`, output `i` is the checkpoint's row `order[i]`.
     fn matrix(&mut self, name: &str, size: Widths, order: Option<&[usize]>) -> Result<Value, Fatal> {
         let Widths { input, output } = size;
-        let values = self.values(name, &[output, input])?;
+        let tensor = self.checkpoint.tensor(name, &[output, input])?;
         let row = |index: usize| order.map_or(index, |order| order[index]);
-        let places = (0..input).flat_map(|column| (0..output).map(move |index| (index, column)));
-        let turned: Vec<f32> = places.map(|(index, column)| values[row(index) * input + column]).collect();
-        self.stored(name, &[input, output], &turned)
+        self.stored(name, &[input, output], |_| {
+            let (values, mut turned) = (tensor.values()?, vec![0.0; input * output]);
+            turned.par_chunks_mut(output).enumerate().for_each(|(column, places)| {
+                places.iter_mut().enumerate().for_each(|(index, place)| *place = values[row(index) * input + column]);
+            });
+            Ok(turned)
+        })
     }
 
     /// RMS norm with the weight `name`.

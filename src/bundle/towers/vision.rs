@@ -9,8 +9,6 @@
 //! Pictures of different shapes share a call by padding to the same number of patches. A padding patch is seen by
 //! no other patch and leaves no token, so a picture's tokens do not depend on what it shares the call with.
 
-use std::path::Path;
-
 use super::{
     mask::Mask,
     patches::Patches,
@@ -21,21 +19,21 @@ use super::{
 };
 use crate::{
     base::Fatal,
-    bundle::{Checkpoint, Config, Precision, VisionConfig, graph::Value},
+    bundle::{Checkpoint, Config, Part, Precision, VisionConfig, graph::Value, output::Output},
 };
 
 /// The name of the graph and of its files.
 pub const NAME: &str = "vision_encoder";
 
-/// Writes `OUT/vision_encoder.onnx` and `OUT/vision_encoder.onnx_data`.
+/// Writes `vision_encoder.onnx` and `vision_encoder.onnx_data`.
 ///
 /// # Errors
-/// The model has no vision encoder, a tensor is missing or has another shape, or `out` cannot be written.
-pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, out: &Path) -> Result<(), Fatal> {
+/// The model has no vision encoder, a tensor is missing or has another shape, or `output` cannot be written.
+pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<(), Fatal> {
     let Some(facts) = &config.vision else {
         return Err(Fatal::new("this model has no vision encoder", "its config.json has no `vision_config`"));
     };
-    let mut tower = Tower::begin(NAME, checkpoint, precision.dtype, facts.clipped_linears.into(), out)?;
+    let mut tower = Tower::begin(NAME, checkpoint, precision.of(Part::Vision), facts.clipped_linears.into(), output)?;
     let patches = Patches::declare(&mut tower.graph, facts);
     let rotary = Rotary::of(&mut tower.graph, &patches, facts);
     let mask = Mask::of(&mut tower.graph, &patches, facts);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lapidary::bundle::{Dtype, ExportRequest, Exported, Quantize, export};
+use lapidary::bundle::{Dtype, ExportRequest, Exported, Precision, Quantize, export};
 use ndarray::{Array, Dimension, OwnedRepr};
 use ndarray_npy::{NpzReader, ReadableElement};
 use tempfile::TempDir;
@@ -44,18 +44,15 @@ impl Workplace {
     /// Exports the checkpoint.
     pub fn export(&self, dtype: Dtype, quantize: Quantize) -> Exported {
         let out = self.out(&format!("{}-{}", dtype.as_str(), quantize.as_str()));
-        export(ExportRequest { checkpoint: self.checkpoint(), out, dtype, quantize }).unwrap()
+        export(ExportRequest { checkpoint: self.checkpoint(), out, precision: Precision::uniform(dtype, quantize) })
+            .unwrap()
     }
 
     /// The message and the hint with which an export is refused.
     pub fn refusal(&self) -> (String, String) {
         let out = self.out("refused");
-        let request = ExportRequest {
-            checkpoint: self.checkpoint(),
-            out: out.clone(),
-            dtype: Dtype::F32,
-            quantize: Quantize::None,
-        };
+        let request =
+            ExportRequest { checkpoint: self.checkpoint(), out: out.clone(), precision: Precision::default() };
         let fatal = export(request).expect_err("the export must be refused");
         assert!(!out.exists(), "a refused export leaves nothing behind");
         assert_eq!(self.leftovers(), Vec::<String>::new());

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use lapidary::bundle::{
-    Dtype, ExportRequest, Quantize, export,
+    Dtype, ExportRequest, Precision, Quantize, Recipe, export,
     graph::proto::{ModelProto, TensorProto},
 };
 use prost::Message;
@@ -22,13 +22,12 @@ type Weights = BTreeMap<String, Vec<f32>>;
 /// Every initializer of a graph, as bytes.
 fn initializers(folder: &Path, graph: &str) -> BTreeMap<String, (TensorProto, Vec<u8>)> {
     let model = ModelProto::decode(fs::read(folder.join(format!("onnx/{graph}.onnx"))).unwrap().as_slice()).unwrap();
-    let data = fs::read(folder.join(format!("onnx/{graph}.onnx_data"))).unwrap();
     let bytes = |tensor: &TensorProto| match &tensor.raw_data {
         Some(bytes) => bytes.clone(),
         None => {
-            let number = |key: &str| -> usize {
-                tensor.external_data.iter().find(|entry| entry.key == key).unwrap().value.parse().unwrap()
-            };
+            let entry = |key: &str| &tensor.external_data.iter().find(|entry| entry.key == key).unwrap().value;
+            let number = |key: &str| entry(key).parse::<usize>().unwrap();
+            let data = fs::read(folder.join("onnx").join(entry("location"))).unwrap();
             data[number("offset")..number("offset") + number("length")].to_vec()
         }
     };
@@ -52,9 +51,12 @@ fn dequantised(folder: &Path, graph: &str, widths: &BTreeMap<String, usize>) -> 
         // A tensor that serves as several maps has numbered parts, which come in order.
         let whole = stem.trim_end_matches(|end: char| end == '.' || end.is_ascii_digit());
         let width = widths[&format!("model.{whole}")];
-        let transposed = graph != "embed_tokens";
+        let transposed = graph != "embed_tokens" || whole == "language_model.embed_tokens.weight";
         let values = match kind {
-            "u4" => from_u4(codes, &scales, width, tensor.dims[0] as usize),
+            "u4" => {
+                let zeros = tensors.get(&format!("{stem}.zeros")).map(|(_, bytes)| bytes.as_slice());
+                from_u4(codes, &scales, zeros, width, tensor.dims[0] as usize)
+            }
             _ if transposed => from_s8(codes, &scales, tensor.dims[1] as usize),
             _ => {
                 codes.chunks(codes.len() / scales.len()).zip(&scales).flat_map(|(row, scale)| by(row, *scale)).collect()
@@ -69,15 +71,19 @@ fn by(codes: &[u8], scale: f32) -> Vec<f32> {
     codes.iter().map(|code| f32::from(code.cast_signed()) * scale).collect()
 }
 
-/// Blocks of 32: `scale * (code - 8)`, low nibble first.
-fn from_u4(codes: &[u8], scales: &[f32], width: usize, rows: usize) -> Vec<f32> {
+/// Blocks of 32: `scale * (code - zero)`, zero points 8 where none are stored, low nibble first.
+fn from_u4(codes: &[u8], scales: &[f32], zeros: Option<&[u8]>, width: usize, rows: usize) -> Vec<f32> {
     let (row_bytes, blocks) = (codes.len() / rows, width.div_ceil(32));
     let value = |row: usize, column: usize| {
-        let byte = codes[row * row_bytes + column / 2];
-        let code = if column.is_multiple_of(2) { byte & 15 } else { byte >> 4 };
-        scales[row * blocks + column / 32] * (f32::from(code) - 8.0)
+        let code = nibble(&codes[row * row_bytes..], column);
+        let zero = zeros.map_or(8, |zeros| nibble(&zeros[row * blocks.div_ceil(2)..], column / 32));
+        scales[row * blocks + column / 32] * (f32::from(code) - f32::from(zero))
     };
     (0..rows).flat_map(|row| (0..width).map(move |column| value(row, column))).collect()
+}
+
+fn nibble(bytes: &[u8], place: usize) -> u8 {
+    if place.is_multiple_of(2) { bytes[place / 2] & 15 } else { bytes[place / 2] >> 4 }
 }
 
 /// Codes `[inputs, outputs]` with one scale per output.
@@ -88,8 +94,10 @@ fn from_s8(codes: &[u8], scales: &[f32], outputs: usize) -> Vec<f32> {
 }
 
 /// A quantised bundle and an unquantised one of the weights that its codes stand for; checks the weights themselves.
-fn pair(place: &Workplace, quantize: Quantize, most: f32) -> (LanguageModel, LanguageModel) {
-    let exported = place.export(Dtype::F32, quantize);
+fn pair(place: &Workplace, recipe: &str, most: f32) -> (LanguageModel, LanguageModel) {
+    let precision = Recipe::find(recipe).unwrap().precision;
+    let out = place.out(recipe);
+    let exported = export(ExportRequest { checkpoint: place.checkpoint(), out, precision }).unwrap();
     let path = place.checkpoint().join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     let original = SafeTensors::deserialize(&bytes).unwrap();
@@ -99,11 +107,9 @@ fn pair(place: &Workplace, quantize: Quantize, most: f32) -> (LanguageModel, Lan
     let mut rounded = dequantised(&exported.folder, "decoder_model_merged", &widths);
     let tables = dequantised(&exported.folder, "embed_tokens", &widths);
     let per_layer = "language_model.embed_tokens_per_layer.weight";
-    // The tables hold their own scale, the root of an embedding's width.
-    rounded.insert(per_layer.to_owned(), tables[per_layer].iter().map(|value| value / 8_f32.sqrt()).collect());
+    rounded.insert(per_layer.to_owned(), tables[per_layer].clone());
     let embedding = "language_model.embed_tokens.weight";
-    let table: Vec<f32> = tables[embedding].iter().map(|value| value / 48_f32.sqrt()).collect();
-    assert!(relative(&table, &rounded[embedding]) < 1e-6, "the table and the head are one tensor");
+    assert_eq!(tables[embedding], rounded[embedding], "the table and the head are one tensor");
 
     let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
     for (name, tensor) in original.iter() {
@@ -120,12 +126,8 @@ fn pair(place: &Workplace, quantize: Quantize, most: f32) -> (LanguageModel, Lan
         .iter()
         .map(|(name, (shape, data))| (name, TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap()));
     serialize_to_file(views, None, &path).unwrap();
-    let request = ExportRequest {
-        checkpoint: place.checkpoint(),
-        out: place.out("rounded"),
-        dtype: Dtype::F32,
-        quantize: Quantize::None,
-    };
+    let request =
+        ExportRequest { checkpoint: place.checkpoint(), out: place.out("rounded"), precision: Precision::default() };
     (LanguageModel::open(&exported.folder), LanguageModel::open(&export(request).unwrap().folder))
 }
 
@@ -137,7 +139,7 @@ fn relative(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn the_8_bit_graphs_compute_with_the_weights_that_their_codes_stand_for() {
     let place = Workplace::e2b_like();
-    let (mut quantised, mut rounded) = pair(&place, Quantize::Int8, 0.01);
+    let (mut quantised, mut rounded) = pair(&place, "cpu-int8", 0.01);
     let difference = relative_difference(&quantised.reference_logits().0, &rounded.reference_logits().0);
     println!("int8: {difference}");
     assert!(difference < 0.2, "{difference}");
@@ -146,9 +148,18 @@ fn the_8_bit_graphs_compute_with_the_weights_that_their_codes_stand_for() {
 #[test]
 fn the_4_bit_graphs_compute_with_the_weights_that_their_codes_stand_for() {
     let place = Workplace::e2b_like();
-    let (mut quantised, mut rounded) = pair(&place, Quantize::Int4, 0.1);
+    let (mut quantised, mut rounded) = pair(&place, "cpu-int4", 0.1);
     let difference = relative_difference(&quantised.reference_logits().0, &rounded.reference_logits().0);
     println!("int4: {difference}");
+    assert!(difference < 0.2, "{difference}");
+}
+
+#[test]
+fn the_graphs_with_zero_points_compute_with_the_weights_that_their_codes_stand_for() {
+    let place = Workplace::e2b_like();
+    let (mut quantised, mut rounded) = pair(&place, "cpu-int4-asymmetric", 0.095);
+    let difference = relative_difference(&quantised.reference_logits().0, &rounded.reference_logits().0);
+    println!("int4-asymmetric: {difference}");
     assert!(difference < 0.2, "{difference}");
 }
 
@@ -171,5 +182,40 @@ fn a_quantised_row_does_not_depend_on_its_neighbours() {
         let difference = super::model::largest_difference(&together, &alone);
         println!("{}: {difference}", quantize.as_str());
         assert!(difference < 1e-5, "{}: {difference}", quantize.as_str());
+    }
+}
+
+/// The values of a block of 32 as `q4_0` would have them: `d * (q - 8)`, `d` an f16.
+fn on_grid(block: &[f32]) -> Vec<f32> {
+    let largest = block.iter().fold(0.0, |a: f32, b| if b.abs() > a.abs() { *b } else { a });
+    let scale = half::f16::from_f32(largest / -8.0).to_f32();
+    block.iter().map(|value| scale * (value / scale).round().clamp(-8.0, 7.0)).collect()
+}
+
+/// A checkpoint that was trained with quantisation loses nothing when it is stored in 4 bits.
+#[test]
+fn a_checkpoint_on_the_grid_of_q4_0_is_kept_exactly() {
+    let place = Workplace::e2b_like();
+    let path = place.checkpoint().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let original = SafeTensors::deserialize(&bytes).unwrap();
+    let gridded = |name: &str, tensor: &TensorView| match tensor.shape() {
+        [_, width] if name.contains("language_model") => {
+            let rows = floats(tensor.data());
+            let blocks = rows.chunks(*width).flat_map(|row| row.chunks(32).flat_map(on_grid));
+            blocks.flat_map(f32::to_le_bytes).collect()
+        }
+        _ => tensor.data().to_vec(),
+    };
+    let tensors: BTreeMap<&str, (Vec<usize>, Vec<u8>)> =
+        original.iter().map(|(name, tensor)| (name, (tensor.shape().to_vec(), gridded(name, &tensor)))).collect();
+    let views = tensors
+        .iter()
+        .map(|(name, (shape, data))| (name, TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap()));
+    serialize_to_file(views, None, &path).unwrap();
+    for recipe in ["cpu-int4", "cuda-int4", "cpu-int4-asymmetric"] {
+        let (out, precision) = (place.out(recipe), Recipe::find(recipe).unwrap().precision);
+        let errors = export(ExportRequest { checkpoint: place.checkpoint(), out, precision }).unwrap().errors;
+        assert!(errors.len() == 6 && errors.iter().all(|(_, error)| *error == 0.0), "{recipe}: {errors:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use lapidary::bundle::{Dtype, ExportRequest, Quantize, export};
+use lapidary::bundle::{Dtype, ExportRequest, Precision, Quantize, export};
 use safetensors::{SafeTensors, serialize_to_file, tensor::TensorView};
 
 use super::checkpoints::Workplace;
@@ -131,8 +131,7 @@ fn an_existing_bundle_is_never_overwritten() {
     let place = Workplace::e2b_like();
     let out = place.out("taken");
     fs::create_dir(&out).unwrap();
-    let request =
-        ExportRequest { checkpoint: place.checkpoint(), out: out.clone(), dtype: Dtype::F32, quantize: Quantize::None };
+    let request = ExportRequest { checkpoint: place.checkpoint(), out: out.clone(), precision: Precision::default() };
     let fatal = export(request).unwrap_err();
     assert!(fatal.message.contains("exists already"));
     assert_eq!(fs::read_dir(out).unwrap().count(), 0);
@@ -150,8 +149,11 @@ fn a_weight_that_f16_cannot_hold_is_named() {
     });
     let part = TensorView::new(safetensors::Dtype::F32, vec![16, 48], &rows).unwrap();
     serialize_to_file([(name, part)], None, &place.checkpoint().join("other.safetensors")).unwrap();
-    let request =
-        |dtype, quantize| ExportRequest { checkpoint: place.checkpoint(), out: place.out("b"), dtype, quantize };
+    let request = |dtype, quantize| ExportRequest {
+        checkpoint: place.checkpoint(),
+        out: place.out("b"),
+        precision: Precision::uniform(dtype, quantize),
+    };
     let fatal = export(request(Dtype::F16, Quantize::None)).unwrap_err();
     assert!(fatal.message.contains("k_proj") && fatal.message.contains("f16"), "{}", fatal.message);
     assert!(export(request(Dtype::F32, Quantize::None)).is_ok());

@@ -8,7 +8,7 @@ use std::{
 
 use lapidary::{
     base::{ImagePatches, LogMel, Model, Prompt},
-    bundle::{Check, Dtype, ExportRequest, Quantize, export, open},
+    bundle::{Check, Dtype, ExportRequest, Precision, Quantize, export, open},
     generate::{Device, EngineSettings, OrtEngine, Runtime, Settings},
 };
 use ndarray::{Array1, Array2, Array3, Axis, Dimension, OwnedRepr, s};
@@ -47,7 +47,7 @@ impl Member {
         }
         fs::write(checkpoint.join("tokenizer.json"), "{}").unwrap();
         let out = folder.path().join("bundle");
-        export(ExportRequest { checkpoint, out: out.clone(), dtype, quantize }).unwrap();
+        export(ExportRequest { checkpoint, out: out.clone(), precision: Precision::uniform(dtype, quantize) }).unwrap();
         Exported { model: open(&out, Check::Full).unwrap(), folder }
     }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use lapidary::{
     base::Model,
-    bundle::{Check, Dtype, ExportRequest, Quantize, export, open},
+    bundle::{Check, Dtype, ExportRequest, Precision, Quantize, export, open},
     generate::{Device, EngineSettings, OrtEngine, Runtime, Settings, Vocabulary},
 };
 use ndarray::{Array, Dimension, OwnedRepr};
@@ -33,7 +33,7 @@ pub fn tiny() -> Exported {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny");
     let out = folder.path().join("bundle");
-    export(ExportRequest { checkpoint, out: out.clone(), dtype: Dtype::F32, quantize: Quantize::None }).unwrap();
+    export(ExportRequest { checkpoint, out: out.clone(), precision: Precision::default() }).unwrap();
     Exported { model: open(&out, Check::Full).unwrap(), folder }
 }
 
@@ -46,7 +46,7 @@ pub fn e2b_like_quantized(dtype: Dtype, quantize: Quantize) -> Exported {
     fs::copy(fixtures().join("e2b_like.safetensors"), checkpoint.join("model.safetensors")).unwrap();
     fs::write(checkpoint.join("tokenizer.json"), "{}").unwrap();
     let out = folder.path().join("bundle");
-    export(ExportRequest { checkpoint, out: out.clone(), dtype, quantize }).unwrap();
+    export(ExportRequest { checkpoint, out: out.clone(), precision: Precision::uniform(dtype, quantize) }).unwrap();
     Exported { model: open(&out, Check::Full).unwrap(), folder }
 }
 

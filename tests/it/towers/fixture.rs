@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lapidary::bundle::{Checkpoint, Config, Dtype, Precision};
+use lapidary::bundle::{Checkpoint, Config, Dtype, Precision, Quantize, output::Output};
 use ndarray::{Array, Array1, Array2, Array3, Dimension};
 use ndarray_npy::{NpzReader, ReadableElement};
 use ort::{
@@ -57,17 +57,27 @@ impl Fixture {
     }
 
     pub fn vision(&self, dtype: Dtype) -> Encoder {
-        let precision = Precision { dtype, ..Precision::default() };
-        lapidary::bundle::towers::vision::write(&self.checkpoint(), &self.config(), precision, self.folder.path())
-            .expect("the encoder is written");
-        Encoder::open(&self.folder.path().join("vision_encoder.onnx"))
+        let precision = Precision::uniform(dtype, Quantize::None);
+        lapidary::bundle::towers::vision::write(
+            &self.checkpoint(),
+            &self.config(),
+            precision,
+            &Output::to(self.folder.path()),
+        )
+        .expect("the encoder is written");
+        Encoder::open(&self.folder.path().join("onnx/vision_encoder.onnx"))
     }
 
     pub fn audio(&self, dtype: Dtype) -> Encoder {
-        let precision = Precision { dtype, ..Precision::default() };
-        lapidary::bundle::towers::audio::write(&self.checkpoint(), &self.config(), precision, self.folder.path())
-            .expect("the encoder is written");
-        Encoder::open(&self.folder.path().join("audio_encoder.onnx"))
+        let precision = Precision::uniform(dtype, Quantize::None);
+        lapidary::bundle::towers::audio::write(
+            &self.checkpoint(),
+            &self.config(),
+            precision,
+            &Output::to(self.folder.path()),
+        )
+        .expect("the encoder is written");
+        Encoder::open(&self.folder.path().join("onnx/audio_encoder.onnx"))
     }
 }
 

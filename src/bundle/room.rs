@@ -1,0 +1,37 @@
+//! Free space: what will not fit is refused before the first byte is written.
+
+use std::path::Path;
+
+use crate::base::Fatal;
+
+/// Refuses what is larger than the free space where `folder` lies. A file system that does not tell is not asked twice.
+pub fn check(folder: &Path, bytes: u64) -> Result<(), Fatal> {
+    match rustix::fs::statvfs(folder) {
+        Ok(facts) => compare(folder, bytes, facts.f_bavail.saturating_mul(facts.f_frsize)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn compare(folder: &Path, bytes: u64, free: u64) -> Result<(), Fatal> {
+    if bytes <= free {
+        return Ok(());
+    }
+    let place = folder.parent().unwrap_or(folder).display();
+    Err(Fatal::new(
+        format!("no room in `{place}`: {bytes} bytes will be written, {free} are free"),
+        "free some space, name another folder, or choose a smaller recipe (`--dry-run` of `model synthesize` tells sizes)",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_numbers_are_named() {
+        let fatal = compare(Path::new("bundles/.x.1.part"), 5_000_000, 4_999_999).unwrap_err();
+        assert!(["bundles", "5000000", "4999999"].iter().all(|word| fatal.message.contains(word)), "{}", fatal.message);
+        assert!(compare(Path::new("bundles"), 5, 5).is_ok());
+        assert!(check(&std::env::temp_dir(), u64::MAX).is_err());
+    }
+}
