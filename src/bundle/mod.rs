@@ -7,6 +7,7 @@ pub mod export;
 pub mod graph;
 mod manifest;
 mod open;
+pub mod plain;
 pub mod precision;
 pub mod quantize;
 pub mod text;

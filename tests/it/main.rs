@@ -11,6 +11,7 @@ mod line;
 mod media;
 mod onnx;
 mod parse;
+mod plain;
 mod rooms;
 mod towers;
 mod vocabulary;

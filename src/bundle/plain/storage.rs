@@ -1,0 +1,117 @@
+//! What a bundle makes of the checkpoint's weights when it stores them: rows of f32 in, the rows that its graphs
+//! compute with out.
+
+use std::{io, path::Path};
+
+use half::f16;
+
+use crate::{
+    base::Fatal,
+    bundle::{
+        Dtype, Precision, Quantize,
+        draft::write_fatal,
+        quantize::{self, BLOCK},
+    },
+};
+
+/// The part of the model that a weight belongs to; a bundle stores each in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Linear maps of the decoder's layers.
+    Decoder,
+    /// The head.
+    Head,
+    /// The experts of a mixture.
+    Experts,
+    /// The table of embeddings.
+    Embedding,
+    /// The table of per-layer inputs, whose rows hold one embedding of this width for each layer.
+    PerLayerEmbedding(usize),
+    /// The vision encoder and its projector.
+    Vision,
+    /// The audio encoder and its projector.
+    Audio,
+}
+
+/// How the weights are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// As the checkpoint holds them.
+    Original,
+    /// As a bundle of this precision holds them.
+    Bundle(Precision),
+}
+
+impl Storage {
+    /// Rows of `width` values of the tensor `name`, as they are seen.
+    ///
+    /// # Errors
+    /// When the format cannot hold a value.
+    pub fn rows(self, part: Part, name: &str, rows: Vec<f32>, width: usize) -> Result<Vec<f32>, Fatal> {
+        let Self::Bundle(precision) = self else { return Ok(rows) };
+        let rounded = match (precision.quantize, part) {
+            (Quantize::None, _) | (_, Part::Vision | Part::Audio) => Ok(dense(rows, precision.dtype)),
+            (Quantize::Int8, Part::PerLayerEmbedding(width)) => int8(name, &rows, width),
+            (Quantize::Int8, _) => int8(name, &rows, width),
+            (Quantize::Int4, _) => int4(name, &rows, width, precision.dtype),
+        };
+        rounded.map_err(|error| write_fatal(Path::new(name), error))
+    }
+}
+
+fn dense(rows: Vec<f32>, dtype: Dtype) -> Vec<f32> {
+    match dtype {
+        Dtype::F32 => rows,
+        Dtype::F16 => rows.into_iter().map(|value| f16::from_f32(value).to_f32()).collect(),
+    }
+}
+
+fn int8(name: &str, rows: &[f32], width: usize) -> io::Result<Vec<f32>> {
+    let (codes, scales, _) = quantize::int8_rows(name, rows, width)?;
+    let restored = codes.chunks(width).zip(scales);
+    Ok(restored.flat_map(|(row, scale)| row.iter().map(move |&code| scale * f32::from(code))).collect())
+}
+
+/// Block `b` of a row is `scale[b] * (code - 8)`, low nibble first.
+fn int4(name: &str, rows: &[f32], width: usize, dtype: Dtype) -> io::Result<Vec<f32>> {
+    let row_bytes = width.div_ceil(BLOCK) * BLOCK / 2;
+    let rounded = quantize::int4_rows(name, rows, width, row_bytes)?;
+    let scales = dense(rounded.scales, dtype);
+    let rows = rounded.codes.chunks(row_bytes).zip(scales.chunks(width.div_ceil(BLOCK)));
+    let restored = rows.flat_map(|(codes, scales)| {
+        (0..width).map(|place| scales[place / BLOCK] * (f32::from(codes[place / 2] >> (place % 2 * 4) & 15) - 8.0))
+    });
+    Ok(restored.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(dtype: Dtype, quantize: Quantize, part: Part, rows: &[f32], width: usize) -> Vec<f32> {
+        Storage::Bundle(Precision { dtype, quantize }).rows(part, "w", rows.to_vec(), width).unwrap()
+    }
+
+    #[test]
+    fn what_a_format_can_hold_comes_back_as_it_was() {
+        let rows: Vec<f32> = (0..74).map(|place| (place % 16) as f32 - 8.0).collect();
+        assert_eq!(seen(Dtype::F16, Quantize::None, Part::Head, &rows, 37), rows);
+        assert_eq!(seen(Dtype::F32, Quantize::Int4, Part::Experts, &rows, 37), rows);
+        let rows = [127.0, -3.0, 64.0, 254.0, 2.0, -254.0];
+        assert_eq!(seen(Dtype::F32, Quantize::Int8, Part::Decoder, &rows, 3), rows);
+    }
+
+    #[test]
+    fn encoders_are_rounded_to_the_dtype_alone() {
+        let rows = [0.1, 1.0, 3.0];
+        assert_eq!(seen(Dtype::F32, Quantize::Int4, Part::Vision, &rows, 3), rows);
+        assert_eq!(seen(Dtype::F16, Quantize::Int4, Part::Audio, &rows, 3)[0], f16::from_f32(0.1).to_f32());
+    }
+
+    #[test]
+    fn per_layer_embeddings_have_a_scale_each_in_8_bits() {
+        let rows = [127.0, 3.0, 12_700.0, 100.0];
+        assert_eq!(seen(Dtype::F32, Quantize::Int8, Part::PerLayerEmbedding(2), &rows, 4), rows);
+        assert_ne!(seen(Dtype::F32, Quantize::Int8, Part::Embedding, &rows, 4), rows);
+    }
+}
