@@ -15,6 +15,7 @@ use super::{
     manifest::{self, Companions},
     precision::Dtype,
     quantize::Losses,
+    self_test::{self, SelfTest},
     text, towers,
 };
 use crate::base::{Fatal, model::Manifest};
@@ -44,6 +45,8 @@ pub struct Exported {
     pub manifest: Manifest,
     /// What quantisation cost: by kind of tensor, the norm of the error over the norm of the weights.
     pub errors: Vec<(&'static str, f64)>,
+    /// The self-test that lies in the bundle.
+    pub self_test: SelfTest,
 }
 
 impl Exported {
@@ -51,7 +54,8 @@ impl Exported {
     pub fn summary(&self) -> Vec<String> {
         let file = |(name, fact): (&String, &crate::base::model::FileFact)| format!("{name}: {} bytes", fact.bytes);
         let error = |(kind, error): &(&str, f64)| format!("{kind}: relative error of the weights {error:.4}");
-        self.manifest.files.iter().map(file).chain(self.errors.iter().map(error)).collect()
+        let facts = self.manifest.files.iter().map(file).chain(self.errors.iter().map(error));
+        facts.chain([self.self_test.summary()]).collect()
     }
 }
 
@@ -65,11 +69,12 @@ pub fn export(request: ExportRequest) -> Result<Exported, Fatal> {
     let precision = Precision { dtype: request.dtype, quantize: request.quantize };
 
     let losses = graphs(&checkpoint, &config, precision, &workshop.folder.join(GRAPHS))?;
+    let self_test = self_test::write(&checkpoint, &config, precision, &workshop.folder)?;
     let manifest = manifest::write(&request.checkpoint, &config, precision, companions, &workshop.folder)?;
     workshop.publish(&request.out)?;
 
     let errors = losses.0.into_iter().map(|(kind, loss)| (kind, loss.relative())).collect();
-    Ok(Exported { folder: request.out, manifest, errors })
+    Ok(Exported { folder: request.out, manifest, errors, self_test })
 }
 
 fn refuse_existing(out: &Path) -> Result<(), Fatal> {

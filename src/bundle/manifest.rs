@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Config, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS};
+use super::{Config, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, self_test::SELF_TEST};
 use crate::base::{
     Fatal,
     model::{
@@ -130,7 +130,7 @@ pub fn write(
         audio: config.audio.as_ref().map(|_| AudioFacts { mel_bins: 128, max_soft_tokens: 750 }),
         tokens,
         sampling: companions.sampling(),
-        graphs: graphs(config, &companions),
+        graphs: graphs(config, &companions, bundle),
         files: file_facts(bundle)?,
     };
     let text = toml::to_string(&manifest)
@@ -178,7 +178,7 @@ fn vision_facts(config: &Config) -> Option<VisionFacts> {
     })
 }
 
-fn graphs(config: &Config, companions: &Companions) -> Graphs {
+fn graphs(config: &Config, companions: &Companions, bundle: &Path) -> Graphs {
     let graph = |name: &str| format!("{GRAPHS}/{name}.onnx");
     Graphs {
         embed_tokens: graph("embed_tokens"),
@@ -187,6 +187,7 @@ fn graphs(config: &Config, companions: &Companions) -> Graphs {
         audio_encoder: config.audio.as_ref().map(|_| graph("audio_encoder")),
         tokenizer: TOKENIZER.to_owned(),
         chat_template: companions.chat_template.as_ref().map(|_| CHAT_TEMPLATE.to_owned()),
+        self_test: bundle.join(SELF_TEST).is_file().then(|| SELF_TEST.to_owned()),
     }
 }
 

@@ -10,6 +10,7 @@ mod open;
 pub mod plain;
 pub mod precision;
 pub mod quantize;
+pub mod self_test;
 pub mod text;
 pub mod towers;
 

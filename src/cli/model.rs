@@ -1,14 +1,17 @@
-//! `lapidary model`: export, eval, inspect.
+//! `lapidary model`: export, eval, verify, inspect.
 
 use std::path::Path;
 
 use super::{
     Ended,
-    args::{DtypeName, EvalArguments, ExportArguments, ModelCommand, QuantizeName},
+    args::{DtypeName, EvalArguments, ExportArguments, ModelCommand, QuantizeName, VerifyArguments},
     print,
 };
 use crate::{
-    app::eval,
+    app::{
+        eval,
+        verify::{self, Request},
+    },
     base::{Fatal, Model},
     bundle::{self, Check, Dtype, ExportRequest, Quantize},
 };
@@ -17,6 +20,7 @@ pub fn run(command: &ModelCommand) -> Result<Ended, Fatal> {
     match command {
         ModelCommand::Export(arguments) => export(arguments),
         ModelCommand::Eval(arguments) => evaluate(arguments),
+        ModelCommand::Verify(arguments) => verify(arguments),
         ModelCommand::Inspect { bundle } => inspect(bundle),
     }
 }
@@ -42,6 +46,19 @@ fn export(arguments: &ExportArguments) -> Result<Ended, Fatal> {
 fn evaluate(arguments: &EvalArguments) -> Result<Ended, Fatal> {
     let evaluated = eval::eval(&arguments.bundle, &arguments.inputs, &arguments.output, arguments.greedy)?;
     print::note(&evaluated);
+    Ok(Ended::Well)
+}
+
+fn verify(arguments: &VerifyArguments) -> Result<Ended, Fatal> {
+    let verified = verify::verify(&Request {
+        bundle: arguments.bundle.clone(),
+        checkpoint: arguments.checkpoint.clone(),
+        tokens: arguments.tokens,
+    })?;
+    let comparisons = verified.comparisons.iter().map(ToString::to_string);
+    let lines: Vec<String> = verified.notes.iter().cloned().chain(comparisons).collect();
+    print::result(&format!("{}\n", lines.join("\n")))?;
+    verified.verdict()?;
     Ok(Ended::Well)
 }
 

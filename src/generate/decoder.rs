@@ -17,6 +17,8 @@ use crate::base::{Fatal, Model, model::ImageAttention};
 pub(super) enum Keep {
     /// Those of the last position.
     Last,
+    /// Those of so many last positions.
+    Tail(usize),
     /// Those of all positions.
     All,
 }
@@ -133,7 +135,11 @@ impl Decoder {
     fn run(&mut self, slots: Range<usize>, embedded: &Embedded, places: Places, keep: Keep) -> ort::Result<Fetched> {
         let (rows, inputs) = (slots.len(), self.inputs);
         let Places { mask, positions, kinds } = places;
-        let keep = [i64::from(keep == Keep::Last)];
+        let keep = [match keep {
+            Keep::Last => 1,
+            Keep::Tail(count) => count.min(positions.len()) as i64,
+            Keep::All => 0,
+        }];
         let mut call = Call::new(&mut self.network)?;
         call.fetch(self.logits);
         call.feed_fetched(inputs.embeddings, &embedded.embeddings);
