@@ -14,5 +14,6 @@ mod parse;
 mod plain;
 mod rooms;
 mod towers;
+mod verify;
 mod vocabulary;
 mod write;

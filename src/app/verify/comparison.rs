@@ -42,17 +42,31 @@ pub struct Comparison {
 }
 
 impl Tolerances {
-    /// By how the bundle stores its numbers.
+    /// By how the bundle stores its numbers. Measured on the small random models of the whole family
+    /// (`tests/it/verify.rs`), right graphs against graphs with one window, scale or weight that is wrong:
+    ///
+    /// | | right | wrong |
+    /// |---|---|---|
+    /// | features, f32 | 2e-6 absolute | 3e-4 (exact Gelu) and more |
+    /// | features, f16 | 1e-4 relative | 0.6 |
+    /// | logits, f32 | 3e-5 absolute | 2.4e-3 (exact Gelu), else 2.6 and more |
+    /// | logits, f16 | 3e-3 relative | 0.3 |
+    /// | logits, 8 and 4 bits under f32 | 3e-3 relative | 0.25 |
+    /// | logits, 4 bits under f16 | 0.05 relative | 0.25 |
+    ///
+    /// With 8 and 4 bits activations are rounded too, and one that lies between two steps may go either way; a deep
+    /// model makes much of that, up to what the rounding costs as a whole (0.06). So a subtle error, such as another
+    /// Gelu, shows in f32 alone: that is the precision in which to verify a new kind of graph.
     pub fn of(model: &Model) -> Self {
         let precision = &model.manifest.precision;
         let features = match precision.dtype.as_str() {
             "f32" => Tolerance::Absolute(1e-4),
-            _ => Tolerance::Relative(0.02),
+            _ => Tolerance::Relative(5e-3),
         };
         let logits = match (precision.dtype.as_str(), precision.quantize.as_str()) {
             ("f32", "none") => Tolerance::Absolute(2e-3),
-            (_, "none") => Tolerance::Relative(0.03),
-            _ => Tolerance::Relative(0.2),
+            (_, "none") => Tolerance::Relative(0.02),
+            _ => Tolerance::Relative(0.1),
         };
         Self { features, logits }
     }

@@ -4,6 +4,7 @@
 use std::{io, path::Path};
 
 use half::f16;
+use ndarray::Array2;
 
 use crate::{
     base::Fatal,
@@ -57,6 +58,31 @@ impl Storage {
         };
         rounded.map_err(|error| write_fatal(Path::new(name), error))
     }
+}
+
+impl Storage {
+    /// What a map of this part is applied to, as the bundle's graphs see it: 8-bit maps round every row by its largest
+    /// value, 4-bit maps every block of a row, as `accuracy_level` 4 of MatMulNBits does.
+    pub fn operand(self, part: Part, x: &Array2<f32>) -> Array2<f32> {
+        let Self::Bundle(precision) = self else { return x.clone() };
+        let (together, steps): (usize, fn(f32, f32) -> f32) = match (precision.quantize, part) {
+            (Quantize::None, _) | (_, Part::Vision | Part::Audio) => return x.clone(),
+            (Quantize::Int8, _) => (x.ncols(), |value, largest| value / (largest / 127.0)),
+            // The other way round as above: values that were 4 bits before often lie halfway between two steps.
+            (Quantize::Int4, _) => (BLOCK, |value, largest| value * (127.0 / largest)),
+        };
+        let mut rounded = x.clone();
+        for mut row in rounded.rows_mut() {
+            row.as_slice_mut().unwrap_or_default().chunks_mut(together).for_each(|values| round(values, steps));
+        }
+        rounded
+    }
+}
+
+/// Rounds values to 127 steps on either side of 0.
+fn round(values: &mut [f32], steps: fn(f32, f32) -> f32) {
+    let largest = values.iter().fold(1e-30, |largest: f32, value| largest.max(value.abs()));
+    values.iter_mut().for_each(|value| *value = steps(*value, largest).round_ties_even() * (largest / 127.0));
 }
 
 fn dense(rows: Vec<f32>, dtype: Dtype) -> Vec<f32> {

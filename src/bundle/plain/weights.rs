@@ -43,6 +43,7 @@ impl<'a> Weights<'a> {
     /// `[n, inputs] -> [n, outputs]` by the tensor `[outputs, inputs]`.
     pub fn linear(&self, part: Part, name: &str, x: &Array2<f32>, outputs: usize) -> Result<Array2<f32>, Fatal> {
         let tensor = self.checkpoint.tensor(name, &[outputs, x.ncols()])?;
+        let x = &self.storage.operand(part, x);
         let mut made = Array2::zeros((x.nrows(), outputs));
         for chunk in tensor.chunks() {
             let (first, rows) = chunk?;
