@@ -2,7 +2,7 @@
 //! larger than the sliding window, and sound where the model hears (`fixtures/family`).
 
 mod batches;
-mod member;
+pub mod member;
 
 use lapidary::{
     app::eval::eval,

@@ -68,6 +68,8 @@ impl Storage {
         let (together, steps): (usize, fn(f32, f32) -> f32) = match (precision.quantize, part) {
             (Quantize::None, _) | (_, Part::Vision | Part::Audio) => return x.clone(),
             (Quantize::Int8, _) => (x.ncols(), |value, largest| value / (largest / 127.0)),
+            // Experts in 4 bits are widened before they are applied.
+            (Quantize::Int4, Part::Experts) => return x.clone(),
             // The other way round as above: values that were 4 bits before often lie halfway between two steps.
             (Quantize::Int4, _) => (BLOCK, |value, largest| value * (127.0 / largest)),
         };

@@ -85,11 +85,18 @@ impl<'a> Weights<'a> {
         clamp(&self.linear(part, &weight, &clamp(x, "input")?, outputs)?, "output")
     }
 
-    /// Map number `index` of the tensor `[count, outputs, inputs]`.
-    pub fn one_of(&self, part: Part, name: &str, shape: [usize; 3], index: usize) -> Result<Array2<f32>, Fatal> {
-        let tensor = self.checkpoint.tensor(name, &shape)?;
-        let values = tensor.picked(&[index])?;
-        self.seen(part, &tensor, values, shape[2])
+    /// As [`Self::linear`], by map number `index` of the tensor `[count, outputs, inputs]`.
+    pub fn one_of(
+        &self,
+        part: Part,
+        name: &str,
+        x: &Array2<f32>,
+        [count, outputs]: [usize; 2],
+        index: usize,
+    ) -> Result<Array2<f32>, Fatal> {
+        let tensor = self.checkpoint.tensor(name, &[count, outputs, x.ncols()])?;
+        let weight = self.seen(part, &tensor, tensor.picked(&[index])?, x.ncols())?;
+        Ok(self.storage.operand(part, x).dot(&weight.t()))
     }
 
     /// Some rows of the table `[rows, width]`, and how the checkpoint stores them.

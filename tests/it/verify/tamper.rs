@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use lapidary::bundle::graph::proto::{ModelProto, NodeProto};
+use lapidary::bundle::graph::proto::{GraphProto, ModelProto, NodeProto};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +38,7 @@ impl Tampered {
 
     /// Changes the first node of a graph for which `change` finds something to do.
     pub fn first_node(&self, name: &str, change: fn(&mut NodeProto) -> bool) {
-        self.graph(name, |model| model.graph.iter_mut().flat_map(|graph| &mut graph.node).any(change));
+        self.graph(name, |model| model.graph.as_mut().is_some_and(|graph| first_node(graph, change)));
     }
 
     /// The same in the decoder.
@@ -66,11 +66,20 @@ impl Tampered {
 
     /// Has layer 0 use its gate's weights for up and the other way round.
     pub fn swap_gate_and_up(&self) {
-        let [gate, up] = ["gate", "up"].map(|map| format!("language_model.layers.0.mlp.{map}_proj.weight"));
+        self.swap("mlp.gate_proj", "mlp.up_proj");
+    }
+
+    /// Has layer 0 use the norm of the experts' sum for the MLP and the other way round.
+    pub fn swap_norms_of_mlp_and_experts(&self) {
+        self.swap("post_feedforward_layernorm_1", "post_feedforward_layernorm_2");
+    }
+
+    fn swap(&self, one: &str, other: &str) {
+        let [one, other] = [one, other].map(|name| format!("language_model.layers.0.{name}.weight"));
         self.graph("decoder_model_merged.onnx", |model| {
             let inputs = model.graph.iter_mut().flat_map(|graph| &mut graph.node).flat_map(|node| &mut node.input);
-            let swapped = inputs.filter(|name| name.starts_with(&gate) || name.starts_with(&up)).map(|name| {
-                *name = if name.starts_with(&gate) { name.replace(&gate, &up) } else { name.replace(&up, &gate) };
+            let swapped = inputs.filter(|name| name.starts_with(&one) || name.starts_with(&other)).map(|name| {
+                *name = if name.starts_with(&one) { name.replace(&one, &other) } else { name.replace(&other, &one) };
             });
             swapped.count() > 0
         });
@@ -87,6 +96,14 @@ impl Tampered {
             })
         });
     }
+}
+
+/// Branches and loops have graphs of their own.
+fn first_node(graph: &mut GraphProto, change: fn(&mut NodeProto) -> bool) -> bool {
+    graph.node.iter_mut().any(|node| {
+        let mut bodies = node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut());
+        bodies.any(|body| first_node(body, change)) || change(node)
+    })
 }
 
 /// Length and hash, as the manifest writes them.

@@ -66,12 +66,11 @@ fn mlp(
     expert: usize,
     x: &Array2<f32>,
 ) -> Result<Array2<f32>, Fatal> {
-    let (inner, hidden) = (facts.intermediate_size, x.ncols());
-    let map = |name: &str, outputs: usize, inputs: usize| {
-        weights.one_of(Part::Experts, &format!("{prefix}.experts.{name}"), [facts.count, outputs, inputs], expert)
+    let inner = facts.intermediate_size;
+    let map = |name: &str, x: &Array2<f32>, outputs: usize| {
+        weights.one_of(Part::Experts, &format!("{prefix}.experts.{name}"), x, [facts.count, outputs], expert)
     };
-    let both = x.dot(&map("gate_up_proj", 2 * inner, hidden)?.t());
+    let both = map("gate_up_proj", x, 2 * inner)?;
     let gate = both.slice(s![.., ..inner]).mapv(gelu_tanh);
-    let product = gate * both.slice(s![.., inner..]);
-    Ok(product.dot(&map("down_proj", hidden, inner)?.t()))
+    map("down_proj", &(gate * both.slice(s![.., inner..])), x.ncols())
 }
