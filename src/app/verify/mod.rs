@@ -13,8 +13,7 @@ use crate::{
     base::{Fatal, Model, Prompt},
     bundle::{
         self, Check, Checkpoint, Config, Dtype, Precision, Quantize,
-        plain::{Evaluated, Storage, evaluate},
-        self_test::{self, KEPT},
+        self_test::{self, Expectation},
     },
     generate::Runtime,
 };
@@ -69,10 +68,10 @@ pub fn verify(request: &Request) -> Result<Verified, Fatal> {
     let runtime = Runtime::load()?;
     let stored = stored(&model)?;
     match &stored {
-        Some((prompt, stored)) => {
-            verified.notes.push(cost("self-test", prompt, &stored.expected, &stored.original_logits));
+        Some((prompt, expectation)) => {
+            verified.notes.push(cost("self-test", prompt, expectation));
             let trial = Trial::new(&runtime, &model, "self-test");
-            verified.comparisons.extend(trial.run(prompt, &stored.expected)?);
+            verified.comparisons.extend(trial.run(prompt, &expectation.stored)?);
         }
         None => verified.notes.push("the bundle has no self-test: its graphs were not run".to_owned()),
     }
@@ -84,7 +83,7 @@ pub fn verify(request: &Request) -> Result<Verified, Fatal> {
 }
 
 /// The inputs of a self-test, and what it expects.
-type StoredTest = (Prompt, self_test::Stored);
+type StoredTest = (Prompt, Expectation);
 
 fn stored(model: &Model) -> Result<Option<StoredTest>, Fatal> {
     let Some(name) = &model.manifest.graphs.self_test else { return Ok(None) };
@@ -105,19 +104,17 @@ fn from_checkpoint(
     let config = Config::read(folder)?;
     check_origin(model, folder, &config)?;
     let checkpoint = Checkpoint::open(folder)?;
-    let storage = Storage::Bundle(precision(model)?);
     let (prompt, stored) = match stored {
         Some((prompt, stored)) => (prompt, Some(stored)),
         None => (self_test::inputs(&config, tokens.unwrap_or_else(|| self_test::length(&config.text)))?, None),
     };
-    let expected = evaluate(&checkpoint, &config, storage, &prompt, KEPT)?;
-    let original = evaluate(&checkpoint, &config, Storage::Original, &prompt, KEPT)?;
-    verified.notes.push(cost("checkpoint", &prompt, &expected, &original.logits));
+    let anew = self_test::expect(&checkpoint, &config, precision(model)?, &prompt)?;
+    verified.notes.push(cost("checkpoint", &prompt, &anew));
     if let Some(stored) = stored {
-        verified.comparisons.extend(comparison::evaluations(&stored.expected, &expected));
+        verified.comparisons.extend(comparison::evaluations(&stored.stored, &anew.stored));
     }
     let trial = Trial::new(runtime, model, "checkpoint");
-    verified.comparisons.extend(trial.run(&prompt, &expected)?);
+    verified.comparisons.extend(trial.run(&prompt, &anew.stored)?);
     Ok(())
 }
 
@@ -151,13 +148,12 @@ fn precision(model: &Model) -> Result<Precision, Fatal> {
 }
 
 /// What storing the weights costs, for people.
-fn cost(what: &str, prompt: &Prompt, stored: &Evaluated, original: &ndarray::Array2<f32>) -> String {
-    let change = Comparison::new("", &stored.logits, original, comparison::Tolerance::Relative(0.0));
+fn cost(what: &str, prompt: &Prompt, expectation: &Expectation) -> String {
     format!(
         "{what}: {} tokens; storing the weights changes the logits by {:.4} of their size, {} of {} best tokens stay",
         prompt.tokens.len(),
-        change.relative,
-        change.agreeing,
-        change.rows
+        expectation.cost(),
+        expectation.agreeing(),
+        expectation.original_logits.nrows()
     )
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fs, path::Path};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use safetensors::{Dtype, SafeTensors, View};
 
 use crate::{
@@ -15,11 +15,28 @@ pub const SELF_TEST: &str = "self_test.safetensors";
 
 /// What a self-test expects.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
+pub struct Expectation {
     /// Features and logits of the plain evaluation, with the weights as the bundle stores them.
-    pub expected: Evaluated,
+    pub stored: Evaluated,
     /// The same logits with the weights as the checkpoint holds them.
     pub original_logits: Array2<f32>,
+}
+
+impl Expectation {
+    /// What storing the weights costs: the norm of the change of the logits over their norm.
+    pub fn cost(&self) -> f64 {
+        let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>();
+        let change = self.stored.logits.iter().zip(&self.original_logits).map(|(stored, original)| stored - original);
+        let size = squares(&mut self.original_logits.iter().copied()).max(f64::MIN_POSITIVE);
+        (squares(&mut change.into_iter()) / size).sqrt()
+    }
+
+    /// Positions whose best token stays.
+    pub fn agreeing(&self) -> usize {
+        let best = |row: ArrayView1<f32>| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+        let rows = self.stored.logits.rows().into_iter().zip(self.original_logits.rows());
+        rows.filter(|(stored, original)| best(*stored) == best(*original)).count()
+    }
 }
 
 /// A tensor on its way into the file.
@@ -48,18 +65,14 @@ impl View for Flat {
 }
 
 /// Writes it into the bundle's folder.
-pub(super) fn write(
-    folder: &Path,
-    prompt: &Prompt,
-    expected: &Evaluated,
-    original_logits: &Array2<f32>,
-) -> Result<(), Fatal> {
+pub(super) fn write(folder: &Path, prompt: &Prompt, expectation: &Expectation) -> Result<(), Fatal> {
+    let Expectation { stored, original_logits } = expectation;
     let path = folder.join(SELF_TEST);
     let mut tensors = inputs(prompt);
-    tensors.push(("logits", floats(&expected.logits)));
+    tensors.push(("logits", floats(&stored.logits)));
     tensors.push(("original_logits", floats(original_logits)));
-    tensors.push(("image_features", floats(&expected.image_features)));
-    tensors.push(("audio_features", floats(&expected.audio_features)));
+    tensors.push(("image_features", floats(&stored.image_features)));
+    tensors.push(("audio_features", floats(&stored.audio_features)));
     let written = safetensors::serialize(tensors, None).map_err(std::io::Error::other);
     let written = written.and_then(|bytes| {
         fs::write(&path, bytes)?;
@@ -113,7 +126,7 @@ fn floats(values: &Array2<f32>) -> Flat {
 ///
 /// # Errors
 /// When the file is not one that [`super::write`] makes.
-pub fn read(path: &Path) -> Result<Stored, Fatal> {
+pub fn read(path: &Path) -> Result<Expectation, Fatal> {
     let wrong = |what: String| {
         Fatal::new(
             format!("`{}` is no self-test: {what}", path.display()),
@@ -123,12 +136,12 @@ pub fn read(path: &Path) -> Result<Stored, Fatal> {
     let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
     let rows = |name: &str| rows(&file, name).map_err(wrong);
-    let expected = Evaluated {
+    let stored = Evaluated {
         image_features: rows("image_features")?,
         audio_features: rows("audio_features")?,
         logits: rows("logits")?,
     };
-    Ok(Stored { expected, original_logits: rows("original_logits")? })
+    Ok(Expectation { stored, original_logits: rows("original_logits")? })
 }
 
 fn rows(file: &SafeTensors, name: &str) -> Result<Array2<f32>, String> {

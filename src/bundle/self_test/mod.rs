@@ -9,14 +9,14 @@ mod random;
 
 use std::path::Path;
 
-pub use file::{SELF_TEST, Stored, read};
+pub use file::{Expectation, SELF_TEST, read};
 pub use inputs::inputs;
 
 use super::{
     Checkpoint, Config, Precision, TextConfig,
-    plain::{Evaluated, Storage, evaluate},
+    plain::{Storage, evaluate},
 };
-use crate::base::Fatal;
+use crate::base::{Fatal, Prompt};
 
 /// Positions whose logits are kept: the last of the prompt, which are text.
 pub const KEPT: usize = 4;
@@ -62,14 +62,28 @@ impl SelfTest {
 pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, folder: &Path) -> Result<SelfTest, Fatal> {
     let tokens = length(&config.text);
     let prompt = inputs(config, tokens)?;
-    let stored = evaluate(checkpoint, config, Storage::Bundle(precision), &prompt, KEPT)?;
-    let original = match precision == Precision::default() {
-        true => stored.clone(),
-        false => evaluate(checkpoint, config, Storage::Original, &prompt, KEPT)?,
-    };
-    file::write(folder, &prompt, &stored, &original.logits)?;
+    let expectation = expect(checkpoint, config, precision, &prompt)?;
+    file::write(folder, &prompt, &expectation)?;
     let beyond_window = tokens > config.text.sliding_window;
-    Ok(SelfTest { tokens, beyond_window, cost: cost(&stored, &original), agreeing: agreeing(&stored, &original) })
+    Ok(SelfTest { tokens, beyond_window, cost: expectation.cost(), agreeing: expectation.agreeing() })
+}
+
+/// Evaluates a prompt with the weights as a bundle of this precision stores them, and as the checkpoint holds them.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub fn expect(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    precision: Precision,
+    prompt: &Prompt,
+) -> Result<Expectation, Fatal> {
+    let stored = evaluate(checkpoint, config, Storage::Bundle(precision), prompt, KEPT)?;
+    let original_logits = match precision == Precision::default() {
+        true => stored.logits.clone(),
+        false => evaluate(checkpoint, config, Storage::Original, prompt, KEPT)?.logits,
+    };
+    Ok(Expectation { stored, original_logits })
 }
 
 /// A prompt that reaches beyond the window, unless that is more work than an export should be.
@@ -88,16 +102,4 @@ fn weights_per_token(config: &TextConfig) -> f64 {
         attention + 3 * (layer.intermediate_size + experts) + 2 * config.per_layer_size
     });
     widths.sum::<usize>() as f64 * config.hidden_size as f64
-}
-
-fn cost(stored: &Evaluated, original: &Evaluated) -> f64 {
-    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>();
-    let error = squares(&mut (&stored.logits - &original.logits).into_iter());
-    (error / squares(&mut original.logits.iter().copied()).max(f64::MIN_POSITIVE)).sqrt()
-}
-
-fn agreeing(stored: &Evaluated, original: &Evaluated) -> usize {
-    let best = |row: ndarray::ArrayView1<f32>| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-    let rows = stored.logits.rows().into_iter().zip(original.logits.rows());
-    rows.filter(|(stored, original)| best(*stored) == best(*original)).count()
 }
