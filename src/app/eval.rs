@@ -83,7 +83,8 @@ fn write(out: &Path, logits: &[f32], width: usize, greedy: &[i64]) -> Result<(),
     std::fs::write(out, bytes).map_err(|error| wrong(&error))
 }
 
-fn read(path: &Path) -> Result<Prompt, Fatal> {
+/// Reads inputs as described above.
+pub(super) fn read(path: &Path) -> Result<Prompt, Fatal> {
     let wrong = |what: String| {
         let hint = "see `lapidary model eval --help` for the names, shapes and types";
         Fatal::new(format!("`{}` {what}", path.display()), hint)

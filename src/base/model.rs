@@ -240,6 +240,9 @@ pub struct Graphs {
     /// A Jinja chat template, when the checkpoint brought one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+    /// Inputs and what the graphs must make of them; bundles that lapidary did not export have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<String>,
 }
 
 /// Size and hash of one file.

@@ -306,6 +306,21 @@ impl<'a> Tensor<'a> {
         })
     }
 
+    /// These rows of the first axis, one below the other, in the order given; each must exist.
+    pub fn picked(&self, rows: &[usize]) -> Result<Vec<f32>, Fatal> {
+        let mut values = Vec::with_capacity(rows.len() * self.row_length());
+        for &row in rows {
+            if row >= self.rows() {
+                return Err(Fatal::new(
+                    format!("`{}`: row {row} of tensor `{}`, which has {}", self.path(), self.name, self.rows()),
+                    "the input does not belong to this checkpoint",
+                ));
+            }
+            values.extend(self.read((self.rows.start + row) * self.row_length(), self.row_length())?);
+        }
+        Ok(values)
+    }
+
     /// `count` values from place `start` on.
     fn read(&self, start: usize, count: usize) -> Result<Vec<f32>, Fatal> {
         let shard = match &self.located.source {

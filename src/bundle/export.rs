@@ -14,7 +14,9 @@ use super::{
     output::Output,
     precision::Format,
     quantize::{self, Losses},
-    room, text, towers,
+    room,
+    self_test::{self, SelfTest},
+    text, towers,
     workshop::Workshop,
 };
 use crate::base::{
@@ -45,6 +47,8 @@ pub struct Exported {
     pub manifest: Manifest,
     /// What quantisation cost: by kind of tensor, the norm of the error over the norm of the weights.
     pub errors: Vec<(&'static str, f64)>,
+    /// The self-test that lies in the bundle.
+    pub self_test: Option<SelfTest>,
 }
 
 impl Exported {
@@ -52,7 +56,8 @@ impl Exported {
     pub fn summary(&self) -> Vec<String> {
         let file = |(name, fact): (&String, &FileFact)| format!("{name}: {} bytes", fact.bytes);
         let error = |(kind, error): &(&str, f64)| format!("{kind}: relative error of the weights {error:.4}");
-        self.manifest.files.iter().map(file).chain(self.errors.iter().map(error)).collect()
+        let facts = self.manifest.files.iter().map(file).chain(self.errors.iter().map(error));
+        facts.chain(self.self_test.map(SelfTest::summary)).collect()
     }
 }
 
@@ -66,24 +71,27 @@ pub struct Source {
     pub checkpoint: Checkpoint,
     /// Its small files.
     pub companions: Companions,
+    /// Random weights are nobody's model: their bundles have no self-test.
+    pub is_random: bool,
 }
 
 impl Source {
     /// A checkpoint folder.
     pub fn read(folder: &Path) -> Result<Self, Fatal> {
-        let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         Ok(Self {
-            name: name.unwrap_or_else(|| "checkpoint".to_owned()),
+            name: manifest::folder_name(folder),
             config: Config::read(folder)?,
             companions: Companions::read(folder)?,
             checkpoint: Checkpoint::open(folder)?,
+            is_random: false,
         })
     }
 
     /// The size of every file of a bundle, to the byte, without writing any.
     pub fn sizes(&self, precision: Precision) -> Result<BTreeMap<String, u64>, Fatal> {
         let output = Output::counting();
-        self.write(precision, &output)?;
+        self.graphs(precision, &output)?;
+        manifest::write(&self.name, &self.config, precision, &self.companions, &output)?;
         Ok(output.facts().into_iter().map(|(name, fact)| (name, fact.bytes)).collect())
     }
 
@@ -92,10 +100,13 @@ impl Source {
         let workshop = Workshop::create(out)?;
         let bytes: u64 = self.sizes(precision)?.values().sum();
         room::check(workshop.folder(), bytes + self.aside(precision))?;
-        let (manifest, losses) = self.write(precision, &Output::to(workshop.folder()))?;
+        let output = Output::to(workshop.folder());
+        let losses = self.graphs(precision, &output)?;
+        let self_test = self.self_test(precision, &output)?;
+        let manifest = manifest::write(&self.name, &self.config, precision, &self.companions, &output)?;
         workshop.publish(out)?;
         let errors = losses.0.into_iter().map(|(kind, loss)| (kind, loss.relative())).collect();
-        Ok(Exported { folder: out.to_owned(), manifest, errors })
+        Ok(Exported { folder: out.to_owned(), manifest, errors, self_test })
     }
 
     /// Bytes that lie aside while a head in 8 bits is turned.
@@ -104,10 +115,9 @@ impl Source {
         if precision.of(Part::Head) == Format::Int8 { quantize::aside(head) } else { 0 }
     }
 
-    fn write(&self, precision: Precision, output: &Output) -> Result<(Manifest, Losses), Fatal> {
-        let losses = self.graphs(precision, output)?;
-        let manifest = manifest::write(&self.name, &self.config, precision, &self.companions, output)?;
-        Ok((manifest, losses))
+    fn self_test(&self, precision: Precision, output: &Output) -> Result<Option<SelfTest>, Fatal> {
+        let write = || self_test::write(&self.checkpoint, &self.config, precision, output);
+        if self.is_random { Ok(None) } else { write().map(Some) }
     }
 
     fn graphs(&self, precision: Precision, output: &Output) -> Result<Losses, Fatal> {

@@ -9,7 +9,10 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, output::Output};
+use super::{
+    Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, output::Output,
+    self_test::SELF_TEST,
+};
 use crate::base::{
     Fatal,
     model::{
@@ -135,7 +138,7 @@ pub fn write(
         audio: audio_facts(config),
         tokens,
         sampling: companions.sampling(),
-        graphs: graphs(config, companions),
+        graphs: graphs(config, companions, output),
         files: output.facts(),
     };
     let text = toml::to_string(&manifest)
@@ -210,7 +213,7 @@ pub(super) fn audio_facts(config: &Config) -> Option<AudioFacts> {
     config.audio.as_ref().map(|_| AudioFacts { mel_bins: 128, max_soft_tokens: 750 })
 }
 
-fn graphs(config: &Config, companions: &Companions) -> Graphs {
+fn graphs(config: &Config, companions: &Companions, output: &Output) -> Graphs {
     let graph = |name: &str| format!("{GRAPHS}/{name}.onnx");
     Graphs {
         embed_tokens: graph("embed_tokens"),
@@ -219,6 +222,7 @@ fn graphs(config: &Config, companions: &Companions) -> Graphs {
         audio_encoder: config.audio.as_ref().map(|_| graph("audio_encoder")),
         tokenizer: TOKENIZER.to_owned(),
         chat_template: companions.chat_template.as_ref().map(|_| CHAT_TEMPLATE.to_owned()),
+        self_test: output.facts().contains_key(SELF_TEST).then(|| SELF_TEST.to_owned()),
     }
 }
 

@@ -110,7 +110,8 @@ fn parse(text: &str, path: &Path) -> Result<Manifest, Fatal> {
 /// Every file with a role must be among those with a hash.
 fn check_roles(manifest: &Manifest, path: &Path) -> Result<(), Fatal> {
     let graphs = &manifest.graphs;
-    let optional = [&graphs.vision_encoder, &graphs.audio_encoder, &graphs.chat_template].into_iter().flatten();
+    let optional = [&graphs.vision_encoder, &graphs.audio_encoder, &graphs.chat_template, &graphs.self_test];
+    let optional = optional.into_iter().flatten();
     let mut named = [&graphs.embed_tokens, &graphs.decoder, &graphs.tokenizer].into_iter().chain(optional);
     match named.find(|name| !manifest.files.contains_key(*name)) {
         None => Ok(()),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::graph::Element;
-use crate::base::Fatal;
+use crate::base::{Fatal, model as facts};
 
 /// Activations and KV buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub enum Quantize {
 }
 
 impl Quantize {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Int8, Self::Int4];
+
     /// The name in the manifest and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,6 +85,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// All formats.
+    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::Int8, Self::Int4, Self::Int4Asymmetric];
+
     /// The name in recipes and manifests.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -177,6 +183,24 @@ impl Precision {
         let precision = Self { dtype, formats: Part::ALL.map(format) };
         Part::ALL.into_iter().try_for_each(|part| precision.check(part))?;
         Ok(precision)
+    }
+
+    /// What a manifest says of a bundle; parts that it does not name are of no concern.
+    pub fn of_manifest(facts: &facts::Precision) -> Result<Self, Fatal> {
+        let unknown = |what: &str| {
+            let hint = "export the bundle again with this lapidary";
+            Fatal::new(format!("the manifest names a precision that is not known: `{what}`"), hint)
+        };
+        let dtype = [Dtype::F32, Dtype::F16].into_iter().find(|dtype| dtype.as_str() == facts.dtype);
+        let dtype = dtype.ok_or_else(|| unknown(&facts.dtype))?;
+        let quantize = Quantize::ALL.into_iter().find(|quantize| quantize.as_str() == facts.quantize);
+        let mut formats = Self::uniform(dtype, quantize.unwrap_or_default()).formats;
+        for (name, format) in &facts.parts {
+            let part = Part::ALL.into_iter().find(|part| part.as_str() == name).ok_or_else(|| unknown(name))?;
+            let format = Format::ALL.into_iter().find(|known| known.as_str() == format);
+            formats[part as usize] = format.ok_or_else(|| unknown(name))?;
+        }
+        Ok(Self { dtype, formats })
     }
 
     /// The format of one part.

@@ -208,6 +208,9 @@ pub enum ModelCommand {
     List,
     /// Run given inputs through the engine and write the logits, to compare with another implementation
     Eval(EvalArguments),
+    /// Check a bundle's files, and that the engine makes of its self-test, or of a prompt from the checkpoint, what an
+    /// evaluation without graphs makes of it
+    Verify(VerifyArguments),
     /// Print what a model says of itself and check every file's hash
     Inspect {
         /// A bundle, or the folder of an ONNX export
@@ -320,6 +323,21 @@ pub struct EvalArguments {
     /// Also generate this many tokens greedily
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub greedy: usize,
+}
+
+/// `lapidary model verify`
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The bundle
+    pub bundle: PathBuf,
+
+    /// The checkpoint that the bundle was made of: it is evaluated anew, and the graphs are held against that
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+
+    /// Tokens of the prompt that is evaluated from the checkpoint, instead of the prompt of the self-test
+    #[arg(long, value_name = "N", requires = "checkpoint")]
+    pub tokens: Option<usize>,
 }
 
 /// `lapidary runtime`

@@ -1,4 +1,4 @@
-//! `lapidary model`: export, eval, inspect.
+//! `lapidary model`: export, eval, verify, inspect.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,11 +6,15 @@ use super::{
     Ended,
     args::{
         DtypeName, EvalArguments, ExportArguments, ModelCommand, PrecisionArguments, QuantizeName, SynthesizeArguments,
+        VerifyArguments,
     },
     print,
 };
 use crate::{
-    app::eval,
+    app::{
+        eval,
+        verify::{self, Request},
+    },
     base::{Fatal, Model, model::Layout},
     bundle::{
         self, Catalog, Check, Dtype, Entry, ExportRequest, Holds, Precision, Quantize, Recipe, SynthesizeRequest,
@@ -24,6 +28,7 @@ pub fn run(command: &ModelCommand) -> Result<Ended, Fatal> {
         ModelCommand::Synthesize(arguments) => synthesize(arguments),
         ModelCommand::List => list(),
         ModelCommand::Eval(arguments) => evaluate(arguments),
+        ModelCommand::Verify(arguments) => verify(arguments),
         ModelCommand::Inspect { bundle } => inspect(bundle),
     }
 }
@@ -113,6 +118,19 @@ fn row(entry: &Entry) -> String {
 fn evaluate(arguments: &EvalArguments) -> Result<Ended, Fatal> {
     let evaluated = eval::eval(&arguments.bundle, &arguments.inputs, &arguments.output, arguments.greedy)?;
     print::note(&evaluated);
+    Ok(Ended::Well)
+}
+
+fn verify(arguments: &VerifyArguments) -> Result<Ended, Fatal> {
+    let verified = verify::verify(&Request {
+        bundle: arguments.bundle.clone(),
+        checkpoint: arguments.checkpoint.clone(),
+        tokens: arguments.tokens,
+    })?;
+    let comparisons = verified.comparisons.iter().map(ToString::to_string);
+    let lines: Vec<String> = verified.notes.iter().cloned().chain(comparisons).collect();
+    print::result(&format!("{}\n", lines.join("\n")))?;
+    verified.verdict()?;
     Ok(Ended::Well)
 }
 

@@ -22,6 +22,8 @@ use crate::base::{
 pub(super) enum Keep {
     /// Those of the last position.
     Last,
+    /// Those of so many last positions.
+    Tail(usize),
     /// Those of all positions.
     All,
 }
@@ -144,7 +146,11 @@ impl Decoder {
         let (rows, slot, inputs) = (slots.len(), slots.start, self.inputs);
         let Places { mask, positions, kinds } = places;
         let each = |values: &[i64]| [rows, values.len() / rows.max(1)];
-        let keep = [i64::from(keep == Keep::Last)];
+        let keep = [match keep {
+            Keep::Last => 1,
+            Keep::Tail(count) => count.min(positions.len()) as i64,
+            Keep::All => 0,
+        }];
         let per_layer = inputs.per_layer.zip(embedded.per_layer.as_ref());
         let converted = Floats::converted(&embedded.embeddings, &self.network, inputs.embeddings);
         let per_layer_converted =

@@ -67,6 +67,7 @@ fn tiny() -> model::Model {
             audio_encoder: None,
             tokenizer: "tokenizer.json".to_owned(),
             chat_template: None,
+            self_test: None,
         },
         files: Default::default(),
     };

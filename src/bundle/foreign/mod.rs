@@ -101,6 +101,7 @@ fn manifest(
             audio_encoder: files.audio_encoder.clone().filter(|_| config.audio.is_some()),
             tokenizer: manifest::TOKENIZER.to_owned(),
             chat_template: companions.has_template().then(|| manifest::CHAT_TEMPLATE.to_owned()),
+            self_test: None,
         },
         files: Default::default(),
     })

@@ -87,6 +87,7 @@ impl Model {
     fn source(&self) -> Result<Source, Fatal> {
         let config = self.parsed()?;
         Ok(Source {
+            is_random: true,
             name: format!("{}-random-{}", self.name, self.seed),
             checkpoint: checkpoint(&config, self.seed),
             companions: Companions::of_tokenizer(self.tokenizer.clone()),

@@ -1,0 +1,126 @@
+//! One prompt through the engine in every way in which `run` may take it: encoders, prefill in one piece and in chunks,
+//! and decoding steps of several slots at once.
+
+use ndarray::Array2;
+
+use super::comparison::{Comparison, Tolerance, Tolerances};
+use crate::{
+    base::{Fatal, Model, Prompt},
+    bundle::{plain::Evaluated, self_test::KEPT},
+    generate::{Device, Engine, EngineError, EngineSettings, Logits, OrtEngine, Prefill, Runtime, Settings},
+};
+
+/// Prompt tokens of a call when a prompt is fed in chunks: a number that divides nothing.
+const CHUNK: usize = 7;
+
+/// Slots that decode the same prompt, and how far they may differ from each other.
+const SLOTS: usize = 2;
+const BETWEEN_SLOTS: Tolerance = Tolerance::Absolute(1e-4);
+
+/// A bundle under test.
+pub struct Trial<'a> {
+    runtime: &'a Runtime,
+    model: &'a Model,
+    tolerances: Tolerances,
+    against: &'a str,
+}
+
+impl<'a> Trial<'a> {
+    /// `against` names what the engine is held against.
+    pub fn new(runtime: &'a Runtime, model: &'a Model, against: &'a str) -> Self {
+        Self { runtime, model, tolerances: Tolerances::of(model), against }
+    }
+
+    /// Feeds the prompt and compares everything that comes out.
+    pub fn run(&self, prompt: &Prompt, expected: &Evaluated) -> Result<Vec<Comparison>, Fatal> {
+        let mut engine = self.engine(prompt.tokens.len())?;
+        let mut comparisons = self.features(&mut engine, prompt, expected)?;
+        for (chunk, how) in [(prompt.tokens.len(), "in one prefill"), (CHUNK, "in chunks of 7")] {
+            engine.set_prefill_chunk(chunk);
+            let logits = engine.score_last(0, &mut prompt.clone(), KEPT).map_err(failed)?;
+            engine.release(0);
+            comparisons.push(self.logits(how, &self.rows(logits), expected));
+        }
+        let slots = decode(&mut engine, prompt).map_err(failed)?;
+        let [first, second] = slots.map(|logits| self.rows(logits));
+        comparisons.push(self.logits("decoded in a batch of two", &first, expected));
+        comparisons.push(Comparison::new("logits of two slots against each other", &second, &first, BETWEEN_SLOTS));
+        Ok(comparisons)
+    }
+
+    fn engine(&self, tokens: usize) -> Result<OrtEngine, Fatal> {
+        let settings =
+            Settings { slots: SLOTS, context: tokens + 1, prefill_chunk: tokens.max(1), ..Settings::default() };
+        OrtEngine::open(self.runtime, self.model, EngineSettings::new(&settings, Device::Cpu))
+    }
+
+    fn features(
+        &self,
+        engine: &mut OrtEngine,
+        prompt: &Prompt,
+        expected: &Evaluated,
+    ) -> Result<Vec<Comparison>, Fatal> {
+        let width = self.model.manifest.text.hidden_size;
+        let (pictures, sound) = engine.features(prompt).map_err(failed)?;
+        let compare = |what: &str, found: Vec<f32>, expected: &Array2<f32>| {
+            let what = format!("{what} against the {}", self.against);
+            Comparison::new(what, &matrix(found, width), expected, self.tolerances.features)
+        };
+        let mut comparisons = Vec::new();
+        if !prompt.images.is_empty() {
+            comparisons.push(compare("image features", pictures, &expected.image_features));
+        }
+        if !prompt.clips.is_empty() {
+            comparisons.push(compare("audio features", sound, &expected.audio_features));
+        }
+        Ok(comparisons)
+    }
+
+    fn logits(&self, how: &str, found: &Array2<f32>, expected: &Evaluated) -> Comparison {
+        let what = format!("logits {how} against the {}", self.against);
+        Comparison::new(what, found, &expected.logits, self.tolerances.logits)
+    }
+
+    fn rows(&self, logits: Vec<f32>) -> Array2<f32> {
+        matrix(logits, self.model.manifest.text.vocab_size)
+    }
+}
+
+fn matrix(values: Vec<f32>, width: usize) -> Array2<f32> {
+    Array2::from_shape_vec((values.len() / width.max(1), width), values).unwrap_or_default()
+}
+
+/// Prefills all but the last tokens in every slot and feeds these one by one to all slots: the logits of the last
+/// positions, per slot.
+fn decode(engine: &mut OrtEngine, prompt: &Prompt) -> Result<[Vec<f32>; SLOTS], EngineError> {
+    let (start, last) = prompt.tokens.split_at(prompt.tokens.len().saturating_sub(KEPT - 1));
+    for slot in 0..SLOTS {
+        engine.admit(slot, &mut Prompt { tokens: start.to_vec(), ..prompt.clone() })?;
+        while engine.prefill(slot)? == Prefill::More {}
+    }
+    let mut logits = [const { Vec::new() }; SLOTS];
+    collect(engine, &mut logits);
+    for &token in last {
+        let feeds: Vec<_> = (0..SLOTS).map(|slot| (slot, token)).collect();
+        engine.step(&feeds)?;
+        collect(engine, &mut logits);
+    }
+    Ok(logits)
+}
+
+fn collect(engine: &OrtEngine, logits: &mut [Vec<f32>; SLOTS]) {
+    for (slot, logits) in logits.iter_mut().enumerate() {
+        if let Some(Logits::Scores(scores)) = engine.logits(slot) {
+            logits.extend_from_slice(scores);
+        }
+    }
+}
+
+fn failed(error: EngineError) -> Fatal {
+    match error {
+        EngineError::Session(fatal) => fatal,
+        EngineError::Unit(fault) => {
+            Fatal::new(format!("the engine cannot run the prompt: {}", fault.message), fault.hint)
+        }
+    }
+}
