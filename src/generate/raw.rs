@@ -8,6 +8,7 @@
 //! - Every pointer given to `Run` comes from a borrow that lives as long as its [`Call`], which `run` consumes; `Run`
 //!   is synchronous, so ONNX Runtime holds no pointer when it returns.
 //! - A view's length in bytes is checked against its shape before the pointer is handed over.
+//! - A tensor without elements is a view of no bytes; its pointer is aligned, not null, and never read.
 //! - Inputs are never written by ONNX Runtime. Memory that is written is a [`Region`], which borrows mutably.
 //! - A [`Fetched`] owns its `OrtValue` and is the only one to touch its data; its element type and shape are asked of
 //!   ONNX Runtime when it is made, and data is only given out as the type it has.
