@@ -3,7 +3,7 @@
 
 use ndarray::Array2;
 
-use super::comparison::{Comparison, Tolerance, Tolerances};
+use super::comparison::{Comparison, Tolerances};
 use crate::{
     base::{Fatal, Model, Prompt},
     bundle::{plain::Evaluated, self_test::KEPT},
@@ -13,9 +13,8 @@ use crate::{
 /// Prompt tokens of a call when a prompt is fed in chunks: a number that divides nothing.
 const CHUNK: usize = 7;
 
-/// Slots that decode the same prompt, and how far they may differ from each other.
+/// Slots that decode the same prompt.
 const SLOTS: usize = 2;
-const BETWEEN_SLOTS: Tolerance = Tolerance::Absolute(1e-4);
 
 /// A bundle under test.
 pub struct Trial<'a> {
@@ -44,7 +43,10 @@ impl<'a> Trial<'a> {
         let slots = decode(&mut engine, prompt).map_err(failed)?;
         let [first, second] = slots.map(|logits| self.rows(logits));
         comparisons.push(self.logits("decoded in a batch of two", &first, expected));
-        comparisons.push(Comparison::new("logits of two slots against each other", &second, &first, BETWEEN_SLOTS));
+        // The second slot takes over what both prompts begin with, so its chunks are others than the first one's: where
+        // activations are rounded, that alone may change some by a step.
+        let what = "logits of two slots against each other";
+        comparisons.push(Comparison::new(what, &second, &first, self.tolerances.logits));
         Ok(comparisons)
     }
 
