@@ -90,8 +90,7 @@ impl Source {
     /// The size of every file of a bundle, to the byte, without writing any.
     pub fn sizes(&self, precision: Precision) -> Result<BTreeMap<String, u64>, Fatal> {
         let output = Output::counting();
-        self.graphs(precision, &output)?;
-        manifest::write(&self.name, &self.config, precision, &self.companions, &output)?;
+        self.write(precision, &output)?;
         Ok(output.facts().into_iter().map(|(name, fact)| (name, fact.bytes)).collect())
     }
 
@@ -101,12 +100,17 @@ impl Source {
         let bytes: u64 = self.sizes(precision)?.values().sum();
         room::check(workshop.folder(), bytes + self.aside(precision))?;
         let output = Output::to(workshop.folder());
-        let losses = self.graphs(precision, &output)?;
-        let self_test = self.self_test(precision, &output)?;
-        let manifest = manifest::write(&self.name, &self.config, precision, &self.companions, &output)?;
+        let (manifest, losses, self_test) = self.write(precision, &output)?;
         workshop.publish(out)?;
         let errors = losses.0.into_iter().map(|(kind, loss)| (kind, loss.relative())).collect();
         Ok(Exported { folder: out.to_owned(), manifest, errors, self_test })
+    }
+
+    fn write(&self, precision: Precision, output: &Output) -> Result<(Manifest, Losses, Option<SelfTest>), Fatal> {
+        let losses = self.graphs(precision, output)?;
+        let self_test = self.self_test(precision, output)?;
+        let manifest = manifest::write(&self.name, &self.config, precision, &self.companions, output)?;
+        Ok((manifest, losses, self_test))
     }
 
     /// Bytes that lie aside while a head in 8 bits is turned.

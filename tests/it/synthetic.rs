@@ -43,7 +43,10 @@ fn a_bundle_is_the_same_by_way_of_a_checkpoint_folder() {
         assert_eq!(files, request.sizes().unwrap());
         assert!(files.iter().all(|(file, bytes)| fs::metadata(checkpoint.join(file)).unwrap().len() == *bytes));
         export(ExportRequest { checkpoint, out: around.clone(), precision: request.precision }).unwrap();
-        assert_eq!(hashes(&straight), hashes(&around), "{name}");
+        let mut around = hashes(&around);
+        let tested = around.remove("self_test.safetensors");
+        assert!(tested.is_some(), "{name}: a checkpoint may be anybody's, so its bundle has a self-test");
+        assert_eq!(hashes(&straight), around, "{name}");
     }
 }
 

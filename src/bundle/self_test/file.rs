@@ -5,9 +5,10 @@ use std::{borrow::Cow, fs, path::Path};
 use ndarray::{Array2, ArrayView1};
 use safetensors::{Dtype, SafeTensors, View};
 
+use super::KEPT;
 use crate::{
     base::{Fatal, Prompt},
-    bundle::{draft::write_fatal, output::Output, plain::Evaluated},
+    bundle::{Config, draft::write_fatal, output::Output, plain::Evaluated},
 };
 
 /// The file's name in a bundle.
@@ -23,6 +24,20 @@ pub struct Expectation {
 }
 
 impl Expectation {
+    /// Zeros in the shapes that the expectation of this prompt has.
+    pub(super) fn blank(config: &Config, prompt: &Prompt) -> Self {
+        let (hidden, vocabulary) = (config.text.hidden_size, config.text.vocab_size);
+        let seen = prompt.images.iter().map(|image| image.soft_tokens).sum();
+        let heard = prompt.clips.iter().map(|clip| clip.soft_tokens).sum();
+        let logits = Array2::zeros((KEPT.min(prompt.tokens.len()), vocabulary));
+        let stored = Evaluated {
+            image_features: Array2::zeros((seen, hidden)),
+            audio_features: Array2::zeros((heard, hidden)),
+            logits: logits.clone(),
+        };
+        Self { stored, original_logits: logits }
+    }
+
     /// What storing the weights costs: the norm of the change of the logits over their norm.
     pub fn cost(&self) -> f64 {
         let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>();

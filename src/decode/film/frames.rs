@@ -55,6 +55,10 @@ fn scale(pictures: &Pictures, budget: u32, ample: f64) -> String {
     format!(",scale=w=max(1\\,trunc(iw*{factor:.6})):h=max(1\\,trunc(ih*{factor:.6})):flags=area")
 }
 
+/// Seconds from one frame that is handed out to the next: longer than any frame is shown, since newer versions of ffmpeg
+/// double a frame whose duration covers the next one's time.
+const APART: u32 = 3600;
+
 /// One film being read.
 struct Reader<'a> {
     path: &'a Path,
@@ -67,7 +71,7 @@ impl Reader<'_> {
     fn in_one_go(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
         let select: Vec<String> = wanted.iter().map(|index| format!("eq(n\\,{index})")).collect();
         // The output has a fixed rate; the new time stamps fit it, so that no frame is left out or doubled.
-        let filter = format!("select={},showinfo{},setpts=N/(25*TB)", select.join("+"), self.scale);
+        let filter = format!("select={},showinfo{},setpts=N*{APART}/TB", select.join("+"), self.scale);
         let count = wanted.len().to_string();
         let (rasters, notes) = self.run(&[], &filter, &count, out)?;
         if rasters.is_empty() {
@@ -115,7 +119,8 @@ impl Reader<'_> {
         out: &mut dyn Output,
     ) -> Result<(Vec<Raster>, Notes), Fault> {
         let before: Vec<&str> = ["-loglevel", "info"].iter().chain(before).copied().collect();
-        let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filter, "-frames:v", count, "-r", "25"];
+        let rate = format!("1/{APART}");
+        let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filter, "-frames:v", count, "-r", &rate];
         let after: Vec<&str> = after.into_iter().chain(["-f", "image2pipe", "-c:v", "ppm", "-"]).collect();
         let mut ffmpeg = Ffmpeg::start(self.path, &before, &after)?;
         let mut rasters = Vec::new();
