@@ -13,6 +13,7 @@ pub mod prompt;
 pub mod shape;
 pub mod stage;
 pub mod stop;
+pub mod tensors;
 
 pub use answer::{Extraction, Finish, Generation, PromptFacts, Timing};
 pub use budget::{ByteBudget, Lease};

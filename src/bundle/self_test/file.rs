@@ -1,13 +1,16 @@
 //! `self_test.safetensors`: written into a bundle, and read back with the prompt left to whoever reads inputs.
 
-use std::{borrow::Cow, fs, path::Path};
+use std::{fs, path::Path};
 
 use ndarray::{Array2, ArrayView1};
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensors};
 
 use super::KEPT;
 use crate::{
-    base::{Fatal, Prompt},
+    base::{
+        Fatal, Prompt,
+        tensors::{Flat, tensors},
+    },
     bundle::{Config, draft::write_fatal, output::Output, plain::Evaluated},
 };
 
@@ -54,35 +57,10 @@ impl Expectation {
     }
 }
 
-/// A tensor on its way into the file.
-struct Flat {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for Flat {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 /// Writes it into the bundle's folder.
 pub(super) fn write(output: &Output, prompt: &Prompt, expectation: &Expectation) -> Result<(), Fatal> {
     let Expectation { stored, original_logits } = expectation;
-    let mut tensors = inputs(prompt);
+    let mut tensors = tensors(prompt);
     tensors.push(("logits", floats(&stored.logits)));
     tensors.push(("original_logits", floats(original_logits)));
     tensors.push(("image_features", floats(&stored.image_features)));
@@ -92,45 +70,8 @@ pub(super) fn write(output: &Output, prompt: &Prompt, expectation: &Expectation)
     written.map_err(|error| write_fatal(&output.path(SELF_TEST), error))
 }
 
-/// The prompt under the names of `lapidary model eval`; pictures are filled up to the length of the longest.
-fn inputs(prompt: &Prompt) -> Vec<(&'static str, Flat)> {
-    let ids = prompt.tokens.iter().flat_map(|&id| i64::from(id).to_le_bytes()).collect();
-    let mut tensors = vec![("input_ids", Flat { dtype: Dtype::I64, shape: vec![1, prompt.tokens.len()], bytes: ids })];
-    if let Some(most) = prompt.images.iter().map(|image| image.pixels.nrows()).max() {
-        tensors.extend(pictures(prompt, most));
-    }
-    // The self-test has one clip; the rest of the format would allow several of one length.
-    if let Some(clip) = prompt.clips.first() {
-        let features = floats(&clip.features);
-        let shape = [vec![1], features.shape].concat();
-        tensors.push(("input_features", Flat { shape, ..features }));
-        let mask = clip.mask.iter().map(|&valid| u8::from(valid)).collect();
-        tensors.push(("input_features_mask", Flat { dtype: Dtype::U8, shape: vec![1, clip.mask.len()], bytes: mask }));
-    }
-    tensors
-}
-
-fn pictures(prompt: &Prompt, most: usize) -> [(&'static str, Flat); 2] {
-    let (mut pixels, mut places) = (Vec::new(), Vec::new());
-    let mut channels = 0;
-    for image in &prompt.images {
-        channels = image.pixels.ncols();
-        let missing = most - image.pixels.nrows();
-        pixels.extend(image.pixels.iter().flat_map(|value| value.to_le_bytes()));
-        pixels.extend(vec![0; missing * channels * 4]);
-        places.extend(image.positions.iter().flat_map(|place| place.to_le_bytes()));
-        places.extend((-1_i64).to_le_bytes().repeat(2 * missing));
-    }
-    let count = prompt.images.len();
-    [
-        ("pixel_values", Flat { dtype: Dtype::F32, shape: vec![count, most, channels], bytes: pixels }),
-        ("pixel_position_ids", Flat { dtype: Dtype::I64, shape: vec![count, most, 2], bytes: places }),
-    ]
-}
-
 fn floats(values: &Array2<f32>) -> Flat {
-    let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    Flat { dtype: Dtype::F32, shape: values.shape().to_vec(), bytes }
+    Flat::f32(values.shape().to_vec(), values.iter().copied())
 }
 
 /// Reads what a self-test expects.

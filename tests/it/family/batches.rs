@@ -1,20 +1,16 @@
 //! Batches of every model of the family: with and without pictures, each unit gets the tokens that it would get alone.
 
-use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{Generation, Item, Prompt, Stop},
+    base::{Item, Prompt},
     bundle::{Dtype, Quantize},
-    generate::{Generator, Settings},
+    generate::Settings,
 };
 
 use super::member::{BIDIRECTIONAL, Exported, MEMBERS, Member, engine};
 use crate::generate::{
-    desk::{self, Tray},
+    desk::{self, Answers},
     models,
 };
-
-/// Answers by number of unit: tokens and log-probabilities.
-type Answers = Vec<(u64, Vec<u32>, Vec<f32>)>;
 
 fn settings(slots: usize, prefill_chunk: usize) -> Settings {
     Settings { slots, prefill_chunk, context: 140, max_tokens: 20, ..Settings::default() }
@@ -49,17 +45,7 @@ fn one_picture(prompt: &mut Prompt) {
 }
 
 fn answers(exported: &Exported, settings: Settings, items: Vec<Item<Prompt>>) -> Answers {
-    let generator = Generator::new(engine(exported, &settings), models::vocabulary(), None, settings).unwrap();
-    let (sender, receiver) = unbounded();
-    items.into_iter().for_each(|item| sender.send(item).unwrap());
-    drop(sender);
-    let mut tray = Tray::default();
-    generator.run(receiver, &mut tray, &Stop::default()).unwrap();
-    assert!(tray.faults.is_empty(), "{:?}", tray.faults);
-    let answer = |item: Item<Generation>| (item.origin.source.ordinal, item.body.tokens, item.body.logprobs);
-    let mut answers: Answers = tray.done.into_iter().map(answer).collect();
-    answers.sort_by_key(|(number, ..)| *number);
-    answers
+    desk::answers(engine(exported, &settings), models::vocabulary(), settings, items)
 }
 
 /// Largest difference of a log-probability; only the order of sums may differ.

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{ByteBudget, ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Prompt, Source, item::Part},
-    generate::Vocabulary,
+    base::{
+        ByteBudget, ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Prompt, Source, Stop, item::Part,
+    },
+    generate::{Generator, OrtEngine, Settings, Vocabulary},
 };
 
 /// The id that ends an answer in [`vocabulary`].
@@ -42,7 +45,7 @@ pub fn item(number: u32, prompt: Prompt) -> Item<Prompt> {
 
 /// The same with a lease of the prompt's bytes.
 pub fn leased(number: u32, prompt: Prompt, budget: &ByteBudget) -> Item<Prompt> {
-    let lease = budget.lease(prompt.bytes(), &lapidary::base::Stop::default()).unwrap();
+    let lease = budget.lease(prompt.bytes(), &Stop::default()).unwrap();
     Item { origin: origin(number), lease, body: prompt }
 }
 
@@ -82,4 +85,22 @@ impl Emit<Generation> for Tray {
     fn open(&self) -> bool {
         true
     }
+}
+
+/// Answers by number of unit: tokens and log-probabilities.
+pub type Answers = Vec<(u64, Vec<u32>, Vec<f32>)>;
+
+/// What an engine answers without a grammar, to units that come all at once; none may fail.
+pub fn answers(engine: OrtEngine, vocabulary: Vocabulary, settings: Settings, items: Vec<Item<Prompt>>) -> Answers {
+    let generator = Generator::new(engine, vocabulary, None, settings).unwrap();
+    let (sender, receiver) = unbounded();
+    items.into_iter().for_each(|item| sender.send(item).unwrap());
+    drop(sender);
+    let mut tray = Tray::default();
+    generator.run(receiver, &mut tray, &Stop::default()).unwrap();
+    assert!(tray.faults.is_empty(), "{:?}", tray.faults);
+    let answer = |item: Item<Generation>| (item.origin.source.ordinal, item.body.tokens, item.body.logprobs);
+    let mut answers: Answers = tray.done.into_iter().map(answer).collect();
+    answers.sort_by_key(|(number, ..)| *number);
+    answers
 }

@@ -12,27 +12,13 @@ use lapidary::{
 };
 
 use super::{
-    desk::{self, Tray},
+    desk::{self, Answers, Tray},
     models::{self, Exported},
     parity,
 };
 
-/// Answers by number of unit: tokens and log-probabilities.
-type Answers = Vec<(u64, Vec<u32>, Vec<f32>)>;
-
 fn answers(exported: &Exported, settings: Settings, items: Vec<Item<Prompt>>) -> Answers {
-    let engine = models::engine(exported, &settings);
-    let generator = Generator::new(engine, models::vocabulary(), None, settings).unwrap();
-    let (sender, receiver) = unbounded();
-    items.into_iter().for_each(|item| sender.send(item).unwrap());
-    drop(sender);
-    let mut tray = Tray::default();
-    generator.run(receiver, &mut tray, &Stop::default()).unwrap();
-    assert!(tray.faults.is_empty(), "{:?}", tray.faults);
-    let answer = |item: Item<Generation>| (item.origin.source.ordinal, item.body.tokens, item.body.logprobs);
-    let mut answers: Answers = tray.done.into_iter().map(answer).collect();
-    answers.sort_by_key(|(number, ..)| *number);
-    answers
+    desk::answers(models::engine(exported, &settings), models::vocabulary(), settings, items)
 }
 
 /// Prompts of very different lengths, most of them longer than the sliding window of 8.
