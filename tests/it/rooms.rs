@@ -59,7 +59,10 @@ fn rooms_imported(code: &str) -> BTreeSet<String> {
             let rest = &code[at + path.len()..];
             match rest.strip_prefix('{') {
                 None => vec![word(rest)],
-                Some(group) => top_level_parts(group).iter().map(|part| word(part)).collect(),
+                // The last part is empty where the group ends with a comma.
+                Some(group) => {
+                    top_level_parts(group).iter().map(|part| word(part)).filter(|word| !word.is_empty()).collect()
+                }
             }
         })
         .collect()
