@@ -1,4 +1,4 @@
-//! `lapidary model`: export, eval, inspect.
+//! `lapidary model`: export, pull, eval, inspect.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -8,6 +8,8 @@ use super::{
         DtypeName, EvalArguments, ExportArguments, ModelCommand, PrecisionArguments, QuantizeName, SynthesizeArguments,
     },
     print,
+    progress::Watcher,
+    pull,
 };
 use crate::{
     app::eval,
@@ -18,9 +20,10 @@ use crate::{
     },
 };
 
-pub fn run(command: &ModelCommand) -> Result<Ended, Fatal> {
+pub fn run(command: &ModelCommand, watcher: Watcher) -> Result<Ended, Fatal> {
     match command {
         ModelCommand::Export(arguments) => export(arguments),
+        ModelCommand::Pull(arguments) => pull::run(arguments, watcher),
         ModelCommand::Synthesize(arguments) => synthesize(arguments),
         ModelCommand::List => list(),
         ModelCommand::Eval(arguments) => evaluate(arguments),
@@ -38,13 +41,13 @@ fn export(arguments: &ExportArguments) -> Result<Ended, Fatal> {
     Ok(Ended::Well)
 }
 
-fn precision(arguments: &PrecisionArguments) -> Result<Precision, Fatal> {
+pub(super) fn precision(arguments: &PrecisionArguments) -> Result<Precision, Fatal> {
     if let Some(recipe) = &arguments.recipe {
         return Recipe::find(recipe).map(|recipe| recipe.precision);
     }
     let dtype = match arguments.dtype {
-        DtypeName::F32 => Dtype::F32,
-        DtypeName::F16 => Dtype::F16,
+        None | Some(DtypeName::F32) => Dtype::F32,
+        Some(DtypeName::F16) => Dtype::F16,
     };
     let quantize = match arguments.quantize {
         None => Quantize::None,

@@ -28,7 +28,7 @@ const TOWERS: [&str; 2] = ["vision_encoder", "audio_encoder"];
 pub enum Kind {
     /// Weights, to be exported.
     Checkpoint,
-    /// Graphs of this variant, used as they are; `""` is full precision.
+    /// Graphs of this variant, used as they are; `fp32` is the one without a suffix.
     Graphs(String),
 }
 
@@ -51,9 +51,9 @@ impl Kind {
                 "the repository holds graphs in several variants and none is named",
                 format!("add `--variant NAME`: {}", listed(&variants)),
             )),
-            (Some(name), false, _) => match variants.get(name) {
-                Some(suffix) => Ok(Self::Graphs(suffix.clone())),
-                None => Err(Fatal::new(
+            (Some(name), false, _) => match variants.contains_key(name) {
+                true => Ok(Self::Graphs(name.to_owned())),
+                false => Err(Fatal::new(
                     format!("there is no variant `{}` in the repository", name.escape_debug()),
                     format!("choose one of {}", listed(&variants)),
                 )),
@@ -123,10 +123,11 @@ pub fn weights(listing: &Listing, index: Option<&[u8]>) -> Result<Vec<Entry>, Fa
 }
 
 /// The graphs of a variant with all parts of their external data. Encoders may be absent.
-pub fn graphs(listing: &Listing, suffix: &str) -> Result<Vec<Entry>, Fatal> {
+pub fn graphs(listing: &Listing, variant: &str) -> Result<Vec<Entry>, Fatal> {
+    let suffix = if variant == "fp32" { String::new() } else { format!("_{variant}") };
     let mut chosen = Vec::new();
     for stem in NEEDED.iter().chain(&TOWERS) {
-        let path = graph(stem, suffix);
+        let path = graph(stem, &suffix);
         match listing.get(&path) {
             Some(file) => chosen.push(file.clone()),
             None if TOWERS.contains(stem) => continue,
@@ -201,12 +202,12 @@ mod tests {
             "onnx/audio_encoder_q4f16.onnx",
         ]);
         assert_eq!(variants(&listing).into_keys().collect::<Vec<_>>(), ["q4", "q4f16"]);
-        assert_eq!(Kind::of(&listing, Some("q4f16")).unwrap(), Kind::Graphs("_q4f16".to_owned()));
+        assert_eq!(Kind::of(&listing, Some("q4f16")).unwrap(), Kind::Graphs("q4f16".to_owned()));
         for wrong in [None, Some("q8"), Some("fp16")] {
             let refused = Kind::of(&listing, wrong).unwrap_err();
             assert!(refused.hint.contains("q4, q4f16"), "{refused:?}");
         }
-        let paths: Vec<String> = graphs(&listing, "_q4f16").unwrap().into_iter().map(|file| file.path).collect();
+        let paths: Vec<String> = graphs(&listing, "q4f16").unwrap().into_iter().map(|file| file.path).collect();
         let stem = "onnx/decoder_model_merged_q4f16.onnx";
         let expected = [stem, &format!("{stem}_data"), &format!("{stem}_data_1")].map(str::to_owned);
         assert_eq!(paths[..3], expected);

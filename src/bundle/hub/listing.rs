@@ -142,8 +142,7 @@ impl Entry {
         }
         let about = About { repository, file: Some(&self.path), token: hub.token.is_some() };
         let path = resolve(repository, commit, &self.path);
-        let headers =
-            patiently(&hub.patience, &about, watch, |_, _| Ok(client.ask(Method::Head, &path)?.headers))?;
+        let headers = patiently(&hub.patience, &about, watch, |_, _| Ok(client.ask(Method::Head, &path)?.headers))?;
         let size = header(&headers, "x-linked-size").or(header(&headers, "content-length"));
         let tag = header(&headers, "x-linked-etag").or(header(&headers, "etag")).map(bare);
         let blob = tag.filter(|tag| [40, 64].contains(&tag.len()) && is_hex(tag)).map(str::to_owned);

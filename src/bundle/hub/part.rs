@@ -30,7 +30,8 @@ impl Part {
     pub fn open(path: &Path, size: u64, resumable: bool) -> Result<Self, Fatal> {
         let open = || {
             let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-            let mut part = Self { path: path.to_owned(), file, hasher: Sha256::new(), have: 0, inherited: false, spoiled: false };
+            let mut part =
+                Self { path: path.to_owned(), file, hasher: Sha256::new(), have: 0, inherited: false, spoiled: false };
             match resumable && part.file.metadata()?.len() <= size {
                 true => part.inherit()?,
                 false => part.file.set_len(0)?,

@@ -65,12 +65,7 @@ pub fn pull(hub: &Hub, request: &PullRequest, watch: &mut dyn FnMut(Step<'_>)) -
     }
 }
 
-fn from_hub(
-    hub: &Hub,
-    cache: &Cache,
-    request: &PullRequest,
-    watch: &mut dyn FnMut(Step<'_>),
-) -> Result<Pulled, Fatal> {
+fn from_hub(hub: &Hub, cache: &Cache, request: &PullRequest, watch: &mut dyn FnMut(Step<'_>)) -> Result<Pulled, Fatal> {
     let (client, repository) = (Client::new(hub)?, &request.repository);
     let listing = Listing::ask(hub, &client, repository, watch)?;
     let kind = checked_kind(&listing, request)?;
@@ -178,7 +173,7 @@ fn first_files(listing: &Listing, kind: &Kind) -> Result<Vec<Entry>, Fatal> {
 
 /// The large files. A checkpoint that could not be exported is refused here, by its configuration.
 fn other_files(listing: &Listing, kind: &Kind, snapshot: &Path) -> Result<Vec<Entry>, Fatal> {
-    let Kind::Graphs(suffix) = kind else {
+    let Kind::Graphs(variant) = kind else {
         Config::read(snapshot)?;
         let read = |index: &Entry| {
             let path = snapshot.join(&index.path);
@@ -188,5 +183,5 @@ fn other_files(listing: &Listing, kind: &Kind, snapshot: &Path) -> Result<Vec<En
         };
         return choose::weights(listing, choose::index(listing).map(read).transpose()?.as_deref());
     };
-    choose::graphs(listing, suffix)
+    choose::graphs(listing, variant)
 }
