@@ -71,9 +71,8 @@ pub struct Source {
 impl Source {
     /// A checkpoint folder.
     pub fn read(folder: &Path) -> Result<Self, Fatal> {
-        let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         Ok(Self {
-            name: name.unwrap_or_else(|| "checkpoint".to_owned()),
+            name: manifest::folder_name(folder),
             config: Config::read(folder)?,
             companions: Companions::read(folder)?,
             checkpoint: Checkpoint::open(folder)?,

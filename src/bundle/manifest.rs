@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, output::Output};
+use super::{Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, hub, output::Output};
 use crate::base::{
     Fatal,
     model::{
@@ -122,7 +122,7 @@ pub fn write(
     }
     let manifest = Manifest {
         format: FORMAT,
-        name: name.to_owned(),
+        name: short(name).to_owned(),
         architecture: config.architecture().to_owned(),
         source: Provenance {
             checkpoint: name.to_owned(),
@@ -144,10 +144,20 @@ pub fn write(
     Ok(manifest)
 }
 
-/// A folder's name, also where it was given as `.`.
+/// A folder's name, also where it was given as `.`; of a snapshot in the hub's cache, `ORG/NAME@COMMIT`.
 pub(super) fn folder_name(folder: &Path) -> String {
+    let origin = folder.canonicalize().ok().and_then(|folder| hub::origin(&folder));
+    if let Some((repository, commit)) = origin {
+        return format!("{repository}@{commit}");
+    }
     let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     name.unwrap_or_else(|| "checkpoint".to_owned())
+}
+
+/// `NAME` of `ORG/NAME@COMMIT`; other names are short already.
+pub(super) fn short(name: &str) -> &str {
+    let last = name.rsplit_once('/').map(|(_, last)| last);
+    last.map_or(name, |last| last.split('@').next().unwrap_or(last))
 }
 
 fn precision_facts(precision: Precision, config: &Config) -> facts::Precision {

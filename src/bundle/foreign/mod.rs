@@ -77,7 +77,7 @@ fn manifest(
     let suffix = files.variant.as_ref().map_or(String::new(), |variant| format!("#{variant}"));
     Ok(Manifest {
         format: FORMAT,
-        name: format!("{name}{suffix}"),
+        name: format!("{}{suffix}", manifest::short(&name)),
         architecture: config.architecture().to_owned(),
         source: Provenance {
             checkpoint: name,
