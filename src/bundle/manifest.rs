@@ -23,12 +23,15 @@ const BUDGETS: [u32; 5] = [70, 140, 280, 560, 1120];
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(super) const GENERATION: &str = "generation_config.json";
 
 /// The small files of a checkpoint that a bundle takes over.
 pub struct Companions {
     tokenizer: Vec<u8>,
     chat_template: Option<Vec<u8>>,
+    /// Does the template stand in a file of its own?
+    template_is_file: bool,
     generation: Generation,
 }
 
@@ -64,12 +67,15 @@ impl Companions {
             })?,
             None => Generation::default(),
         };
-        Ok(Self { tokenizer, chat_template: optional(&checkpoint.join(CHAT_TEMPLATE))?, generation })
+        let file = optional(&checkpoint.join(CHAT_TEMPLATE))?;
+        let template_is_file = file.is_some();
+        let chat_template = file.map_or_else(|| template_of_tokenizer(checkpoint), |file| Ok(Some(file)))?;
+        Ok(Self { tokenizer, chat_template, template_is_file, generation })
     }
 
     /// A tokenizer alone.
     pub fn of_tokenizer(tokenizer: Vec<u8>) -> Self {
-        Self { tokenizer, chat_template: None, generation: Generation::default() }
+        Self { tokenizer, chat_template: None, template_is_file: false, generation: Generation::default() }
     }
 
     /// Ids with a meaning, the ends of an answer taken from generation_config.json where it names them.
@@ -82,9 +88,9 @@ impl Companions {
         TokenIds { eos, ..config.tokens.clone() }
     }
 
-    /// True when the checkpoint brought a chat template.
-    pub(super) fn has_template(&self) -> bool {
-        self.chat_template.is_some()
+    /// True when the folder holds a chat template in a file of its own.
+    pub(super) fn has_template_file(&self) -> bool {
+        self.template_is_file
     }
 
     /// Greedy when the checkpoint says so or says nothing.
@@ -96,6 +102,41 @@ impl Companions {
             top_p: self.generation.top_p.unwrap_or(1.0),
         }
     }
+}
+
+/// `chat_template` of tokenizer_config.json, where older checkpoints keep it: a string, or a list of named ones of which
+/// `default` is taken.
+fn template_of_tokenizer(checkpoint: &Path) -> Result<Option<Vec<u8>>, Fatal> {
+    #[derive(Deserialize)]
+    struct TokenizerConfig {
+        chat_template: Option<Templates>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Templates {
+        One(String),
+        Many(Vec<Named>),
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+        template: String,
+    }
+    let path = checkpoint.join(TOKENIZER_CONFIG);
+    let Some(text) = optional(&path)? else { return Ok(None) };
+    let parsed: TokenizerConfig = serde_json::from_slice(&text)
+        .map_err(|error| Fatal::new(format!("`{}`: {error}", path.display()), "correct it or remove it"))?;
+    let template = match parsed.chat_template {
+        None => return Ok(None),
+        Some(Templates::One(template)) => Some(template),
+        Some(Templates::Many(all)) => all.into_iter().find(|named| named.name == "default").map(|named| named.template),
+    };
+    template.map(|template| Some(template.into_bytes())).ok_or_else(|| {
+        Fatal::new(
+            format!("`{}` holds several chat templates and none is called `default`", path.display()),
+            format!("put the one to use into {CHAT_TEMPLATE} beside it"),
+        )
+    })
 }
 
 fn optional(path: &Path) -> Result<Option<Vec<u8>>, Fatal> {
