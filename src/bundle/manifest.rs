@@ -10,7 +10,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, output::Output,
+    Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, hub, output::Output,
     self_test::SELF_TEST,
 };
 use crate::base::{
@@ -26,12 +26,15 @@ const BUDGETS: [u32; 5] = [70, 140, 280, 560, 1120];
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(super) const GENERATION: &str = "generation_config.json";
 
 /// The small files of a checkpoint that a bundle takes over.
 pub struct Companions {
     tokenizer: Vec<u8>,
     chat_template: Option<Vec<u8>>,
+    /// Does the template stand in a file of its own?
+    template_is_file: bool,
     generation: Generation,
 }
 
@@ -67,12 +70,15 @@ impl Companions {
             })?,
             None => Generation::default(),
         };
-        Ok(Self { tokenizer, chat_template: optional(&checkpoint.join(CHAT_TEMPLATE))?, generation })
+        let file = optional(&checkpoint.join(CHAT_TEMPLATE))?;
+        let template_is_file = file.is_some();
+        let chat_template = file.map_or_else(|| template_of_tokenizer(checkpoint), |file| Ok(Some(file)))?;
+        Ok(Self { tokenizer, chat_template, template_is_file, generation })
     }
 
     /// A tokenizer alone.
     pub fn of_tokenizer(tokenizer: Vec<u8>) -> Self {
-        Self { tokenizer, chat_template: None, generation: Generation::default() }
+        Self { tokenizer, chat_template: None, template_is_file: false, generation: Generation::default() }
     }
 
     /// Ids with a meaning, the ends of an answer taken from generation_config.json where it names them.
@@ -85,9 +91,9 @@ impl Companions {
         TokenIds { eos, ..config.tokens.clone() }
     }
 
-    /// True when the checkpoint brought a chat template.
-    pub(super) fn has_template(&self) -> bool {
-        self.chat_template.is_some()
+    /// True when the folder holds a chat template in a file of its own.
+    pub(super) fn has_template_file(&self) -> bool {
+        self.template_is_file
     }
 
     /// Greedy when the checkpoint says so or says nothing.
@@ -99,6 +105,41 @@ impl Companions {
             top_p: self.generation.top_p.unwrap_or(1.0),
         }
     }
+}
+
+/// `chat_template` of tokenizer_config.json, where older checkpoints keep it: a string, or a list of named ones of which
+/// `default` is taken.
+fn template_of_tokenizer(checkpoint: &Path) -> Result<Option<Vec<u8>>, Fatal> {
+    #[derive(Deserialize)]
+    struct TokenizerConfig {
+        chat_template: Option<Templates>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Templates {
+        One(String),
+        Many(Vec<Named>),
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+        template: String,
+    }
+    let path = checkpoint.join(TOKENIZER_CONFIG);
+    let Some(text) = optional(&path)? else { return Ok(None) };
+    let parsed: TokenizerConfig = serde_json::from_slice(&text)
+        .map_err(|error| Fatal::new(format!("`{}`: {error}", path.display()), "correct it or remove it"))?;
+    let template = match parsed.chat_template {
+        None => return Ok(None),
+        Some(Templates::One(template)) => Some(template),
+        Some(Templates::Many(all)) => all.into_iter().find(|named| named.name == "default").map(|named| named.template),
+    };
+    template.map(|template| Some(template.into_bytes())).ok_or_else(|| {
+        Fatal::new(
+            format!("`{}` holds several chat templates and none is called `default`", path.display()),
+            format!("put the one to use into {CHAT_TEMPLATE} beside it"),
+        )
+    })
 }
 
 fn optional(path: &Path) -> Result<Option<Vec<u8>>, Fatal> {
@@ -125,7 +166,7 @@ pub fn write(
     }
     let manifest = Manifest {
         format: FORMAT,
-        name: name.to_owned(),
+        name: short(name).to_owned(),
         architecture: config.architecture().to_owned(),
         source: Provenance {
             checkpoint: name.to_owned(),
@@ -147,10 +188,20 @@ pub fn write(
     Ok(manifest)
 }
 
-/// A folder's name, also where it was given as `.`.
+/// A folder's name, also where it was given as `.`; of a snapshot in the hub's cache, `ORG/NAME@COMMIT`.
 pub(super) fn folder_name(folder: &Path) -> String {
+    let origin = folder.canonicalize().ok().and_then(|folder| hub::origin(&folder));
+    if let Some((repository, commit)) = origin {
+        return format!("{repository}@{commit}");
+    }
     let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     name.unwrap_or_else(|| "checkpoint".to_owned())
+}
+
+/// `NAME` of `ORG/NAME@COMMIT`; other names are short already.
+pub(super) fn short(name: &str) -> &str {
+    let last = name.rsplit_once('/').map(|(_, last)| last);
+    last.map_or(name, |last| last.split('@').next().unwrap_or(last))
 }
 
 fn precision_facts(precision: Precision, config: &Config) -> facts::Precision {

@@ -7,6 +7,7 @@ pub mod draft;
 pub mod export;
 mod foreign;
 pub mod graph;
+pub mod hub;
 mod manifest;
 mod open;
 pub mod output;

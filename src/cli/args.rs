@@ -202,6 +202,8 @@ pub struct EncodeArguments {
 pub enum ModelCommand {
     /// Turn a Hugging Face checkpoint folder into a bundle of ONNX graphs
     Export(ExportArguments),
+    /// Fetch a model from Hugging Face or a mirror, and export it if it is a checkpoint
+    Pull(PullArguments),
     /// Make a bundle of full size with random weights, to measure what size costs; or its sizes, or a checkpoint
     Synthesize(SynthesizeArguments),
     /// Print the models that are known by name
@@ -244,13 +246,48 @@ pub struct PrecisionArguments {
     #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["dtype", "quantize"])]
     pub recipe: Option<String>,
 
-    /// How weights that are not quantised, activations and KV buffers are stored
-    #[arg(long, value_enum, default_value_t = DtypeName::F32)]
-    pub dtype: DtypeName,
+    /// How weights that are not quantised, activations and KV buffers are stored [default: f32]
+    #[arg(long, value_enum)]
+    pub dtype: Option<DtypeName>,
 
     /// Quantise the decoder and the embeddings
     #[arg(long, value_enum, value_name = "BITS")]
     pub quantize: Option<QuantizeName>,
+}
+
+/// `lapidary model pull`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Standard output gets one line: what can be given to `--model` (with --no-export, the snapshot's folder).\n\n\
+    Examples:\n  lapidary model pull google/gemma-4-E2B-it bundles/gemma-4-e2b --recipe cpu-int4\n  \
+    lapidary model pull onnx-community/gemma-4-E2B-it-ONNX --variant q4f16\n\n\
+    Environment: HF_ENDPOINT (a mirror), HF_TOKEN or the token file of `hf auth login`, HF_HUB_CACHE and HF_HOME (where \
+    files are kept, shared with huggingface_hub), HF_HUB_OFFLINE=1, HTTPS_PROXY and NO_PROXY, SSL_CERT_FILE."
+)]
+pub struct PullArguments {
+    /// The repository as ORG/NAME, with @REVISION behind it for another branch, tag or commit than `main`
+    #[arg(value_name = "REPO[@REV]")]
+    pub repository: String,
+
+    /// The folder to make, which must not exist: the bundle of a checkpoint; of ready graphs, a folder beside the cache
+    #[arg(value_name = "OUT_DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Which of a repository's ready graphs (onnx/*.onnx): fp32, fp16, q4, q4f16, quantized and so on, as far as it has them
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+
+    /// How the bundle of a checkpoint stores its numbers
+    #[command(flatten)]
+    pub precision: PrecisionArguments,
+
+    /// Download only
+    #[arg(long, conflicts_with_all = ["output", "recipe", "dtype", "quantize"])]
+    pub no_export: bool,
+
+    /// Only what the cache holds; no connection is made
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// `lapidary model synthesize`

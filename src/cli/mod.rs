@@ -4,10 +4,13 @@ pub mod args;
 mod check;
 mod doctor;
 mod encode;
+mod hub;
 mod logs;
 mod model;
 mod print;
 mod progress;
+mod pull;
+mod pull_progress;
 mod run;
 mod runtime;
 mod show;
@@ -65,7 +68,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Check(check) => check::run(check),
         Command::Show(show) => show::run(show),
         Command::Encode(encode) => encode::run(encode),
-        Command::Model(model) => model::run(model),
+        Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),
         Command::Doctor => doctor::run(),
         Command::DecodeChild => Ok(Ended::Well),

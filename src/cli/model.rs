@@ -1,4 +1,4 @@
-//! `lapidary model`: export, eval, verify, inspect.
+//! `lapidary model`: export, pull, eval, verify, inspect.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,6 +9,8 @@ use super::{
         VerifyArguments,
     },
     print,
+    progress::Watcher,
+    pull,
 };
 use crate::{
     app::{
@@ -22,9 +24,10 @@ use crate::{
     },
 };
 
-pub fn run(command: &ModelCommand) -> Result<Ended, Fatal> {
+pub fn run(command: &ModelCommand, watcher: Watcher) -> Result<Ended, Fatal> {
     match command {
         ModelCommand::Export(arguments) => export(arguments),
+        ModelCommand::Pull(arguments) => pull::run(arguments, watcher),
         ModelCommand::Synthesize(arguments) => synthesize(arguments),
         ModelCommand::List => list(),
         ModelCommand::Eval(arguments) => evaluate(arguments),
@@ -43,13 +46,13 @@ fn export(arguments: &ExportArguments) -> Result<Ended, Fatal> {
     Ok(Ended::Well)
 }
 
-fn precision(arguments: &PrecisionArguments) -> Result<Precision, Fatal> {
+pub(super) fn precision(arguments: &PrecisionArguments) -> Result<Precision, Fatal> {
     if let Some(recipe) = &arguments.recipe {
         return Recipe::find(recipe).map(|recipe| recipe.precision);
     }
     let dtype = match arguments.dtype {
-        DtypeName::F32 => Dtype::F32,
-        DtypeName::F16 => Dtype::F16,
+        None | Some(DtypeName::F32) => Dtype::F32,
+        Some(DtypeName::F16) => Dtype::F16,
     };
     let quantize = match arguments.quantize {
         None => Quantize::None,

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod family;
 mod generate;
+mod hub;
 mod line;
 mod loader;
 mod media;

@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 22] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -26,10 +26,12 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("parquet", &["write"]),
     ("pdfium_render", &["decode"]),
     ("prost", &["bundle"]),
+    ("rustls", &["bundle"]),
     ("rustfft", &["encode"]),
     ("rubato", &["decode"]),
     ("symphonia", &["decode"]),
     ("tracing_subscriber", &["cli"]),
+    ("ureq", &["bundle"]),
 ];
 
 fn source_files(folder: &Path) -> Vec<PathBuf> {

@@ -52,7 +52,7 @@ pub(super) fn open(folder: &Path, layout: Layout, variant: Option<&str>, check: 
 /// Every file that says what the model is.
 fn names(folder: &Path, files: &Files, companions: &Companions) -> Result<Vec<String>, Fatal> {
     let mut names = vec![CONFIG.to_owned(), manifest::TOKENIZER.to_owned()];
-    names.extend(companions.has_template().then(|| manifest::CHAT_TEMPLATE.to_owned()));
+    names.extend(companions.has_template_file().then(|| manifest::CHAT_TEMPLATE.to_owned()));
     names.extend(folder.join(manifest::GENERATION).exists().then(|| manifest::GENERATION.to_owned()));
     for graph in files.graphs() {
         names.push(graph.clone());
@@ -77,7 +77,7 @@ fn manifest(
     let suffix = files.variant.as_ref().map_or(String::new(), |variant| format!("#{variant}"));
     Ok(Manifest {
         format: FORMAT,
-        name: format!("{name}{suffix}"),
+        name: format!("{}{suffix}", manifest::short(&name)),
         architecture: config.architecture().to_owned(),
         source: Provenance {
             checkpoint: name,
@@ -100,7 +100,7 @@ fn manifest(
             vision_encoder: files.vision_encoder.clone().filter(|_| config.vision.is_some()),
             audio_encoder: files.audio_encoder.clone().filter(|_| config.audio.is_some()),
             tokenizer: manifest::TOKENIZER.to_owned(),
-            chat_template: companions.has_template().then(|| manifest::CHAT_TEMPLATE.to_owned()),
+            chat_template: companions.has_template_file().then(|| manifest::CHAT_TEMPLATE.to_owned()),
             self_test: None,
         },
         files: Default::default(),

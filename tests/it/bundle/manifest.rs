@@ -45,6 +45,23 @@ fn generation_config_gives_end_tokens_and_sampling() {
 }
 
 #[test]
+fn the_chat_template_may_stand_in_tokenizer_config() {
+    let several = r#"[{"name": "tools", "template": "t"}, {"name": "default", "template": "{{ bos_token }}"}]"#;
+    for value in [r#""{{ bos_token }}""#, several] {
+        let place = Workplace::e2b_like();
+        let text = format!(r#"{{"chat_template": {value}}}"#);
+        fs::write(place.checkpoint().join("tokenizer_config.json"), text).unwrap();
+        let exported = place.export(Dtype::F32, Quantize::None);
+        assert_eq!(fs::read_to_string(exported.folder.join("chat_template.jinja")).unwrap(), "{{ bos_token }}");
+    }
+    let place = Workplace::e2b_like();
+    fs::write(place.checkpoint().join("tokenizer_config.json"), r#"{"chat_template": "other"}"#).unwrap();
+    fs::write(place.checkpoint().join("chat_template.jinja"), "mine").unwrap();
+    let exported = place.export(Dtype::F32, Quantize::None);
+    assert_eq!(fs::read_to_string(exported.folder.join("chat_template.jinja")).unwrap(), "mine");
+}
+
+#[test]
 fn the_older_shape_of_config_json_gives_the_same_model() {
     let place = Workplace::e2b_like();
     place.edit_config(
