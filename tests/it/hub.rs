@@ -38,7 +38,7 @@ fn checkpoint() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The committed tiny bundle in the layout of onnx-community, in two variants.
+/// Files named as onnx-community names them, in two variants; the graphs are stand-ins that only name their data.
 fn graphs() -> Vec<(String, Vec<u8>)> {
     let mut files = vec![
         ("config.json".to_owned(), read("fixtures/family/e2b/config.json")),
