@@ -2,6 +2,7 @@
 
 mod catalog;
 pub mod checkpoint;
+mod community;
 pub mod config;
 pub mod draft;
 pub mod export;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use lapidary::{
+    app::eval::eval,
     base::Fatal,
     bundle::{
         self, Check,
@@ -20,6 +21,8 @@ use lapidary::{
 use tempfile::TempDir;
 
 use server::{COMMIT, Fault, Server, blob};
+
+use crate::{family::member::read_eval, loader::layouts};
 
 const WEIGHTS: &str = "model.safetensors";
 
@@ -320,6 +323,28 @@ fn graphs_are_taken_in_the_variant_that_is_named_and_laid_out() {
     let (code, _, stderr) = said(&run(&server, home.path(), &["org/model", "--variant", "fp32", "--dtype", "f16"]));
     assert_eq!(code, Some(2));
     assert!(stderr.contains("no effect"), "{stderr}");
+}
+
+/// Links in the cache, graphs and data parts of another exporter, keys and values that grow.
+#[test]
+fn pulled_graphs_compute_what_transformers_computes() {
+    let (folder, home) = (layouts::community(""), tempfile::tempdir().unwrap());
+    let names = walkdir::WalkDir::new(folder.path()).into_iter().map(Result::unwrap);
+    let names = names.filter(|entry| entry.file_type().is_file());
+    let names: Vec<PathBuf> = names.map(|entry| entry.path().strip_prefix(folder.path()).unwrap().to_owned()).collect();
+    let files: Vec<(&str, Vec<u8>)> =
+        names.iter().map(|name| (name.to_str().unwrap(), fs::read(folder.path().join(name)).unwrap())).collect();
+    let server = Server::start(&files);
+    let (code, stdout, stderr) = said(&run(&server, home.path(), &["org/model", "--variant", "fp32"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    let (inputs, out) = (home.path().join("in.safetensors"), home.path().join("out.safetensors"));
+    layouts::E2B.write_inputs(&inputs);
+    eval(Path::new(stdout.trim()), &inputs, &out, 24).unwrap();
+    let (logits, greedy) = read_eval(&out);
+    let expected: ndarray::Array2<f32> = layouts::E2B.vector("logits");
+    let difference = logits.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(difference < 2e-3, "logits differ by {difference}");
+    assert_eq!(greedy.to_vec(), layouts::E2B.greedy());
 }
 
 #[test]

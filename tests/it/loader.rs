@@ -1,6 +1,6 @@
 //! Graphs of other exporters against transformers, through the engine that runs our own.
 
-mod layouts;
+pub mod layouts;
 mod program;
 mod refusals;
 

@@ -1,36 +1,38 @@
-//! The onnx-community layout: `onnx/ROLE{suffix}.onnx`, one suffix for each way of storing numbers (transformers.js
-//! 4.3, `dtypes.js`).
+//! A folder in the layout of onnx-community: which of its graphs are taken.
 
 use std::{fs, io, path::Path};
 
 use super::files::Files;
-use crate::base::Fatal;
-
-/// The folder of the graphs.
-const FOLDER: &str = "onnx";
-
-/// Names of the graphs: embeddings, decoder, vision encoder, audio encoder.
-const ROLES: [&str; 4] = ["embed_tokens", "decoder_model_merged", "vision_encoder", "audio_encoder"];
-
-/// Ways of storing numbers, widest first.
-const WIDTHS: [&str; 12] =
-    ["fp32", "fp16", "bf16", "q8", "quantized", "int8", "uint8", "q4", "bnb4", "q4f16", "q2", "q2f16"];
+use crate::{
+    base::Fatal,
+    bundle::community::{self, FOLDER, Pick, ROLES},
+};
 
 /// True when the folder holds any of the graphs.
 pub(super) fn found(folder: &Path) -> Result<bool, Fatal> {
-    ROLES.iter().try_fold(false, |found, role| Ok(found || !variants(folder, role)?.is_empty()))
+    let paths = paths(folder)?;
+    Ok(ROLES.iter().any(|role| !community::variants(each(&paths), role).is_empty()))
 }
 
 /// The graphs of one variant: the decoder's only one, or the one that is named.
 pub(super) fn choose(folder: &Path, named: Option<&str>) -> Result<Files, Fatal> {
     let [embeddings, decoder, vision, audio] = ROLES;
-    let variant = variant(folder, &variants(folder, decoder)?, named)?;
+    let paths = paths(folder)?;
+    let variant = variant(folder, &community::variants(each(&paths), decoder), named)?;
     let mut notes = Vec::new();
-    let mut pick = |role: &str| pick(folder, role, &variant, &mut notes);
-    let embed_tokens = pick(embeddings)?.ok_or_else(|| lacks(folder, embeddings))?;
-    let (vision_encoder, audio_encoder) = (pick(vision)?, pick(audio)?);
-    let decoder = name(decoder, &variant);
+    let mut pick = |role: &str| {
+        let Pick { path, instead } = community::pick(each(&paths), role, &variant)?;
+        notes.extend(instead.map(|instead| format!("{role} is not there as {variant}: {instead} is taken")));
+        Some(path)
+    };
+    let embed_tokens = pick(embeddings).ok_or_else(|| lacks(folder, embeddings))?;
+    let (vision_encoder, audio_encoder) = (pick(vision), pick(audio));
+    let decoder = community::path(decoder, &variant);
     Ok(Files { embed_tokens, decoder, vision_encoder, audio_encoder, variant: Some(variant), notes })
+}
+
+fn each(paths: &[String]) -> impl Iterator<Item = &str> {
+    paths.iter().map(String::as_str)
 }
 
 fn variant(folder: &Path, there: &[String], named: Option<&str>) -> Result<String, Fatal> {
@@ -50,37 +52,9 @@ fn variant(folder: &Path, there: &[String], named: Option<&str>) -> Result<Strin
     }
 }
 
-/// The graph of a role in this variant, else in the widest that there is, which is noted.
-fn pick(folder: &Path, role: &str, variant: &str, notes: &mut Vec<String>) -> Result<Option<String>, Fatal> {
-    let there = variants(folder, role)?;
-    let Some(widest) = there.first() else { return Ok(None) };
-    if there.iter().any(|other| other == variant) {
-        return Ok(Some(name(role, variant)));
-    }
-    notes.push(format!("{role} is not there as {variant}: {widest} is taken"));
-    Ok(Some(name(role, widest)))
-}
-
-fn name(role: &str, variant: &str) -> String {
-    match variant {
-        "fp32" => format!("{FOLDER}/{role}.onnx"),
-        _ => format!("{FOLDER}/{role}_{variant}.onnx"),
-    }
-}
-
-/// The variants in which a role is there, widest first; `fp32` is the one without a suffix.
-fn variants(folder: &Path, role: &str) -> Result<Vec<String>, Fatal> {
-    let mut variants = Vec::new();
-    for file in names(&folder.join(FOLDER))? {
-        match file.strip_prefix(role).and_then(|rest| rest.strip_suffix(".onnx")) {
-            Some("") => variants.push("fp32".to_owned()),
-            Some(suffix) => variants.extend(suffix.strip_prefix('_').map(str::to_owned)),
-            None => {}
-        }
-    }
-    let width = |variant: &String| WIDTHS.iter().position(|width| width == variant).unwrap_or(WIDTHS.len());
-    variants.sort_by(|a, b| width(a).cmp(&width(b)).then(a.cmp(b)));
-    Ok(variants)
+/// The files beside the graphs, as paths from the folder.
+fn paths(folder: &Path) -> Result<Vec<String>, Fatal> {
+    Ok(names(&folder.join(FOLDER))?.into_iter().map(|name| format!("{FOLDER}/{name}")).collect())
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, Fatal> {

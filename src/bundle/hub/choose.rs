@@ -9,7 +9,10 @@ use std::{
 use serde::Deserialize;
 
 use super::{Listing, listing::Entry};
-use crate::base::Fatal;
+use crate::{
+    base::Fatal,
+    bundle::community::{self, ROLES},
+};
 
 /// The configuration of the model.
 pub const CONFIG: &str = "config.json";
@@ -20,8 +23,6 @@ const TOKENIZER: &str = "tokenizer.json";
 const OPTIONAL: [&str; 3] = ["generation_config.json", "processor_config.json", "preprocessor_config.json"];
 const TEMPLATE: &str = "chat_template.jinja";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const NEEDED: [&str; 2] = ["decoder_model_merged", "embed_tokens"];
-const TOWERS: [&str; 2] = ["vision_encoder", "audio_encoder"];
 
 /// What sort of repository it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Kind {
                 "the repository holds graphs in several variants and none is named",
                 format!("add `--variant NAME`: {}", listed(&variants)),
             )),
-            (Some(name), false, _) => match variants.contains_key(name) {
+            (Some(name), false, _) => match variants.iter().any(|variant| variant == name) {
                 true => Ok(Self::Graphs(name.to_owned())),
                 false => Err(Fatal::new(
                     format!("there is no variant `{}` in the repository", name.escape_debug()),
@@ -62,24 +63,21 @@ impl Kind {
     }
 }
 
-fn listed(variants: &BTreeMap<String, String>) -> String {
-    variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+fn listed(variants: &[String]) -> String {
+    variants.join(", ")
 }
 
-/// The variants whose decoder and embeddings are both there: name, and suffix of the files.
-fn variants(listing: &Listing) -> BTreeMap<String, String> {
-    let suffix = |path: &str| {
-        Some(path.strip_prefix("onnx/decoder_model_merged")?.strip_suffix(".onnx")?.to_owned())
-            .filter(|suffix| suffix.is_empty() || suffix.starts_with('_'))
-    };
-    let suffixes = listing.files.iter().filter_map(|file| suffix(&file.path));
-    let whole = suffixes.filter(|suffix| listing.get(&graph("embed_tokens", suffix)).is_some());
-    let name = |suffix: &String| if suffix.is_empty() { "fp32".to_owned() } else { suffix[1..].to_owned() };
-    whole.map(|suffix| (name(&suffix), suffix)).collect()
+/// The variants of the decoder, where there are embeddings too.
+fn variants(listing: &Listing) -> Vec<String> {
+    let [embeddings, decoder, ..] = ROLES;
+    match community::variants(paths(listing), embeddings).is_empty() {
+        true => Vec::new(),
+        false => community::variants(paths(listing), decoder),
+    }
 }
 
-fn graph(stem: &str, suffix: &str) -> String {
-    format!("onnx/{stem}{suffix}.onnx")
+fn paths(listing: &Listing) -> impl Iterator<Item = &str> {
+    listing.files.iter().map(|file| file.path.as_str())
 }
 
 /// Weights of a checkpoint lie at the top.
@@ -122,17 +120,17 @@ pub fn weights(listing: &Listing, index: Option<&[u8]>) -> Result<Vec<Entry>, Fa
     }
 }
 
-/// The graphs of a variant with all parts of their external data. Encoders may be absent.
+/// The graphs that a variant takes, with all parts of their external data. Encoders may be absent.
 pub fn graphs(listing: &Listing, variant: &str) -> Result<Vec<Entry>, Fatal> {
-    let suffix = if variant == "fp32" { String::new() } else { format!("_{variant}") };
+    let [embeddings, decoder, vision, audio] = ROLES;
+    let picked = [embeddings, vision, audio].map(|role| community::pick(paths(listing), role, variant));
+    if picked[0].is_none() {
+        return Err(absent(&community::path(embeddings, variant)));
+    }
+    let others = picked.into_iter().flatten().map(|pick| pick.path);
     let mut chosen = Vec::new();
-    for stem in NEEDED.iter().chain(&TOWERS) {
-        let path = graph(stem, &suffix);
-        match listing.get(&path) {
-            Some(file) => chosen.push(file.clone()),
-            None if TOWERS.contains(stem) => continue,
-            None => return Err(absent(&path)),
-        }
+    for path in [community::path(decoder, variant)].into_iter().chain(others) {
+        chosen.push(required(listing, &path)?);
         chosen.extend(listing.files.iter().filter(|file| is_data_of(&file.path, &path)).cloned());
     }
     Ok(chosen)
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_brings_its_own_graphs_with_all_their_parts_and_nothing_else() {
+    fn a_variant_brings_its_graphs_and_the_widest_for_those_that_it_lacks_with_all_their_parts() {
         let listing = listing(&[
             "onnx/decoder_model_merged_q4.onnx",
             "onnx/decoder_model_merged_q4.onnx_data",
@@ -200,18 +198,23 @@ mod tests {
             "onnx/embed_tokens_q4.onnx",
             "onnx/embed_tokens_q4f16.onnx",
             "onnx/audio_encoder_q4f16.onnx",
+            "onnx/vision_encoder_q4.onnx",
+            "onnx/vision_encoder_fp16.onnx",
+            "onnx/vision_encoder_fp16.onnx_data",
         ]);
-        assert_eq!(variants(&listing).into_keys().collect::<Vec<_>>(), ["q4", "q4f16"]);
+        assert_eq!(variants(&listing), ["fp16", "q4", "q4f16"]);
         assert_eq!(Kind::of(&listing, Some("q4f16")).unwrap(), Kind::Graphs("q4f16".to_owned()));
-        for wrong in [None, Some("q8"), Some("fp16")] {
+        for wrong in [None, Some("q8")] {
             let refused = Kind::of(&listing, wrong).unwrap_err();
-            assert!(refused.hint.contains("q4, q4f16"), "{refused:?}");
+            assert!(refused.hint.contains("fp16, q4, q4f16"), "{refused:?}");
         }
         let paths: Vec<String> = graphs(&listing, "q4f16").unwrap().into_iter().map(|file| file.path).collect();
         let stem = "onnx/decoder_model_merged_q4f16.onnx";
         let expected = [stem, &format!("{stem}_data"), &format!("{stem}_data_1")].map(str::to_owned);
         assert_eq!(paths[..3], expected);
-        assert_eq!(paths[3..], ["onnx/embed_tokens_q4f16.onnx", "onnx/audio_encoder_q4f16.onnx"]);
+        let vision = ["onnx/vision_encoder_fp16.onnx", "onnx/vision_encoder_fp16.onnx_data"];
+        let rest = ["onnx/embed_tokens_q4f16.onnx", vision[0], vision[1], "onnx/audio_encoder_q4f16.onnx"];
+        assert_eq!(paths[3..], rest);
     }
 
     #[test]
