@@ -122,6 +122,10 @@ pub struct Answered {
     pub steps: u64,
     /// Mean number of live slots in those calls.
     pub mean_live_slots: f64,
+    /// Prompt tokens that needed no prefill, since an earlier prompt began alike.
+    pub reused_tokens: u64,
+    /// Pictures that needed no encoding, since an earlier one looked alike.
+    pub reused_pictures: u64,
     /// Answers closed because their allowance ran short.
     pub closed_early: u64,
     /// Share of the run in which a unit was in a slot.
@@ -217,6 +221,8 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         slots: card.slots,
         steps: stats.steps,
         mean_live_slots: ratio(stats.step_tokens, stats.steps),
+        reused_tokens: stats.reused_tokens,
+        reused_pictures: stats.reused_pictures,
         closed_early: stats.closed,
         busy_share: ratio(stats.busy_micros, stats.wall_micros),
     }

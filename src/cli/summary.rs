@@ -108,11 +108,12 @@ fn failures(report: &Report) -> String {
 fn answers(report: &Report) -> String {
     let totals = &report.totals;
     format!(
-        "  answers    {} tokens from {} prompt tokens ({} of pictures, {} of sound); {} closed early, {} with remarks",
+        "  answers    {} tokens from {} prompt tokens ({} of pictures, {} of sound; {} reused); {} closed early, {} with remarks",
         totals.new_tokens,
         totals.prompt_tokens,
         totals.image_tokens,
         totals.audio_tokens,
+        report.engine.reused_tokens,
         totals.rows_closed_early,
         totals.rows_with_problems
     )

@@ -1,8 +1,11 @@
 //! The vision and audio encoders: patches and log-mel frames in, features for the soft tokens out.
 
+use std::collections::HashMap;
+
 use ndarray::Array2;
 
 use super::{
+    album::{self, Album, Likeness},
     engine::EngineError,
     floats::{FLOATS, Floats, floats},
     network::{Expected, Input, Network, Opening, Output},
@@ -22,6 +25,8 @@ pub(super) struct VisionEncoder {
     positions: Input,
     features: Output,
     width: usize,
+    album: Album,
+    known: usize,
 }
 
 impl VisionEncoder {
@@ -40,22 +45,53 @@ impl VisionEncoder {
             features: network.output("image_features")?,
             width: model.manifest.text.hidden_size,
             network,
+            album: Album::default(),
+            known: 0,
         }))
     }
 
-    /// Features of all pictures, in order. Neighbours with as many patches go through together.
-    pub(super) fn encode(&mut self, pictures: &[ImagePatches]) -> Result<Features, EngineError> {
-        let mut rows = Vec::new();
-        for alike in pictures.chunk_by(|a, b| a.pixels.dim() == b.pixels.dim()) {
-            let together = (PATCHES_PER_RUN / alike[0].pixels.nrows().max(1)).max(1);
-            for batch in alike.chunks(together) {
-                rows.extend(self.encode_alike(batch)?);
-            }
-        }
-        Ok(Features { rows })
+    /// Pictures so far that needed no run, since one that looks like them had gone before.
+    pub(super) fn known(&self) -> usize {
+        self.known
     }
 
-    fn encode_alike(&mut self, batch: &[ImagePatches]) -> Result<Vec<f32>, EngineError> {
+    /// Features of all pictures, in order.
+    pub(super) fn encode(&mut self, pictures: &[ImagePatches]) -> Result<Features, EngineError> {
+        let likenesses: Vec<Likeness> = pictures.iter().map(album::likeness).collect();
+        let mut found: HashMap<Likeness, Vec<f32>> = HashMap::new();
+        for likeness in &likenesses {
+            found.extend(self.album.find(likeness).map(|features| (*likeness, features.to_vec())));
+        }
+        let mut new: Vec<(Likeness, &ImagePatches)> = Vec::new();
+        for (likeness, picture) in likenesses.iter().zip(pictures) {
+            if !found.contains_key(likeness) && new.iter().all(|(other, _)| other != likeness) {
+                new.push((*likeness, picture));
+            }
+        }
+        self.known += pictures.len() - new.len();
+        found.extend(self.encode_new(&new)?);
+        Ok(Features { rows: likenesses.iter().filter_map(|likeness| found.get(likeness)).flatten().copied().collect() })
+    }
+
+    /// Features of pictures that were not seen before. Neighbours with as many patches go through together.
+    fn encode_new(&mut self, new: &[(Likeness, &ImagePatches)]) -> Result<Vec<(Likeness, Vec<f32>)>, EngineError> {
+        let mut encoded = Vec::new();
+        for alike in new.chunk_by(|a, b| a.1.pixels.dim() == b.1.pixels.dim()) {
+            let together = (PATCHES_PER_RUN / alike[0].1.pixels.nrows().max(1)).max(1);
+            for batch in alike.chunks(together) {
+                let pictures: Vec<&ImagePatches> = batch.iter().map(|(_, picture)| *picture).collect();
+                let mut rows = self.encode_alike(&pictures)?.into_iter();
+                for (likeness, picture) in batch {
+                    let features: Vec<f32> = rows.by_ref().take(picture.soft_tokens * self.width).collect();
+                    self.album.keep(*likeness, features.clone());
+                    encoded.push((*likeness, features));
+                }
+            }
+        }
+        Ok(encoded)
+    }
+
+    fn encode_alike(&mut self, batch: &[&ImagePatches]) -> Result<Vec<f32>, EngineError> {
         let [patches, channels] = [batch[0].pixels.nrows(), batch[0].pixels.ncols()];
         let pixels = batch.iter().flat_map(|picture| picture.pixels.iter().copied()).collect();
         let pixels = Floats::suiting(pixels, &self.network, self.pixels);

@@ -25,6 +25,15 @@ pub struct Card {
     pub context: usize,
 }
 
+/// What an admitted prompt found done already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reused {
+    /// Tokens at its beginning, which need no prefill.
+    pub tokens: usize,
+    /// Pictures that look like earlier ones.
+    pub pictures: usize,
+}
+
 /// How far a prefill has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefill {
@@ -89,7 +98,7 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// A fault of the unit when it does not fit, or asks for an encoder that the model lacks.
-    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError>;
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError>;
 
     /// Feeds the slot's next chunk of prompt tokens.
     fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError>;
@@ -110,7 +119,7 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
         (**self).card()
     }
 
-    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
         (**self).admit(slot, prompt)
     }
 

@@ -33,6 +33,10 @@ pub struct Stats {
     pub closed: u64,
     /// Prompt tokens of the units that were prefilled.
     pub prompt_tokens: u64,
+    /// Prompt tokens that needed no prefill, since an earlier prompt began alike.
+    pub reused_tokens: u64,
+    /// Pictures that needed no encoding, since an earlier one looked alike.
+    pub reused_pictures: u64,
     /// New tokens of the answers.
     pub new_tokens: u64,
     /// Calls that decoded one token for each live slot.
@@ -139,7 +143,9 @@ impl<E: Engine> Generator<E> {
         let (mut prompt, envelope) = item.open();
         let facts = facts_of(&prompt);
         let allowance = self.allowance(prompt.tokens.len())?;
-        self.engine.admit(slot, &mut prompt)?;
+        let reused = self.engine.admit(slot, &mut prompt)?;
+        self.stats.reused_tokens += reused.tokens as u64;
+        self.stats.reused_pictures += reused.pictures as u64;
         let reserve = self.guide.as_ref().map_or(0, Guide::reserve);
         let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
         let sampler = Sampler::new(&self.settings, &envelope.origin);

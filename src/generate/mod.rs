@@ -3,6 +3,7 @@
 //! [`Generator`] seats prompts in the slots of an [`Engine`], follows the grammar of a [`Guide`], chooses tokens with a
 //! [`Sampler`] and hands out [`crate::base::Generation`]s.
 
+mod album;
 mod answer;
 mod arena;
 mod cache;
@@ -34,7 +35,7 @@ mod sweep;
 mod vocabulary;
 
 pub use answer::{Answer, Rules, Turn};
-pub use engine::{Card, Engine, EngineError, Logits, Prefill, Slot};
+pub use engine::{Card, Engine, EngineError, Logits, Prefill, Reused, Slot};
 pub use generator::{Generator, Stats};
 pub use guide::{Guide, Guided};
 pub use ort_engine::{EngineSettings, OrtEngine};

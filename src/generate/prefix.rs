@@ -1,42 +1,67 @@
-//! The beginning that prompts share (instructions and schema), kept with its keys and values: a prompt that begins so
-//! has them copied into its slot and is prefilled from there on.
+//! Beginnings that prompts share (instructions and schema), kept with their keys and values: a prompt that begins like
+//! one of them has it copied into its slot and is prefilled from there on.
 
 use super::cache::Cache;
 
 /// Shorter beginnings are not worth a copy.
 const WORTH: usize = 16;
 
-/// One kept beginning; the latest that differs replaces it.
+/// Bytes of keys and values that are kept: several beginnings of some hundred tokens of any model.
+const ROOM: usize = 512 << 20;
+
+/// Beginnings that are kept, since each is compared with every prompt.
+const MOST: usize = 16;
+
+/// The kept beginnings, the latest used last.
 #[derive(Default)]
-pub(super) struct Prefix {
+pub(super) struct Prefixes {
+    kept: Vec<Kept>,
+}
+
+struct Kept {
     tokens: Vec<u32>,
     rows: Vec<u8>,
 }
 
-impl Prefix {
-    /// Copies what `tokens` share with the kept beginning into a slot. Returns the number of positions, which leaves
-    /// at least one token to be prefilled, since only a prefill gives logits.
-    pub(super) fn lend(&self, tokens: &[u32], slot: usize, cache: &mut Cache) -> usize {
-        let shared = self.shared(tokens).min(tokens.len().saturating_sub(1));
-        if shared < WORTH {
-            return 0;
-        }
-        if cache.paste(slot, &self.rows, self.tokens.len(), shared) { shared } else { 0 }
+impl Prefixes {
+    /// Copies the longest kept beginning of `tokens` into a slot. Returns the number of positions, which leaves at
+    /// least one token to be prefilled, since only a prefill gives logits.
+    pub(super) fn lend(&mut self, tokens: &[u32], slot: usize, cache: &mut Cache) -> usize {
+        let Some(place) = self.closest(tokens) else { return 0 };
+        let kept = self.kept.remove(place);
+        let shared = shared(&kept.tokens, tokens).min(tokens.len().saturating_sub(1));
+        let lent = shared >= WORTH && cache.paste(slot, &kept.rows, kept.tokens.len(), shared);
+        self.kept.push(kept);
+        if lent { shared } else { 0 }
     }
 
     /// Keeps the beginning of a prompt that a slot now holds, unless what is kept already serves it: `count` tokens
     /// come before its first picture or clip.
     pub(super) fn learn(&mut self, tokens: &[u32], count: usize, slot: usize, cache: &mut Cache) {
-        let shared = self.shared(&tokens[..count]);
-        if count < WORTH || 2 * shared >= count {
+        let beginning = &tokens[..count];
+        let known = self.closest(beginning).map_or(0, |place| shared(&self.kept[place].tokens, beginning));
+        if count < WORTH || 2 * known >= count {
             return;
         }
-        if let Some(rows) = cache.copy(slot, count) {
-            (self.tokens, self.rows) = (tokens[..count].to_vec(), rows);
-        }
+        let Some(rows) = cache.copy(slot, count) else { return };
+        // What the new one begins with is served by it.
+        self.kept.retain(|kept| !beginning.starts_with(&kept.tokens));
+        self.kept.push(Kept { tokens: beginning.to_vec(), rows });
+        self.make_room();
     }
 
-    fn shared(&self, tokens: &[u32]) -> usize {
-        self.tokens.iter().zip(tokens).take_while(|(kept, token)| kept == token).count()
+    fn closest(&self, tokens: &[u32]) -> Option<usize> {
+        (0..self.kept.len()).max_by_key(|place| shared(&self.kept[*place].tokens, tokens))
     }
+
+    fn make_room(&mut self) {
+        let bytes = |kept: &[Kept]| kept.iter().map(|kept| kept.rows.len()).sum::<usize>();
+        while self.kept.len() > MOST || (self.kept.len() > 1 && bytes(&self.kept) > ROOM) {
+            self.kept.remove(0);
+        }
+    }
+}
+
+fn shared(kept: &[u32], tokens: &[u32]) -> usize {
+    kept.iter().zip(tokens).take_while(|(kept, token)| kept == token).count()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    engine::{Card, Engine, EngineError, Logits, Prefill, Slot},
+    engine::{Card, Engine, EngineError, Logits, Prefill, Reused, Slot},
     vocabulary::Vocabulary,
 };
 use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
@@ -82,13 +82,13 @@ impl Engine for ReplayEngine {
         &self.card
     }
 
-    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
         (prompt.images, prompt.clips) = (Vec::new(), Vec::new());
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Some(Reading { answer: self.admitted % self.answers.len(), fed: 0, ready: false });
             self.admitted += 1;
         }
-        self.reading(slot).map(drop)
+        self.reading(slot).map(|_| Reused::default())
     }
 
     fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError> {

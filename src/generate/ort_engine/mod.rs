@@ -9,9 +9,9 @@ use super::{
     decoder::{Decoder, Keep},
     embedder::Embedder,
     encoders::{AudioEncoder, VisionEncoder},
-    engine::{Card, Engine, EngineError, Logits, Prefill, Slot},
+    engine::{Card, Engine, EngineError, Logits, Prefill, Reused, Slot},
     network::Opening,
-    prefix::Prefix,
+    prefix::Prefixes,
     raw::Fetched,
     runtime::{Device, Runtime},
     scores::Scores,
@@ -65,7 +65,7 @@ pub struct OrtEngine {
     seats: Vec<Option<Seat>>,
     /// Of the latest step: of one run for all its slots, or of one run for each.
     stepped: Vec<Scores>,
-    prefix: Prefix,
+    prefixes: Prefixes,
 }
 
 /// What a slot holds.
@@ -144,7 +144,7 @@ impl OrtEngine {
             audio: AudioEncoder::open(runtime, model, opening)?,
             seats: (0..settings.slots).map(|_| None).collect(),
             stepped: Vec::new(),
-            prefix: Prefix::default(),
+            prefixes: Prefixes::default(),
         })
     }
 
@@ -153,15 +153,16 @@ impl OrtEngine {
         self
     }
 
-    /// Puts a prompt and its features into a free slot.
-    fn seat_at(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
+    /// Puts a prompt and its features into a free slot. Returns how many of its pictures were known.
+    fn seat_at(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<usize, EngineError> {
         self.fits(slot, prompt)?;
+        let known = self.vision.as_ref().map_or(0, VisionEncoder::known);
         let (pictures, sound) = self.encode(prompt)?;
         let manifest = &self.model.manifest;
         let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
         self.decoder.cache().forget(slot);
         self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Latest::Nowhere });
-        Ok(())
+        Ok(self.vision.as_ref().map_or(0, VisionEncoder::known) - known)
     }
 
     fn encode(&mut self, prompt: &mut Prompt) -> Result<(Features, Features), EngineError> {
@@ -270,12 +271,13 @@ impl Engine for OrtEngine {
         &self.card
     }
 
-    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<(), EngineError> {
-        self.seat_at(slot, prompt)?;
-        let lent = self.prefix.lend(&prompt.tokens, slot, self.decoder.cache());
-        self.seat(slot)?.length = lent;
-        tracing::trace!(target: "generate", slot, tokens = prompt.tokens.len(), lent, "admitted");
-        Ok(())
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
+        let pictures = self.seat_at(slot, prompt)?;
+        let tokens = self.prefixes.lend(&prompt.tokens, slot, self.decoder.cache());
+        self.seat(slot)?.length = tokens;
+        let reused = Reused { tokens, pictures };
+        tracing::trace!(target: "generate", slot, tokens = prompt.tokens.len(), ?reused, "admitted");
+        Ok(reused)
     }
 
     fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError> {
@@ -286,9 +288,9 @@ impl Engine for OrtEngine {
         if self.remaining(slot)? > 0 {
             return Ok(Prefill::More);
         }
-        let Self { seats, prefix, decoder, .. } = self;
+        let Self { seats, prefixes, decoder, .. } = self;
         if let Some(seat) = &mut seats[slot] {
-            prefix.learn(&seat.tokens, seat.splice.first_place().unwrap_or(seat.tokens.len()), slot, decoder.cache());
+            prefixes.learn(&seat.tokens, seat.splice.first_place().unwrap_or(seat.tokens.len()), slot, decoder.cache());
             seat.splice = Splice::default();
             seat.latest = Latest::Prefilled(Scores::of_last(logits));
         }

@@ -143,10 +143,47 @@ fn a_beginning_that_prompts_share_is_prefilled_once_and_changes_nothing() {
     }
     let mut engine = models::engine(&exported, &settings(2));
     let mut chunks = |slot: usize, number: usize| {
-        engine.admit(slot, &mut alike().remove(number).body).unwrap();
-        1 + std::iter::from_fn(|| (engine.prefill(slot).unwrap() == Prefill::More).then_some(())).count()
+        let reused = engine.admit(slot, &mut alike().remove(number).body).unwrap().tokens;
+        (reused, 1 + std::iter::from_fn(|| (engine.prefill(slot).unwrap() == Prefill::More).then_some(())).count())
     };
-    assert_eq!((chunks(0, 1), chunks(1, 3)), (3, 1), "39 + 2 tokens in chunks of 16, then only what is new");
+    assert_eq!(chunks(0, 1), (0, 3), "39 + 2 tokens in chunks of 16");
+    assert_eq!(chunks(1, 3), (37, 1), "then only what is new");
+}
+
+#[test]
+fn several_beginnings_are_kept_side_by_side() {
+    let exported = models::e2b_like(Dtype::F32);
+    let mut engine = models::engine(&exported, &Settings { context: 120, ..settings(1, 1000) });
+    let mut reused = |beginning: u32, number: u32| {
+        let mut prompt = desk::prompt(beginning, 40);
+        prompt.tokens.extend(desk::prompt(number, 5).tokens);
+        let reused = engine.admit(0, &mut prompt).unwrap().tokens;
+        while engine.prefill(0).unwrap() == Prefill::More {}
+        engine.release(0);
+        reused
+    };
+    let first: Vec<usize> = (0..3).map(|beginning| reused(90 + beginning, beginning)).collect();
+    let again: Vec<usize> = (0..3).map(|beginning| reused(90 + beginning, 7 + beginning)).collect();
+    assert_eq!((first, again), (vec![0; 3], vec![40; 3]));
+}
+
+#[test]
+fn a_picture_that_comes_again_is_encoded_once_and_changes_nothing() {
+    let exported = models::e2b_like(Dtype::F32);
+    let mut engine = models::engine(&exported, &settings(2, 1000));
+    let mut doubled = parity::prompt();
+    let picture = doubled.images[0].clone();
+    doubled.images.push(picture);
+    let soft: Vec<u32> = doubled.tokens.iter().copied().filter(|token| *token == 292).collect();
+    doubled.tokens.extend(soft);
+    assert_eq!(engine.admit(0, &mut parity::prompt()).unwrap().pictures, 0);
+    assert_eq!(engine.admit(1, &mut doubled.clone()).unwrap().pictures, 2);
+    let logits = |engine: &mut OrtEngine| {
+        engine.release(0);
+        engine.score(0, &mut doubled.clone()).unwrap()
+    };
+    let mut fresh = models::engine(&exported, &settings(1, 1000));
+    assert_eq!(logits(&mut engine), logits(&mut fresh));
 }
 
 #[test]

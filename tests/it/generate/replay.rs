@@ -3,7 +3,7 @@
 use crossbeam::channel::unbounded;
 use lapidary::{
     base::{ByteBudget, FaultKind, Finish, Item, Prompt, Stop},
-    generate::{Card, Engine, EngineError, Generator, Guide, Logits, Prefill, ReplayEngine, Settings, Stats},
+    generate::{Card, Engine, EngineError, Generator, Guide, Logits, Prefill, ReplayEngine, Reused, Settings, Stats},
 };
 use serde_json::{Value, json};
 
@@ -117,7 +117,7 @@ impl Engine for Brittle {
         self.0.card()
     }
 
-    fn admit(&mut self, slot: usize, prompt: &mut Prompt) -> Result<(), EngineError> {
+    fn admit(&mut self, slot: usize, prompt: &mut Prompt) -> Result<Reused, EngineError> {
         self.1[slot] = prompt.tokens.len() % 2 == 1;
         self.0.admit(slot, prompt)
     }
