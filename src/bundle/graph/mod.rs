@@ -142,6 +142,19 @@ impl Graph {
         Value(name.to_owned())
     }
 
+    /// Declares something that may be fed; where it is not, it is these `i64`, shape `[n]`.
+    pub fn optional_ints(&mut self, name: &str, axis: &str, default: &[i64]) -> Value {
+        let value = self.input(name, Element::I64, &[Axis::Named(axis)]);
+        self.initializers.push(TensorProto {
+            dims: vec![default.len() as i64],
+            data_type: Element::I64 as i32,
+            name: name.to_owned(),
+            raw_data: Some(default.iter().flat_map(|number| number.to_le_bytes()).collect()),
+            ..TensorProto::default()
+        });
+        value
+    }
+
     /// Gives a value its public name and type and declares it as coming out.
     pub fn output(&mut self, value: &Value, name: &str, element: Element, shape: &[Axis]) {
         if value.name() != name {

@@ -23,20 +23,32 @@ pub struct Cache {
     pub value: Value,
 }
 
-/// What all layers of one call share.
-pub struct Steps {
+/// How far buffers are filled.
+#[derive(Clone)]
+pub struct Filled {
     /// Valid length of each row less one, i32 `[batch]`.
     pub last_places: Value,
-    /// Length of the attention mask, i32 scalar.
+    /// Valid length of the longest row, i32 scalar.
     pub total: Value,
+}
+
+/// What all layers of one call share.
+#[derive(Clone)]
+pub struct Steps {
+    /// The buffers of full layers.
+    pub full_filled: Filled,
+    /// The buffers of sliding layers, which may have lost positions at their front.
+    pub sliding_filled: Filled,
+    /// The places in the sequence that are fed, i64 `[batch, sequence]`.
+    pub places: Value,
     /// i64 `[1]`.
     pub batch: Value,
     /// Where pictures stand, in models that see them in both directions.
     pub pictures: Option<Pictures>,
     /// Rotary positions of sliding layers.
-    pub sliding: Tables,
+    pub sliding_tables: Tables,
     /// Rotary positions of full layers.
-    pub full: Tables,
+    pub full_tables: Tables,
 }
 
 /// One layer's attention. `past` is the layer's own cache, or its donor's present. Returns the output of
@@ -148,7 +160,10 @@ fn group_query_attention(
     steps: &Steps,
     sight: &Sight,
 ) -> Vec<Value> {
-    let tables = if layer.sliding { &steps.sliding } else { &steps.full };
+    let (filled, tables) = match layer.sliding {
+        true => (&steps.sliding_filled, &steps.sliding_tables),
+        false => (&steps.full_filled, &steps.full_tables),
+    };
     let mut attributes = vec![
         ("num_heads", Attribute::Int(config.heads as i64)),
         ("kv_num_heads", Attribute::Int(layer.kv_heads as i64)),
@@ -156,14 +171,14 @@ fn group_query_attention(
         ("do_rotary", Attribute::Int(1)),
         ("rotary_interleaved", Attribute::Int(0)),
     ];
-    let mut inputs =
-        vec![query, key, value, &past.key, &past.value, &steps.last_places, &steps.total, &tables.cos, &tables.sin];
-    let nowhere = Value::absent();
+    let past = [&past.key, &past.value, &filled.last_places, &filled.total];
+    let rotary = [&tables.cos, &tables.sin, &steps.places];
+    let mut inputs: Vec<&Value> = [query, key, value].into_iter().chain(past).chain(rotary).collect();
     match sight {
         Sight::Causal(window) => attributes.push(("local_window_size", Attribute::Int(*window))),
         Sight::Pictures(pictures) => {
             attributes.push(("causal", Attribute::Int(0)));
-            inputs.extend([&nowhere, &pictures.bias]);
+            inputs.push(&pictures.bias);
         }
     }
     draft.graph.ops(MICROSOFT, "GroupQueryAttention", &inputs, outputs(layer), &attributes)

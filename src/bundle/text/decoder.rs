@@ -3,11 +3,14 @@
 //! The inputs and outputs are those of the public exports (onnx-community, transformers.js). Lengths come out of
 //! `attention_mask` row by row, so past and present may be the same buffers. Before the first layer that writes
 //! no keys, the stream is cut to the last `num_logits_to_keep` positions: nothing after it needs the others.
+//!
+//! The buffers of sliding layers need not hold what is out of their windows: `sliding_offsets` says for each row how many
+//! positions have been taken from their front. Whoever leaves it out keeps them all.
 
 use std::ops::Range;
 
 use super::{
-    attention::{Cache, Steps},
+    attention::{Cache, Filled, Steps},
     layer::layer,
     pictures::Pictures,
     rotary,
@@ -18,7 +21,7 @@ use crate::{
     bundle::{
         Checkpoint, Part, Precision, TextConfig,
         draft::{Draft, Linear},
-        graph::{Attribute, Axis, Element, Value},
+        graph::{Attribute, Axis, Element, Graph, Value},
         output::Output,
         quantize::Losses,
     },
@@ -53,14 +56,17 @@ struct Decoder<'a> {
 struct Inputs {
     embeddings: Value,
     per_layer: Option<Value>,
+    mask: Value,
+    places: Value,
+    offsets: Value,
     keep: Value,
     pasts: Vec<Cache>,
 }
 
 impl<'a> Decoder<'a> {
     fn new(mut draft: Draft<'a>, config: &'a TextConfig) -> Result<Self, Fatal> {
-        let (inputs, mask) = inputs(&mut draft, config);
-        let steps = steps(&mut draft, config, &mask, &inputs.embeddings)?;
+        let inputs = inputs(&mut draft, config);
+        let steps = steps(&mut draft, config, &inputs)?;
         Ok(Self { draft, config, inputs, steps, presents: Vec::new() })
     }
 
@@ -76,6 +82,7 @@ impl<'a> Decoder<'a> {
         let late = self.per_layer_inputs(&embeddings, token_half.as_ref(), own..self.config.layers.len())?;
         let x = self.run(x, early.as_ref(), 0..own)?;
         let x = self.kept(&x);
+        self.steps.places = self.kept(&self.inputs.places.clone());
         self.run(x, late.as_ref(), own..self.config.layers.len())
     }
 
@@ -189,8 +196,8 @@ fn head_weight(draft: &mut Draft, config: &TextConfig, table: Option<Lent>) -> R
     draft.linear(&tensor, "", "head")
 }
 
-/// Declares what is fed. Returns the attention mask beside it.
-fn inputs(draft: &mut Draft, config: &TextConfig) -> (Inputs, Value) {
+/// Declares what is fed.
+fn inputs(draft: &mut Draft, config: &TextConfig) -> Inputs {
     let element = draft.dtype();
     let graph = &mut draft.graph;
     let (batch, sequence) = (Axis::Named("batch_size"), Axis::Named("sequence_length"));
@@ -200,8 +207,8 @@ fn inputs(draft: &mut Draft, config: &TextConfig) -> (Inputs, Value) {
         graph.input("per_layer_inputs", element, &[batch, sequence, layers, size])
     });
     let mask = graph.input("attention_mask", Element::I64, &[batch, Axis::Named("total_sequence_length")]);
-    // Unused: the places come out of the mask. Declared because the public contract has it.
-    graph.input("position_ids", Element::I64, &[batch, sequence]);
+    let places = graph.input("position_ids", Element::I64, &[batch, sequence]);
+    let offsets = graph.optional_ints("sliding_offsets", "rows", &[0]);
     let keep = graph.input("num_logits_to_keep", Element::I64, &[]);
     let past = |(index, layer): (usize, &crate::bundle::LayerConfig)| {
         let length = Axis::Named("past_sequence_length");
@@ -211,35 +218,45 @@ fn inputs(draft: &mut Draft, config: &TextConfig) -> (Inputs, Value) {
         Cache { key, value }
     };
     let pasts = config.layers[..config.own_kv_layers()].iter().enumerate().map(past).collect();
-    (Inputs { embeddings, per_layer, keep, pasts }, mask)
+    Inputs { embeddings, per_layer, mask, places, offsets, keep, pasts }
 }
 
-/// What all layers share: lengths and rotary positions.
-fn steps(draft: &mut Draft, config: &TextConfig, mask: &Value, embeddings: &Value) -> Result<Steps, Fatal> {
+/// What all layers share: lengths, places and rotary positions.
+fn steps(draft: &mut Draft, config: &TextConfig, inputs: &Inputs) -> Result<Steps, Fatal> {
     let graph = &mut draft.graph;
     let axis = graph.ints(&[1]);
-    let lengths = graph.op("ReduceSum", &[mask, &axis], &[("keepdims", Attribute::Int(0))]);
+    let lengths = graph.op("ReduceSum", &[&inputs.mask, &axis], &[("keepdims", Attribute::Int(0))]);
+    let shape = graph.op("Shape", &[&inputs.mask], &[]);
     let one = graph.int(1);
-    let last_places = graph.sub(&lengths, &one);
-    let last_places = graph.cast(&last_places, Element::I32);
-    let shape = graph.op("Shape", &[mask], &[]);
     let total = graph.gather(&shape, &one, 0);
-    let total = graph.cast(&total, Element::I32);
-    let shape = graph.op("Shape", &[embeddings], &[]);
+    let full_filled = filled(graph, &lengths, &total);
+    let lengths = graph.sub(&lengths, &inputs.offsets);
+    let total = graph.op("ReduceMax", &[&lengths], &[("keepdims", Attribute::Int(0))]);
+    let sliding_filled = filled(graph, &lengths, &total);
+    let shape = graph.op("Shape", &[&inputs.embeddings], &[]);
     let batch = graph.slice(&shape, 0, 0, 1);
+    let pictures = match config.image_attention {
+        ImageAttention::Causal => None,
+        ImageAttention::Bidirectional => Some(Pictures::declare(draft, config.sliding_window, &sliding_filled.total)?),
+    };
     let head_dim = |sliding| config.layers.iter().find(|layer| layer.sliding == sliding).map(|layer| layer.head_dim);
     let sliding = head_dim(true).or(head_dim(false)).unwrap_or(2);
     let full = head_dim(false).or(head_dim(true)).unwrap_or(2);
-    let pictures = match config.image_attention {
-        ImageAttention::Causal => None,
-        ImageAttention::Bidirectional => Some(Pictures::declare(draft, config.sliding_window, &total)?),
-    };
+    let positions = config.max_positions;
     Ok(Steps {
-        last_places,
-        total,
+        full_filled,
+        sliding_filled,
+        places: inputs.places.clone(),
         batch,
         pictures,
-        sliding: rotary::tables(draft, "rotary.sliding", config.sliding_rotary, sliding, config.max_positions)?,
-        full: rotary::tables(draft, "rotary.full", config.full_rotary, full, config.max_positions)?,
+        sliding_tables: rotary::tables(draft, "rotary.sliding", config.sliding_rotary, sliding, positions)?,
+        full_tables: rotary::tables(draft, "rotary.full", config.full_rotary, full, positions)?,
     })
+}
+
+/// From valid lengths, i64 `[batch]`, and the longest of them, i64 scalar.
+fn filled(graph: &mut Graph, lengths: &Value, total: &Value) -> Filled {
+    let one = graph.int(1);
+    let last_places = graph.sub(lengths, &one);
+    Filled { last_places: graph.cast(&last_places, Element::I32), total: graph.cast(total, Element::I32) }
 }

@@ -16,6 +16,7 @@ use crate::{
 const UNSEEN: f32 = -6e4;
 
 /// Where the pictures of a run stand.
+#[derive(Clone)]
 pub struct Pictures {
     /// Bool scalar: the run holds any.
     pub any: Value,
@@ -24,7 +25,7 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Declares `mm_token_type_ids`. `total`, i32, is the length of the attention mask.
+    /// Declares `mm_token_type_ids`. `total`, i32, is how far the buffers of sliding layers are filled.
     pub fn declare(draft: &mut Draft, window: usize, total: &Value) -> Result<Self, Fatal> {
         let shape = [Axis::Named("batch_size"), Axis::Named("sequence_length")];
         let kinds = draft.graph.input("mm_token_type_ids", Element::I64, &shape);

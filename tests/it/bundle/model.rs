@@ -101,11 +101,14 @@ impl LanguageModel {
     ) -> (Array3<f32>, Cache) {
         let half = self.model.manifest.precision.dtype == "f16";
         let (batch, length, _) = input.embeddings.dim();
+        // A row that is fed its prompt stands at its beginning, however long the others are.
+        let past_of = |row: usize| (mask.row(row).sum() - length as i64).max(0);
+        let places = Array2::from_shape_fn((batch, length), |(row, place)| past_of(row) + place as i64);
         let mut inputs: Vec<(String, SessionInputValue)> = vec![
             ("inputs_embeds".to_owned(), value(&input.embeddings, half).into()),
             ("per_layer_inputs".to_owned(), value(&input.per_layer, half).into()),
             ("attention_mask".to_owned(), Tensor::from_array(mask.clone()).unwrap().into()),
-            ("position_ids".to_owned(), Tensor::from_array(Array2::<i64>::zeros((batch, length))).unwrap().into()),
+            ("position_ids".to_owned(), Tensor::from_array(places).unwrap().into()),
             ("num_logits_to_keep".to_owned(), Tensor::from_array(ndarray::arr0(keep)).unwrap().into()),
         ];
         for (index, layer) in past.iter().enumerate() {
