@@ -4,7 +4,10 @@ use super::{
     make,
     plan::{Plan, Request},
 };
-use crate::base::{Fatal, model::Layout};
+use crate::{
+    base::{Fatal, model::Layout},
+    generate::kv_bytes,
+};
 
 /// What a sound pipeline amounts to, one line each, for people.
 pub fn check(request: &Request) -> Result<Vec<String>, Fatal> {
@@ -34,6 +37,13 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let mut findings =
         vec![format!("model: {} ({}, {}), {files}", manifest.name, manifest.precision.dtype, model.hash)];
     findings.extend(model.notes.iter().map(|note| format!("model: {note}")));
+    let settings = &plan.pipeline.generate;
+    findings.push(format!(
+        "memory: {:.1} MB of keys and values for {} slots of {} tokens",
+        kv_bytes(manifest, settings) as f64 / 1e6,
+        settings.slots,
+        settings.context
+    ));
     findings.push(format!(
         "grammar: compiled; up to {} of {} tokens are kept back to close an answer",
         guide.reserve(),

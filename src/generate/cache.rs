@@ -20,6 +20,8 @@ pub(super) struct Port {
     pub(super) element: Element,
     pub(super) heads: usize,
     pub(super) head_dim: usize,
+    /// True when its layer sees only the sliding window.
+    pub(super) sliding: bool,
 }
 
 impl Port {
@@ -46,13 +48,23 @@ impl Port {
         decoder.check_input(past, &FLOATS, &shape("past"))?;
         let element = decoder.declared(past).0.unwrap_or(Element::F32);
         decoder.check_output(present, &[element], &shape("past + sequence"))?;
-        Ok(Self { past, present, element, heads: layer.heads, head_dim: layer.head_dim })
+        Ok(Self { past, present, element, heads: layer.heads, head_dim: layer.head_dim, sliding: layer.sliding })
     }
 
     /// Bytes of one position of one head.
     pub(super) fn position(&self) -> usize {
         self.head_dim * self.element.bytes()
     }
+}
+
+/// Keys and values of the first positions of a sequence.
+pub(super) struct Copied {
+    /// Tensor by tensor, position by position within each head.
+    pub(super) rows: Vec<u8>,
+    /// How many positions.
+    pub(super) count: usize,
+    /// The first position that sliding layers still have.
+    pub(super) from: usize,
 }
 
 /// The keys and values of all slots.
@@ -70,30 +82,51 @@ impl Cache {
         }
     }
 
-    /// Keys and values of a slot's first `count` positions, position by position within each head. `None` when the
-    /// slot does not hold them all.
-    pub(super) fn copy(&mut self, slot: usize, count: usize) -> Option<Vec<u8>> {
+    /// Keys and values of a slot's first `count` positions. `None` when the slot does not hold them all.
+    pub(super) fn copy(&mut self, slot: usize, count: usize) -> Option<Copied> {
         match self {
             Self::Shared(arena) => Some(arena.copy(slot, count)),
-            Self::Growing(growing) => growing.copy(slot, count),
+            Self::Growing(growing) => growing.copy(slot, count).map(|rows| Copied { rows, count, from: 0 }),
         }
     }
 
-    /// Puts the first `count` of `held` copied positions into a slot. False when there is no memory for them.
-    pub(super) fn paste(&mut self, slot: usize, rows: &[u8], held: usize, count: usize) -> bool {
+    /// Puts the first `count` of copied positions into a slot. False when that cannot be, and the slot is empty.
+    pub(super) fn paste(&mut self, slot: usize, copied: &Copied, count: usize) -> bool {
         match self {
-            Self::Shared(arena) => {
-                arena.paste(slot, rows, held, count);
-                true
-            }
-            Self::Growing(growing) => growing.paste(slot, rows, held, count),
+            Self::Shared(arena) => arena.paste(slot, copied, count),
+            Self::Growing(growing) => growing.paste(slot, &copied.rows, copied.count, count),
+        }
+    }
+
+    /// Makes room for `count` positions behind the `length` that a slot has. False when there cannot be that much.
+    pub(super) fn make_room(&mut self, slot: usize, length: usize, count: usize) -> bool {
+        match self {
+            Self::Shared(arena) => arena.make_room(slot, length, count),
+            Self::Growing(_) => true,
+        }
+    }
+
+    /// The most positions that can be fed at once.
+    pub(super) fn most_at_once(&self) -> usize {
+        match self {
+            Self::Shared(arena) => arena.most_at_once(),
+            Self::Growing(_) => usize::MAX,
+        }
+    }
+
+    /// Positions that the sliding layers of some slots have lost at their front.
+    pub(super) fn offsets(&self, slots: Range<usize>) -> Vec<i64> {
+        match self {
+            Self::Shared(arena) => arena.offsets(slots),
+            Self::Growing(_) => vec![0; slots.len()],
         }
     }
 
     /// Empties a slot.
     pub(super) fn forget(&mut self, slot: usize) {
-        if let Self::Growing(growing) = self {
-            growing.forget(slot);
+        match self {
+            Self::Shared(arena) => arena.forget(slot),
+            Self::Growing(growing) => growing.forget(slot),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    arena::Arena,
+    arena::{Arena, Room},
     cache::{Cache, Port},
     embedder::{Embedded, Embedder},
     floats::{FLOATS, Floats, feed_either},
@@ -45,6 +45,7 @@ struct Inputs {
     mask: Input,
     positions: Option<Input>,
     kinds: Option<Input>,
+    offsets: Option<Input>,
     keep: Option<Input>,
 }
 
@@ -78,12 +79,13 @@ impl Decoder {
         Ok(Self { network, ports, cache, inputs, logits })
     }
 
-    /// Makes slots in shared buffers of `length` positions.
+    /// Makes slots in shared buffers. Only a decoder that knows of it is given shorter ones for sliding layers.
     ///
     /// # Errors
     /// When memory is short.
-    pub(super) fn share(&mut self, slots: usize, length: usize) -> Result<&mut Arena, Fatal> {
-        self.cache = Cache::Shared(Arena::new(&self.ports, slots, length)?);
+    pub(super) fn share(&mut self, slots: usize, room: Room) -> Result<&mut Arena, Fatal> {
+        let room = if self.inputs.offsets.is_some() { room } else { Room::uniform(room.full) };
+        self.cache = Cache::Shared(Arena::new(&self.ports, slots, room)?);
         match &mut self.cache {
             Cache::Shared(arena) => Ok(arena),
             Cache::Growing(_) => Err(self.network.wrong("lost its buffers")),
@@ -159,6 +161,7 @@ impl Decoder {
             Some(1) => &[1],
             _ => &[],
         };
+        let offsets = self.cache.offsets(slots.clone());
         let mut call = Call::new(&mut self.network)?;
         call.fetch(self.logits);
         feed_either(&mut call, inputs.embeddings, &embedded.embeddings, converted.as_ref())?;
@@ -174,6 +177,9 @@ impl Decoder {
         }
         if let Some(input) = inputs.kinds {
             call.feed(input, kinds, &each(kinds))?;
+        }
+        if let Some(input) = inputs.offsets {
+            call.feed(input, &offsets, &[offsets.len()])?;
         }
         if let Some(input) = inputs.keep {
             call.feed(input, &keep, keep_shape)?;
@@ -195,12 +201,13 @@ impl Inputs {
             mask: network.input("attention_mask")?,
             positions: network.optional_input("position_ids"),
             kinds: network.optional_input("mm_token_type_ids"),
+            offsets: network.optional_input("sliding_offsets"),
             keep: network.optional_input("num_logits_to_keep"),
         })
     }
 
     fn all(&self) -> impl Iterator<Item = Input> + use<> {
-        let optional = [self.per_layer, self.ids, self.positions, self.kinds, self.keep];
+        let optional = [self.per_layer, self.ids, self.positions, self.kinds, self.offsets, self.keep];
         [Some(self.embeddings), Some(self.mask)].into_iter().chain(optional).flatten()
     }
 

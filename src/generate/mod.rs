@@ -43,4 +43,5 @@ pub use replay::ReplayEngine;
 pub use runtime::{Device, Runtime};
 pub use sample::{Choice, Sampler};
 pub use settings::Settings;
+pub use slots::kv_bytes;
 pub use vocabulary::Vocabulary;

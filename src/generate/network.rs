@@ -8,7 +8,7 @@ use std::{
 
 use ort::{
     session::{Session, builder::GraphOptimizationLevel},
-    value::{Outlet, TensorElementType},
+    value::{Outlet, TensorElementType, ValueType},
 };
 
 use super::{
@@ -38,7 +38,10 @@ pub(super) struct Output(usize);
 pub(super) struct Network {
     session: Session,
     path: String,
+    /// Those that must be fed, then those with a default.
     inputs: Vec<Port>,
+    /// How many must be fed.
+    needed: usize,
     outputs: Vec<Port>,
 }
 
@@ -84,9 +87,11 @@ impl Network {
                 format!("`{}` cannot be opened on {}: {}", path.display(), opening.device.as_str(), causes(&error));
             Fatal::new(message, hint(opening.device))
         })?;
-        let ports = |outlets: &[Outlet]| outlets.iter().map(port).collect();
-        let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
-        Ok(Self { session, path: path.display().to_string(), inputs, outputs })
+        let ports = |outlets: &[Outlet]| outlets.iter().map(|outlet| port(outlet.name(), outlet.dtype())).collect();
+        let (mut inputs, outputs): (Vec<Port>, Vec<Port>) = (ports(session.inputs()), ports(session.outputs()));
+        let needed = inputs.len();
+        inputs.extend(session.overridable_initializers().iter().map(|outlet| port(outlet.name(), outlet.dtype())));
+        Ok(Self { session, path: path.display().to_string(), inputs, needed, outputs })
     }
 
     pub(super) fn session(&self) -> &Session {
@@ -129,9 +134,9 @@ impl Network {
     }
 
     /// # Errors
-    /// When the graph takes an input that is not among `known`.
+    /// When the graph needs an input that is not among `known`.
     pub(super) fn takes_only(&self, known: &[Input]) -> Result<(), Fatal> {
-        match self.inputs.iter().enumerate().find(|(place, _)| !known.contains(&Input(*place))) {
+        match self.inputs[..self.needed].iter().enumerate().find(|(place, _)| !known.contains(&Input(*place))) {
             None => Ok(()),
             Some((_, port)) => Err(self.wrong(&format!("takes an input that is not known here, {port}"))),
         }
@@ -215,14 +220,14 @@ fn position(ports: &[Port], name: &str) -> Option<usize> {
     ports.iter().position(|port| port.name.to_bytes() == name.as_bytes())
 }
 
-fn port(outlet: &Outlet) -> Port {
-    let element = outlet.dtype().tensor_type().and_then(|element| match element {
+fn port(name: &str, dtype: &ValueType) -> Port {
+    let element = dtype.tensor_type().and_then(|element| match element {
         TensorElementType::Float32 => Some(Element::F32),
         TensorElementType::Float16 => Some(Element::F16),
         TensorElementType::Int64 => Some(Element::I64),
         TensorElementType::Bool => Some(Element::Bool),
         _ => None,
     });
-    let shape = outlet.dtype().tensor_shape().map(|shape| shape.iter().copied().collect()).unwrap_or_default();
-    Port { name: CString::new(outlet.name()).unwrap_or_default(), element, shape }
+    let shape = dtype.tensor_shape().map(|shape| shape.iter().copied().collect()).unwrap_or_default();
+    Port { name: CString::new(name).unwrap_or_default(), element, shape }
 }

@@ -1,7 +1,7 @@
 //! Beginnings that prompts share (instructions and schema), kept with their keys and values: a prompt that begins like
 //! one of them has it copied into its slot and is prefilled from there on.
 
-use super::cache::Cache;
+use super::cache::{Cache, Copied};
 
 /// Shorter beginnings are not worth a copy.
 const WORTH: usize = 16;
@@ -20,7 +20,7 @@ pub(super) struct Prefixes {
 
 struct Kept {
     tokens: Vec<u32>,
-    rows: Vec<u8>,
+    copied: Copied,
 }
 
 impl Prefixes {
@@ -30,23 +30,23 @@ impl Prefixes {
         let Some(place) = self.closest(tokens) else { return 0 };
         let kept = self.kept.remove(place);
         let shared = shared(&kept.tokens, tokens).min(tokens.len().saturating_sub(1));
-        let lent = shared >= WORTH && cache.paste(slot, &kept.rows, kept.tokens.len(), shared);
+        let lent = shared >= WORTH && cache.paste(slot, &kept.copied, shared);
         self.kept.push(kept);
         if lent { shared } else { 0 }
     }
 
-    /// Keeps the beginning of a prompt that a slot now holds, unless what is kept already serves it: `count` tokens
-    /// come before its first picture or clip.
+    /// Keeps the beginning of a prompt, whose `count` tokens before its first picture or clip a slot has just been given,
+    /// unless what is kept already serves it.
     pub(super) fn learn(&mut self, tokens: &[u32], count: usize, slot: usize, cache: &mut Cache) {
         let beginning = &tokens[..count];
         let known = self.closest(beginning).map_or(0, |place| shared(&self.kept[place].tokens, beginning));
         if count < WORTH || 2 * known >= count {
             return;
         }
-        let Some(rows) = cache.copy(slot, count) else { return };
+        let Some(copied) = cache.copy(slot, count) else { return };
         // What the new one begins with is served by it.
         self.kept.retain(|kept| !beginning.starts_with(&kept.tokens));
-        self.kept.push(Kept { tokens: beginning.to_vec(), rows });
+        self.kept.push(Kept { tokens: beginning.to_vec(), copied });
         self.make_room();
     }
 
@@ -55,7 +55,7 @@ impl Prefixes {
     }
 
     fn make_room(&mut self) {
-        let bytes = |kept: &[Kept]| kept.iter().map(|kept| kept.rows.len()).sum::<usize>();
+        let bytes = |kept: &[Kept]| kept.iter().map(|kept| kept.copied.rows.len()).sum::<usize>();
         while self.kept.len() > MOST || (self.kept.len() > 1 && bytes(&self.kept) > ROOM) {
             self.kept.remove(0);
         }

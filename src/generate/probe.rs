@@ -7,6 +7,7 @@ use half::f16;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::{
+    arena::Room,
     decoder::{Decoder, Keep},
     embedder::Embedder,
     engine::causes,
@@ -55,7 +56,9 @@ pub(super) fn probe(decoder: &mut Decoder, embedder: &mut Embedder, manifest: &M
     if let Some(logits) = alone.iter().find(|logits| logits.len() != vocabulary) {
         return Err(unusable(&format!("it gives {} logits for {vocabulary} tokens", logits.len())));
     }
-    decoder.share(sequences.len(), POSITIONS)?.fill(GARBAGE.to_ne_bytes(), f16::from_f32(GARBAGE).to_ne_bytes());
+    decoder
+        .share(sequences.len(), Room::uniform(POSITIONS))?
+        .fill(GARBAGE.to_ne_bytes(), f16::from_f32(GARBAGE).to_ne_bytes());
     // A refusal is an answer here: ONNX Runtime's own words about it would look like a failure in the log.
     let together = with_default(NoSubscriber::default(), || together(decoder, embedder, &sequences));
     let half = decoder.is_half();

@@ -3,6 +3,7 @@
 mod closing;
 pub mod desk;
 mod engine;
+mod memory;
 pub mod models;
 mod parity;
 mod replay;

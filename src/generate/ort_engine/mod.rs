@@ -200,7 +200,7 @@ impl OrtEngine {
 
     /// Feeds the slot's next chunk and gives its logits.
     fn next_chunk(&mut self, slot: Slot, keep: Keep) -> Result<Fetched, EngineError> {
-        let most = self.prefill_chunk;
+        let most = self.prefill_chunk.min(self.decoder.cache().most_at_once());
         let failed = |error: ort::Error| EngineError::failed("prefill", &error);
         let Some(seat) = self.seats.get_mut(slot).and_then(Option::as_mut) else {
             return Err(internal(&format!("slot {slot} holds no prompt")));
@@ -208,9 +208,16 @@ impl OrtEngine {
         let start = seat.length;
         let end = self.cuts.end(&seat.tokens, start, most);
         let tokens = &seat.tokens[start..end];
+        if !self.decoder.cache().make_room(slot, start, tokens.len()) {
+            return Err(too_long_a_picture(tokens.len(), self.decoder.cache().most_at_once()));
+        }
         let embedded = self.embedder.embed_prompt(tokens, start, &seat.splice).map_err(failed)?;
         let logits = self.decoder.chunk(slot, &embedded, &self.cuts.kinds(tokens), start, keep).map_err(failed)?;
         seat.length = end;
+        let beginning = seat.splice.first_place().unwrap_or(seat.tokens.len());
+        if (start + 1..=end).contains(&beginning) {
+            self.prefixes.learn(&seat.tokens, beginning, slot, self.decoder.cache());
+        }
         Ok(logits)
     }
 
@@ -288,18 +295,20 @@ impl Engine for OrtEngine {
         if self.remaining(slot)? > 0 {
             return Ok(Prefill::More);
         }
-        let Self { seats, prefixes, decoder, .. } = self;
-        if let Some(seat) = &mut seats[slot] {
-            prefixes.learn(&seat.tokens, seat.splice.first_place().unwrap_or(seat.tokens.len()), slot, decoder.cache());
-            seat.splice = Splice::default();
-            seat.latest = Latest::Prefilled(Scores::of_last(logits));
-        }
+        let seat = self.seat(slot)?;
+        seat.splice = Splice::default();
+        seat.latest = Latest::Prefilled(Scores::of_last(logits));
         Ok(Prefill::Done)
     }
 
     fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError> {
         let rows = self.rows(feeds)?;
         let first = rows.slots.start;
+        for (slot, end) in rows.slots.clone().zip(&rows.ends) {
+            if !self.decoder.cache().make_room(slot, *end, 1) {
+                return Err(internal(&format!("slot {slot} has no room for a token")));
+            }
+        }
         let shares = self.decoder.shares();
         let stepped = if shares { self.step_together(rows) } else { self.step_alone(feeds) };
         self.stepped = stepped.map_err(|error| EngineError::failed("decoding step", &error))?;
@@ -329,6 +338,11 @@ impl Engine for OrtEngine {
             self.decoder.cache().forget(slot);
         }
     }
+}
+
+fn too_long_a_picture(tokens: usize, most: usize) -> EngineError {
+    let message = format!("a picture of {tokens} soft tokens must be fed at once, {most} fit");
+    Fault::new(StageName::Generate, FaultKind::TooLong, message, "lower the budget").into()
 }
 
 fn internal(what: &str) -> EngineError {
