@@ -13,10 +13,10 @@ pub struct Settings {
     pub budget: u32,
     /// Most soft tokens of one frame of a film.
     pub frame_budget: u32,
-    /// The system turn; none when empty.
+    /// The system turn; none when empty. What stands in it is the same for all units and prefilled once.
     pub system: String,
     /// The task, in the user's turn. `{schema}` stands for the JSON Schema; where neither this nor `system` names it,
-    /// a sentence with the schema is added at the end.
+    /// a sentence with the schema is added to the end of `system`.
     pub prompt: String,
 }
 

@@ -5,7 +5,8 @@ use super::Settings;
 /// Where the schema is to stand.
 const PLACE: &str = "{schema}";
 
-/// What is added when neither text has a place for the schema.
+/// What is added to the system text when neither text has a place for the schema: what stands before the pictures is the
+/// same for all units, and is prefilled once.
 const SENTENCE: &str =
     "Answer with one JSON object that follows this JSON Schema, its properties in the order of the schema:\n{schema}";
 
@@ -22,14 +23,14 @@ impl Wording {
     /// The texts of the settings with the schema filled in; an empty schema adds nothing.
     pub fn new(settings: &Settings, schema: &str) -> Self {
         let placed = [&settings.system, &settings.prompt].iter().any(|text| text.contains(PLACE));
-        let mut task = settings.prompt.trim().to_owned();
+        let mut system = settings.system.trim().to_owned();
         if !placed && !schema.trim().is_empty() {
-            let gap = if task.is_empty() { "" } else { "\n\n" };
-            task = format!("{task}{gap}{SENTENCE}");
+            let gap = if system.is_empty() { "" } else { "\n\n" };
+            system = format!("{system}{gap}{SENTENCE}");
         }
         let filled = |text: &str| text.replace(PLACE, schema.trim()).trim().to_owned();
-        let system = Some(filled(&settings.system)).filter(|text| !text.is_empty());
-        Self { system, task: filled(&task) }
+        let system = Some(filled(&system)).filter(|text| !text.is_empty());
+        Self { system, task: filled(&settings.prompt) }
     }
 }
 
@@ -50,10 +51,13 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_without_a_place_gets_the_schema_at_its_end() {
-        let task = wording("", "Read the page.", r#"{"type":"object"}"#).task;
-        assert!(task.starts_with("Read the page.\n\nAnswer with one JSON object"), "{task}");
-        assert!(task.ends_with(r#"{"type":"object"}"#), "{task}");
-        assert_eq!(wording("", "Read.", "").task, "Read.");
+    fn without_a_place_the_schema_ends_the_system_text() {
+        let both = wording("You read pages.", "Read the page.", r#"{"type":"object"}"#);
+        let system = both.system.unwrap();
+        assert!(system.starts_with("You read pages.\n\nAnswer with one JSON object"), "{system}");
+        assert!(system.ends_with(r#"{"type":"object"}"#), "{system}");
+        assert_eq!(both.task, "Read the page.");
+        assert!(wording("", "Read.", "{}").system.unwrap().starts_with("Answer with one"));
+        assert_eq!(wording("", "Read.", "").system, None);
     }
 }
