@@ -120,6 +120,9 @@ pub struct Answered {
     pub slots: usize,
     /// Calls that decoded one token for each live slot.
     pub steps: u64,
+    /// The most slots of one call after calls with more had failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub narrowed_to: Option<u64>,
     /// Mean number of live slots in those calls.
     pub mean_live_slots: f64,
     /// Prompt tokens that needed no prefill, since an earlier prompt began alike.
@@ -220,6 +223,7 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         threads: plan.pipeline.generate.threads.unwrap_or(engine.threads),
         slots: card.slots,
         steps: stats.steps,
+        narrowed_to: Some(stats.narrowed_to).filter(|slots| *slots > 0),
         mean_live_slots: ratio(stats.step_tokens, stats.steps),
         reused_tokens: stats.reused_tokens,
         reused_pictures: stats.reused_pictures,

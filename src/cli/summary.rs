@@ -135,7 +135,9 @@ fn speed(report: &Report) -> String {
 
 /// Nothing where there is nothing to remark.
 fn remarks(report: &Report) -> String {
-    format!("  model      {}", report.engine.remarks.join("; "))
+    let narrowed = report.engine.narrowed_to.map(|slots| format!("steps of more than {slots} slots failed"));
+    let remarks: Vec<String> = report.engine.remarks.iter().cloned().chain(narrowed).collect();
+    format!("  model      {}", remarks.join("; "))
 }
 
 fn parts(totals: &Totals) -> u64 {

@@ -103,7 +103,8 @@ pub trait Engine: Send {
     /// Feeds the slot's next chunk of prompt tokens.
     fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError>;
 
-    /// Feeds one token to each of these slots, whose prompts are in; each slot at most once.
+    /// Feeds one token to each of these slots, whose prompts are in; each slot at most once. When it fails, all slots are
+    /// as they were.
     fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError>;
 
     /// What follows the last token fed to this slot by the latest [`Engine::step`], or by the [`Engine::prefill`] that

@@ -163,3 +163,62 @@ fn an_engine_that_fails_every_unit_ends_the_run() {
     let fatal = generator.run(receiver, &mut Tray::default(), &Stop::default()).unwrap_err();
     assert!(fatal.message.contains("16 times in a row"), "{}", fatal.message);
 }
+
+/// Cannot step more slots at once than this, nor a slot whose prompt has `poison` tokens.
+struct Narrow {
+    engine: ReplayEngine,
+    most: usize,
+    poison: usize,
+    poisoned: Vec<bool>,
+}
+
+impl Engine for Narrow {
+    fn card(&self) -> &Card {
+        self.engine.card()
+    }
+
+    fn admit(&mut self, slot: usize, prompt: &mut Prompt) -> Result<Reused, EngineError> {
+        self.poisoned[slot] = prompt.tokens.len() == self.poison;
+        self.engine.admit(slot, prompt)
+    }
+
+    fn prefill(&mut self, slot: usize) -> Result<Prefill, EngineError> {
+        self.engine.prefill(slot)
+    }
+
+    fn step(&mut self, feeds: &[(usize, u32)]) -> Result<(), EngineError> {
+        if feeds.len() > self.most || feeds.iter().any(|(slot, _)| self.poisoned[*slot]) {
+            return Err(EngineError::failed("decoding step", &std::io::Error::other("no memory")));
+        }
+        self.engine.step(feeds)
+    }
+
+    fn logits(&self, slot: usize) -> Option<Logits<'_>> {
+        self.engine.logits(slot)
+    }
+
+    fn release(&mut self, slot: usize) {
+        self.engine.release(slot);
+    }
+}
+
+fn narrow(most: usize, poison: usize) -> (Stats, Tray) {
+    let items = (0..20).map(|number| desk::item(number, desk::prompt(number, 20 + number as usize))).collect();
+    let engine = replay(&[r#"{"a":"word","n":17}"#], 8, 200);
+    run(Narrow { engine, most, poison, poisoned: vec![false; 8] }, Settings::default(), items)
+}
+
+#[test]
+fn a_step_of_too_many_slots_costs_no_unit_and_fewer_go_together_from_then_on() {
+    let (stats, tray) = narrow(3, 0);
+    assert_eq!((stats.units, stats.faults, stats.narrowed_to), (20, 0, 2));
+    assert!(tray.done.iter().all(|item| item.body.text == r#"{"a":"word","n":17}"#));
+}
+
+#[test]
+fn a_unit_that_cannot_be_stepped_fails_alone_and_the_others_stay_together() {
+    let (stats, tray) = narrow(8, 25);
+    assert_eq!((stats.units, stats.faults, stats.narrowed_to), (19, 1, 0));
+    assert_eq!(tray.faults[0].0, "unit 5");
+    assert!(tray.done.iter().all(|item| item.body.text == r#"{"a":"word","n":17}"#));
+}

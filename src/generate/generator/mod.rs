@@ -1,6 +1,8 @@
 //! The stage itself: prompts come in, are seated in free slots, prefilled chunk by chunk between the decoding steps of
 //! the others, and go out as generations. Nobody waits for a full batch.
 
+mod stepping;
+
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
@@ -43,6 +45,8 @@ pub struct Stats {
     pub steps: u64,
     /// Tokens fed by those calls: divided by `steps`, the mean number of live slots.
     pub step_tokens: u64,
+    /// The most slots of one call after calls with more had failed; 0 when none had.
+    pub narrowed_to: u64,
     /// Microseconds with at least one unit in a slot.
     pub busy_micros: u64,
     /// Microseconds from start to end.
@@ -56,6 +60,8 @@ pub struct Generator<E> {
     guide: Option<Guide>,
     settings: Settings,
     seats: Vec<Option<Seat>>,
+    /// The most slots that one call decodes.
+    together: usize,
     stats: Stats,
     failures_in_a_row: usize,
 }
@@ -75,8 +81,10 @@ impl<E: Engine> Generator<E> {
                 format!("set max_tokens to {} or more, or simplify the schema", 2 * reserve),
             ));
         }
-        let seats = (0..engine.card().slots).map(|_| None).collect();
-        Ok(Self { engine, vocabulary, guide, settings, seats, stats: Stats::default(), failures_in_a_row: 0 })
+        let together = engine.card().slots.max(1);
+        let seats = (0..together).map(|_| None).collect();
+        let stats = Stats::default();
+        Ok(Self { engine, vocabulary, guide, settings, seats, together, stats, failures_in_a_row: 0 })
     }
 
     /// Works until the input is closed and all its units are answered, or until the run is aborted: then units in
@@ -182,26 +190,6 @@ impl<E: Engine> Generator<E> {
                 self.advance(slot, emit)
             }
             Err(error) => self.fail(&[slot], error, emit),
-        }
-    }
-
-    fn step(&mut self, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
-        let feed = |(slot, seat): (Slot, &Option<Seat>)| match seat.as_ref()?.waiting {
-            Waiting::Step(token) => Some((slot, token)),
-            Waiting::Prefill => None,
-        };
-        let feeds: Vec<(Slot, u32)> = self.seats.iter().enumerate().filter_map(feed).collect();
-        if feeds.is_empty() {
-            return Ok(());
-        }
-        let slots: Vec<Slot> = feeds.iter().map(|(slot, _)| *slot).collect();
-        match self.engine.step(&feeds) {
-            Ok(()) => {
-                self.stats.steps += 1;
-                self.stats.step_tokens += feeds.len() as u64;
-                slots.into_iter().try_for_each(|slot| self.advance(slot, emit))
-            }
-            Err(error) => self.fail(&slots, error, emit),
         }
     }
 
