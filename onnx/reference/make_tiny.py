@@ -1,7 +1,7 @@
 """The checkpoint of the committed bundle onnx/tiny: random weights, a tokenizer of its own, all special tokens.
 
 python make_tiny.py OUT [SEED]   writes a Hugging Face folder (config.json, generation_config.json, model.safetensors,
-tokenizer.json, no chat template) for `lapidary model export OUT onnx/tiny`. Its ids differ from the real model's on
+tokenizer.json, no chat template) for `lapidary model export OUT onnx/tiny --recipe f32`. Its ids differ from the real model's on
 purpose: nothing may know an id by heart.
 """
 import json

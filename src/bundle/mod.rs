@@ -30,4 +30,4 @@ pub use export::{ExportRequest, Exported, Source, export};
 pub use open::{Check, open};
 pub use precision::{Dtype, Format, Part, Precision, Quantize};
 pub use recipe::Recipe;
-pub use synthetic::{SynthesizeRequest, Synthesized, checkpoint as random_checkpoint, inventory, synthesize};
+pub use synthetic::{SynthesizeRequest, Synthesized, checkpoint as random_checkpoint, inventory, shape, synthesize};

@@ -19,8 +19,8 @@ use crate::{
     },
     base::{Fatal, Model, model::Layout},
     bundle::{
-        self, Catalog, Check, Dtype, Entry, ExportRequest, Holds, Precision, Quantize, Recipe, SynthesizeRequest,
-        Synthesized,
+        self, Catalog, Check, Config, Dtype, Entry, ExportRequest, Holds, Precision, Quantize, Recipe,
+        SynthesizeRequest, Synthesized,
     },
 };
 
@@ -40,15 +40,22 @@ fn export(arguments: &ExportArguments) -> Result<Ended, Fatal> {
     let exported = bundle::export(ExportRequest {
         checkpoint: arguments.checkpoint.clone(),
         out: arguments.output.clone(),
-        precision: precision(&arguments.precision)?,
+        precision: precision(&arguments.precision, || Config::read(&arguments.checkpoint))?,
     })?;
     exported.summary().iter().for_each(|line| print::note(line));
     Ok(Ended::Well)
 }
 
-pub(super) fn precision(arguments: &PrecisionArguments) -> Result<Precision, Fatal> {
+/// What the arguments ask for; where they ask for nothing, what suits the model.
+pub(super) fn precision(
+    arguments: &PrecisionArguments,
+    config: impl FnOnce() -> Result<Config, Fatal>,
+) -> Result<Precision, Fatal> {
     if let Some(recipe) = &arguments.recipe {
         return Recipe::find(recipe).map(|recipe| recipe.precision);
+    }
+    if arguments.dtype.is_none() && arguments.quantize.is_none() {
+        return Recipe::suiting(&config()?).map(|recipe| recipe.precision);
     }
     let dtype = match arguments.dtype {
         None | Some(DtypeName::F32) => Dtype::F32,
@@ -65,7 +72,7 @@ pub(super) fn precision(arguments: &PrecisionArguments) -> Result<Precision, Fat
 fn synthesize(arguments: &SynthesizeArguments) -> Result<Ended, Fatal> {
     let request = SynthesizeRequest {
         model: arguments.model.clone(),
-        precision: precision(&arguments.precision)?,
+        precision: precision(&arguments.precision, || bundle::shape(&arguments.model))?,
         seed: arguments.seed,
         tokenizer: arguments.tokenizer.clone(),
         as_checkpoint: arguments.as_checkpoint,

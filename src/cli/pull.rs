@@ -2,24 +2,31 @@
 
 use std::path::Path;
 
-use super::{Ended, args::PullArguments, hub, model, print, progress::Watcher, pull_progress::PullProgress};
+use super::{
+    Ended,
+    args::{PrecisionArguments, PullArguments},
+    hub, model, print,
+    progress::Watcher,
+    pull_progress::PullProgress,
+};
 use crate::{
     base::Fatal,
     bundle::{
-        self, ExportRequest,
+        self, Catalog, Config, ExportRequest, Holds, Recipe,
         hub::{Kind, PullRequest, Pulled, Use},
     },
 };
 
 pub fn run(arguments: &PullArguments, watcher: Watcher) -> Result<Ended, Fatal> {
     let request = request(arguments)?;
-    let precision = model::precision(&arguments.precision)?;
+    check(&arguments.precision)?;
     let hub = hub::settings(arguments.offline)?;
     let mut progress = PullProgress::of(watcher);
     let pulled = bundle::hub::pull(&hub, &request, &mut |step| progress.show(step))?;
     drop(progress);
     let place = match (&arguments.output, &pulled.kind) {
         (Some(out), Kind::Checkpoint) => {
+            let precision = model::precision(&arguments.precision, || Config::read(&pulled.snapshot))?;
             let exported =
                 bundle::export(ExportRequest { checkpoint: pulled.snapshot.clone(), out: out.clone(), precision })?;
             if watcher != Watcher::Nobody {
@@ -42,10 +49,26 @@ fn request(arguments: &PullArguments) -> Result<PullRequest, Fatal> {
     let export_options = precision.recipe.is_some() || precision.dtype.is_some() || precision.quantize.is_some();
     let make = Use::Make { out: arguments.output.clone(), export_options };
     Ok(PullRequest {
-        repository: arguments.repository.parse()?,
+        repository: repository(&arguments.repository)?.parse()?,
         variant: arguments.variant.clone(),
         purpose: if arguments.no_export { Use::Keep } else { make },
     })
+}
+
+/// A recipe that cannot be found is no reason to download first.
+fn check(precision: &PrecisionArguments) -> Result<(), Fatal> {
+    precision.recipe.as_ref().map_or(Ok(()), |recipe| Recipe::find(recipe).map(drop))
+}
+
+/// A name of the catalogue stands for the repository of its checkpoint, at the same revision.
+fn repository(text: &str) -> Result<String, Fatal> {
+    if text.contains('/') {
+        return Ok(text.to_owned());
+    }
+    let (name, revision) = text.split_once('@').map_or((text, String::new()), |(name, at)| (name, format!("@{at}")));
+    let found = Catalog::all()?.into_iter().find(|entry| entry.name == name);
+    let repository = found.as_ref().and_then(|entry| entry.repository(Holds::Checkpoint));
+    Ok(repository.map_or(text.to_owned(), |repository| format!("{}{revision}", repository.name)))
 }
 
 /// The snapshot, and which variant: others may lie beside it.

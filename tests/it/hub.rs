@@ -359,6 +359,17 @@ fn graphs_without_their_data_are_not_enough_offline() {
 }
 
 #[test]
+fn a_name_of_the_catalogue_stands_for_its_repository() {
+    let (server, home) = (Server::start(&checkpoint()), tempfile::tempdir().unwrap());
+    let (code, _, stderr) = said(&run(&server, home.path(), &["gemma-4-e2b@v2", "bundle"]));
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("google/gemma-4-E2B-it"), "{stderr}");
+    assert!(server.seen()[0].path.contains("google/gemma-4-E2B-it/revision/v2"), "{}", server.seen()[0].path);
+    let (_, _, stderr) = said(&run(&server, home.path(), &["gemma-9", "bundle"]));
+    assert!(stderr.contains("gemma-9"), "{stderr}");
+}
+
+#[test]
 fn quiet_is_quiet_and_a_checkpoint_needs_a_place() {
     let (server, home) = (Server::start(&checkpoint()), tempfile::tempdir().unwrap());
     let (code, _, stderr) = said(&run(&server, home.path(), &["org/model"]));

@@ -208,6 +208,21 @@ fn inspect_names_the_format_of_each_part() {
     assert!(!described.contains("audio f32"), "{described}");
 }
 
+/// Whoever asks for nothing gets what suits a CPU.
+#[test]
+fn without_a_recipe_the_text_is_in_4_bits_and_experts_are_in_8() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, experts) in [("e4b", ""), ("26b-a4b", "experts int8")] {
+        let (config, out) = (format!("fixtures/family/{name}/config.json"), folder.path().join(name));
+        let out = out.to_str().unwrap();
+        assert_eq!(lapidary(&["model", "synthesize", &config, out]).0, Some(0));
+        let (_, described, _) = lapidary(&["model", "inspect", out]);
+        for words in ["decoder int4", "embedding int4", "vision f32", experts] {
+            assert!(described.contains(words), "{name}: {described}");
+        }
+    }
+}
+
 #[test]
 fn sizes_that_no_disk_holds_are_refused_and_do_not_overflow() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ mod request;
 
 pub use drawing::Drawing;
 pub use inventory::inventory;
-pub use request::{SynthesizeRequest, Synthesized, synthesize};
+pub use request::{SynthesizeRequest, Synthesized, shape, synthesize};
 
 use super::{Checkpoint, Config};
 

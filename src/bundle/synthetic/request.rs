@@ -61,6 +61,16 @@ impl SynthesizeRequest {
     }
 }
 
+/// The shape of a model: a name of the catalogue, or the path of a manifest (`.toml`) or of a config.json.
+pub fn shape(model: &str) -> Result<Config, Fatal> {
+    let (name, config) = configuration(model)?;
+    parsed(&name, &config)
+}
+
+fn parsed(name: &str, config: &str) -> Result<Config, Fatal> {
+    Config::parse(config).map_err(|fatal| Fatal { message: format!("`{name}`: {}", fatal.message), ..fatal })
+}
+
 /// What is known before a weight is drawn.
 struct Model {
     name: String,
@@ -80,8 +90,7 @@ impl Model {
     }
 
     fn parsed(&self) -> Result<Config, Fatal> {
-        Config::parse(&self.config)
-            .map_err(|fatal| Fatal { message: format!("`{}`: {}", self.name, fatal.message), ..fatal })
+        parsed(&self.name, &self.config)
     }
 
     fn source(&self) -> Result<Source, Fatal> {

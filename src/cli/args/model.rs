@@ -48,16 +48,16 @@ pub struct ExportArguments {
 /// How a bundle stores its numbers: by recipe, or by shorthand.
 #[derive(Debug, Args)]
 pub struct PrecisionArguments {
-    /// Which part gets what: f32, cpu-int8, cpu-int4, cpu-int4-asymmetric, cpu-int4-experts-int8, cuda-f16, cuda-int4,
+    /// Which part gets what [default: cpu-int4, with experts in 8 bits where there are any]: f32, cpu-int8, cpu-int4, cpu-int4-asymmetric, cpu-int4-experts-int8, cuda-f16, cuda-int4,
     /// or a TOML file like those in onnx/recipes
     #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["dtype", "quantize"])]
     pub recipe: Option<String>,
 
-    /// How weights that are not quantised, activations and KV buffers are stored [default: f32]
+    /// How weights that are not quantised, activations and KV buffers are stored: alone, all weights so
     #[arg(long, value_enum)]
     pub dtype: Option<DtypeName>,
 
-    /// Quantise the decoder and the embeddings
+    /// Quantise the decoder and the embeddings, over `--dtype` [default: f32]
     #[arg(long, value_enum, value_name = "BITS")]
     pub quantize: Option<QuantizeName>,
 }
@@ -72,7 +72,8 @@ pub struct PrecisionArguments {
     files are kept, shared with huggingface_hub), HF_HUB_OFFLINE=1, HTTPS_PROXY and NO_PROXY, SSL_CERT_FILE."
 )]
 pub struct PullArguments {
-    /// The repository as ORG/NAME, with @REVISION behind it for another branch, tag or commit than `main`
+    /// The repository as ORG/NAME, or a name of `lapidary model list`, with @REVISION behind it for another branch, tag
+    /// or commit than `main`
     #[arg(value_name = "REPO[@REV]")]
     pub repository: String,
 
