@@ -16,6 +16,9 @@ const NEGLIGIBLE: f32 = -30.0;
 
 type Block = [f32; BLOCK];
 
+/// Values of one vector.
+const LANES: usize = 8;
+
 /// The scores of the allowed tokens. A score that is not finite counts as not allowed.
 pub(super) struct Sweep<'a> {
     scores: &'a [f32],
@@ -34,7 +37,10 @@ impl<'a> Sweep<'a> {
     pub(super) fn new(scores: &'a [f32], allowed: &'a SimpleVob) -> Option<Self> {
         let arch = Arch::new();
         let words = allowed.as_slice();
-        let tops = arch.dispatch(|| tops(scores, words));
+        let tops = arch.dispatch(
+            #[inline(always)]
+            || tops(scores, words),
+        );
         let (place, highest) = first_highest(&tops)?;
         let block = masked(scores, words, place);
         let inside = block.iter().position(|score| *score == highest)?;
@@ -43,7 +49,17 @@ impl<'a> Sweep<'a> {
 
     /// The sum of `exp((score - highest) * scale)`.
     pub(super) fn total(&self, scale: f32) -> f64 {
-        self.arch.dispatch(|| self.visited(scale).map(|place| self.sum(place, scale)).sum())
+        self.arch.dispatch(
+            #[inline(always)]
+            || {
+                let mut total = [0.0; LANES];
+                for place in self.visited(scale) {
+                    let sums = self.sums(place, scale);
+                    total.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(sum));
+                }
+                total.iter().sum()
+            },
+        )
     }
 
     /// The weight of a score in that sum.
@@ -69,7 +85,11 @@ impl<'a> Sweep<'a> {
     pub(super) fn draw(&self, target: f64, scale: f32) -> u32 {
         let mut left = target;
         for place in self.visited(scale) {
-            let sum = self.arch.dispatch(|| self.sum(place, scale));
+            let sums = self.arch.dispatch(
+                #[inline(always)]
+                || self.sums(place, scale),
+            );
+            let sum: f64 = sums.into_iter().map(f64::from).sum();
             if sum > left {
                 return self.draw_inside(place, left, scale);
             }
@@ -113,14 +133,15 @@ impl<'a> Sweep<'a> {
         self.tops.iter().enumerate().filter(move |(_, top)| **top > floor).map(|(place, _)| place)
     }
 
+    /// The weights of a block, added up in lanes.
     #[inline(always)]
-    fn sum(&self, place: usize, scale: f32) -> f64 {
+    fn sums(&self, place: usize, scale: f32) -> [f32; LANES] {
         let scores = masked(self.scores, self.words, place);
         let mut weights = [0.0; BLOCK];
         for (weight, score) in weights.iter_mut().zip(scores) {
             *weight = exponential((score - self.highest) * scale);
         }
-        f64::from(folded(weights, |a, b| a + b))
+        in_lanes(&weights, |a, b| a + b)
     }
 }
 
@@ -129,7 +150,7 @@ fn tops(scores: &[f32], words: &[u32]) -> Vec<f32> {
     let (whole, rest) = scores.as_chunks::<BLOCK>();
     let top = |(scores, word): (&Block, &u32)| match *word {
         0 => f32::NEG_INFINITY,
-        word => folded(hidden(scores, word), |a, b| if a > b { a } else { b }),
+        word => in_lanes(&hidden(scores, word), higher).into_iter().fold(f32::NEG_INFINITY, higher),
     };
     let mut tops: Vec<f32> = whole.iter().zip(words).map(top).collect();
     if !rest.is_empty() && tops.len() == whole.len() && words.len() > tops.len() {
@@ -139,40 +160,57 @@ fn tops(scores: &[f32], words: &[u32]) -> Vec<f32> {
 }
 
 fn first_highest(tops: &[f32]) -> Option<(usize, f32)> {
-    let higher = |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
-    tops.iter().copied().enumerate().reduce(higher).filter(|(_, top)| top.is_finite())
+    let better = |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
+    tops.iter().copied().enumerate().reduce(better).filter(|(_, top)| top.is_finite())
 }
 
 /// A block's scores; negative infinity for what is not allowed, not finite or beyond the vocabulary.
 #[inline(always)]
 fn masked(scores: &[f32], words: &[u32], place: usize) -> Block {
-    let mut block = [f32::NEG_INFINITY; BLOCK];
-    let found = scores.iter().skip(place * BLOCK);
-    block.iter_mut().zip(found).for_each(|(target, score)| *target = *score);
-    hidden(&block, words.get(place).copied().unwrap_or(0))
+    let found = &scores[(place * BLOCK).min(scores.len())..];
+    let word = words.get(place).copied().unwrap_or(0);
+    match found.first_chunk() {
+        Some(whole) => hidden(whole, word),
+        None => {
+            let mut block = [f32::NEG_INFINITY; BLOCK];
+            block[..found.len()].copy_from_slice(found);
+            hidden(&block, word)
+        }
+    }
 }
 
 #[inline(always)]
 fn hidden(scores: &Block, word: u32) -> Block {
-    let mut shown = [f32::NEG_INFINITY; BLOCK];
-    for (bit, (target, score)) in shown.iter_mut().zip(scores).enumerate() {
-        let counts = (word >> bit) & 1 == 1 && score.abs() < f32::INFINITY;
-        *target = if counts { *score } else { f32::NEG_INFINITY };
+    let mut shown = *scores;
+    if word == u32::MAX {
+        for score in &mut shown {
+            *score = if score.abs() < f32::INFINITY { *score } else { f32::NEG_INFINITY };
+        }
+        return shown;
+    }
+    for (bit, score) in shown.iter_mut().enumerate() {
+        let counts = ((word >> bit) & 1 == 1) & (score.abs() < f32::INFINITY);
+        *score = if counts { *score } else { f32::NEG_INFINITY };
     }
     shown
 }
 
-/// Halves are folded onto each other until one value is left.
+/// A block as wide as a vector: place `i` joins `i`, `i + 8`, `i + 16` and `i + 24`.
 #[inline(always)]
-fn folded(mut values: Block, join: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut half = BLOCK / 2;
-    while half > 0 {
-        for place in 0..half {
-            values[place] = join(values[place], values[place + half]);
-        }
-        half /= 2;
+fn in_lanes(block: &Block, join: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    for (lane, joined) in lanes.iter_mut().enumerate() {
+        let (low, high) =
+            (join(block[lane], block[LANES + lane]), join(block[2 * LANES + lane], block[3 * LANES + lane]));
+        *joined = join(low, high);
     }
-    values[0]
+    lanes
+}
+
+/// The higher one, in one instruction; `f32::max` asks about NaN.
+#[inline(always)]
+fn higher(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// `exp(x)` for `x` of at most 0, and 0 below [`NEGLIGIBLE`]; off by 2e-7 of it at most. The argument is taken apart
