@@ -143,16 +143,20 @@ impl<'a> Draft<'a> {
     pub fn linear(&mut self, tensor: &Tensor, part: &str, kind: &'static str) -> Result<Linear, Fatal> {
         let name = format!("{}{part}", tensor.name());
         match self.format() {
-            Format::F32 | Format::F16 => self.dense(&name, tensor).map(Linear::Dense),
-            Format::Int8 => self.int8(&name, tensor, kind).map(|(codes, scales)| Linear::Int8(codes, scales)),
+            Format::F32 | Format::F16 => {
+                self.dense(&name, tensor, &[tensor.rows(), tensor.row_length()]).map(Linear::Dense)
+            }
+            Format::Int8 => self
+                .int8(&name, std::slice::from_ref(tensor), &[], kind)
+                .map(|(codes, scales)| Linear::Int8(codes, scales)),
             Format::Int4 | Format::Int4Asymmetric => self.blocks(&name, tensor, kind).map(Linear::Int4),
         }
     }
 
-    /// A tensor as it is, in the part's floats.
-    pub fn dense(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Fatal> {
+    /// A tensor as it is, in the part's floats, stored with shape `dims`.
+    pub fn dense(&mut self, name: &str, tensor: &Tensor, dims: &[usize]) -> Result<Value, Fatal> {
         let element = self.format().dense().unwrap_or(self.dtype());
-        self.store(name, element, &[tensor.rows(), tensor.row_length()], |out| {
+        self.store(name, element, dims, |out| {
             tensor.chunks().try_for_each(|chunk| {
                 let (_, values) = chunk.map_err(io::Error::other)?;
                 quantize::write_dense(out, name, &values, element)
@@ -160,18 +164,28 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Codes `[inputs, outputs]` and scales `[outputs]` f32.
-    pub fn int8(&mut self, name: &str, tensor: &Tensor, kind: &'static str) -> Result<(Value, Value), Fatal> {
-        let (outputs, inputs) = (tensor.rows(), tensor.row_length());
+    /// Maps of one shape: codes `[inputs, outputs]` and scales `[outputs]` f32 of each, with the axes `stack` before them.
+    pub fn int8(
+        &mut self,
+        name: &str,
+        maps: &[Tensor],
+        stack: &[usize],
+        kind: &'static str,
+    ) -> Result<(Value, Value), Fatal> {
+        let (outputs, inputs) = maps.first().map_or((0, 0), |map| (map.rows(), map.row_length()));
         let (mut scales, mut losses, aside) = (Vec::new(), Losses::default(), self.output.clone());
-        let codes = self.store(&format!("{name}.s8"), Element::I8, &[inputs, outputs], |out| {
-            let (of_outputs, loss) = quantize::write_turned(tensor, aside.aside(), out)?;
-            scales = of_outputs;
-            losses.add(kind, loss);
-            Ok(())
+        let dims = [stack, &[inputs, outputs]].concat();
+        let codes = self.store(&format!("{name}.s8"), Element::I8, &dims, |out| {
+            maps.iter().try_for_each(|map| {
+                let (of_outputs, loss) = quantize::write_turned(map, aside.aside(), out)?;
+                scales.extend(of_outputs);
+                losses.add(kind, loss);
+                Ok(())
+            })
         })?;
         self.losses.merge(losses);
-        Ok((codes, self.floats(&format!("{name}.scales"), &[outputs], &scales, Element::F32)?))
+        let dims = [stack, &[outputs]].concat();
+        Ok((codes, self.floats(&format!("{name}.scales"), &dims, &scales, Element::F32)?))
     }
 
     fn blocks(&mut self, name: &str, tensor: &Tensor, kind: &'static str) -> Result<Blocks, Fatal> {

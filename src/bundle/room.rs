@@ -1,15 +1,18 @@
 //! Free space: what will not fit is refused before the first byte is written.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use crate::base::Fatal;
 
+/// Free bytes where `folder` lies.
+pub fn free(folder: &Path) -> io::Result<u64> {
+    let facts = rustix::fs::statvfs(folder)?;
+    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
 /// Refuses what is larger than the free space where `folder` lies. A file system that does not tell is not asked twice.
 pub fn check(folder: &Path, bytes: u64) -> Result<(), Fatal> {
-    match rustix::fs::statvfs(folder) {
-        Ok(facts) => compare(folder, bytes, facts.f_bavail.saturating_mul(facts.f_frsize)),
-        Err(_) => Ok(()),
-    }
+    free(folder).map_or(Ok(()), |free| compare(folder, bytes, free))
 }
 
 fn compare(folder: &Path, bytes: u64, free: u64) -> Result<(), Fatal> {

@@ -26,7 +26,6 @@ pub(super) struct VisionEncoder {
     features: Output,
     width: usize,
     album: Album,
-    known: usize,
 }
 
 impl VisionEncoder {
@@ -46,17 +45,11 @@ impl VisionEncoder {
             width: model.manifest.text.hidden_size,
             network,
             album: Album::default(),
-            known: 0,
         }))
     }
 
-    /// Pictures so far that needed no run, since one that looks like them had gone before.
-    pub(super) fn known(&self) -> usize {
-        self.known
-    }
-
-    /// Features of all pictures, in order.
-    pub(super) fn encode(&mut self, pictures: &[ImagePatches]) -> Result<Features, EngineError> {
+    /// Features of all pictures, in order, and how many needed no run, since one that looks alike had gone before.
+    pub(super) fn encode(&mut self, pictures: &[ImagePatches]) -> Result<(Features, usize), EngineError> {
         let likenesses: Vec<Likeness> = pictures.iter().map(album::likeness).collect();
         let mut found: HashMap<Likeness, Vec<f32>> = HashMap::new();
         for likeness in &likenesses {
@@ -68,9 +61,9 @@ impl VisionEncoder {
                 new.push((*likeness, picture));
             }
         }
-        self.known += pictures.len() - new.len();
         found.extend(self.encode_new(&new)?);
-        Ok(Features { rows: likenesses.iter().filter_map(|likeness| found.get(likeness)).flatten().copied().collect() })
+        let rows = likenesses.iter().filter_map(|likeness| found.get(likeness)).flatten().copied().collect();
+        Ok((Features { rows }, pictures.len() - new.len()))
     }
 
     /// Features of pictures that were not seen before. Neighbours with as many patches go through together.

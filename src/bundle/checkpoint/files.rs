@@ -1,7 +1,7 @@
 //! Which files of a folder hold the weights.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::shard::unreadable;
 use crate::base::Fatal;
 
-const INDEX: &str = "model.safetensors.index.json";
+/// Which file holds which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";
 
 /// The files that hold the weights, in a stable order.
 pub(super) fn shards(folder: &Path) -> Result<Vec<PathBuf>, Fatal> {
@@ -35,15 +36,19 @@ fn every(folder: &Path) -> Result<Vec<PathBuf>, Fatal> {
     Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "safetensors")).collect())
 }
 
-/// `model.safetensors.index.json`.
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
+/// The files that an index names.
+pub fn named(index: &[u8]) -> serde_json::Result<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let Index { weight_map } = serde_json::from_slice(index)?;
+    Ok(weight_map.into_values().collect())
 }
 
 fn indexed(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, Fatal> {
-    let text = fs::read_to_string(index).map_err(|error| unreadable(index, &error))?;
-    let parsed: Index = serde_json::from_str(&text).map_err(|error| {
+    let text = fs::read(index).map_err(|error| unreadable(index, &error))?;
+    let names = named(&text).map_err(|error| {
         Fatal::new(format!("`{}` is not an index of weights: {error}", index.display()), "download it again")
     })?;
     let inside = |name: &String| match Path::new(name).file_name().is_some_and(|file| file == name.as_str()) {
@@ -53,5 +58,5 @@ fn indexed(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, Fatal> {
             "download the index again",
         )),
     };
-    parsed.weight_map.values().map(inside).collect()
+    names.iter().map(inside).collect()
 }

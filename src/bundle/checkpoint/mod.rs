@@ -3,7 +3,7 @@
 //! Files are read at offsets and never mapped: a file that shrinks while it is read gives an error and no signal,
 //! and what is resident is one chunk of rows.
 
-mod files;
+pub(super) mod files;
 mod shard;
 mod tensor;
 

@@ -1,23 +1,18 @@
 //! Which files of a repository a pull wants: those of a checkpoint, or the graphs of one variant.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
-
-use serde::Deserialize;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{Listing, listing::Entry};
 use crate::{
     base::Fatal,
-    bundle::community::{self, ROLES},
+    bundle::{
+        checkpoint::files::{self, INDEX},
+        community::{self, ROLES},
+    },
 };
 
 /// The configuration of the model.
 pub const CONFIG: &str = "config.json";
-/// Which safetensors file holds which tensor.
-pub const INDEX: &str = "model.safetensors.index.json";
 
 const TOKENIZER: &str = "tokenizer.json";
 const OPTIONAL: [&str; 3] = ["generation_config.json", "processor_config.json", "preprocessor_config.json"];
@@ -100,17 +95,12 @@ pub fn index(listing: &Listing) -> Option<&Entry> {
 
 /// The files of weights: those that the index names, else all.
 pub fn weights(listing: &Listing, index: Option<&[u8]>) -> Result<Vec<Entry>, Fatal> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
     let Some(text) = index else {
         return Ok(listing.files.iter().filter(|file| is_weights(&file.path)).cloned().collect());
     };
-    let parsed: Index = serde_json::from_slice(text).map_err(|error| {
+    let names = files::named(text).map_err(|error| {
         Fatal::new(format!("`{INDEX}` is not an index of weights: {error}"), "the repository is not usable")
     })?;
-    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
     match names.iter().find(|name| !is_weights(name)) {
         Some(odd) => Err(Fatal::new(
             format!("`{INDEX}` names `{}`, which is no safetensors file beside it", odd.escape_debug()),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     base::Fatal,
-    bundle::{Config, workshop::refuse_existing},
+    bundle::{Config, room, workshop::refuse_existing},
 };
 
 /// What is asked for.
@@ -107,8 +107,7 @@ fn plan(
 ) -> Result<(), Fatal> {
     let bytes = files.iter().filter_map(|file| file.size).fold(0, u64::saturating_add);
     let missing = files.iter().map(|file| downloader.missing(file)).fold(0, u64::saturating_add);
-    let disk = rustix::fs::statvfs(folder).map_err(|error| unwritable(folder, &error.into()))?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = room::free(folder).map_err(|error| unwritable(folder, &error))?;
     if missing > free {
         return Err(Fatal::new(
             format!("`{}` has room for {free} bytes, {missing} must be downloaded", folder.display()),

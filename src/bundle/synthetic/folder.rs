@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use half::bf16;
 use serde_json::{Map, Value, json};
 
-use crate::bundle::{Checkpoint, Tensor, output::Output};
+use crate::bundle::{Checkpoint, Tensor, checkpoint::files::INDEX, output::Output};
 
 /// The most bytes of one safetensors file; only a larger tensor makes a larger file.
 const SHARD: u64 = 5_000_000_000;
@@ -23,7 +23,7 @@ pub fn write(checkpoint: &Checkpoint, config: &str, tokenizer: &[u8], output: &O
     }
     let total: u64 = shards.iter().flatten().map(bytes).sum();
     let index = json!({"metadata": {"total_size": total}, "weight_map": places});
-    output.write("model.safetensors.index.json", format!("{index:#}\n").as_bytes())
+    output.write(INDEX, format!("{index:#}\n").as_bytes())
 }
 
 fn shards(checkpoint: &Checkpoint) -> Vec<Vec<Tensor<'_>>> {

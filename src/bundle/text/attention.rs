@@ -71,7 +71,7 @@ pub fn attention(
             (nothing.clone(), nothing)
         }
     };
-    let (mixed, present) = attend(draft, config, layer, [&query, &key, &value], past, steps);
+    let (mixed, present) = Reading { config, layer, vectors: [&query, &key, &value], past, steps }.attend(draft);
     let shape = [config.hidden_size, config.heads * layer.head_dim];
     let weight = draft.checkpoint.tensor(&format!("{prefix}.self_attn.o_proj.weight"), &shape)?;
     let weight = draft.linear(&weight, "", "attention")?;
@@ -105,83 +105,73 @@ enum Sight<'a> {
     Pictures(&'a Pictures),
 }
 
-fn attend(
-    draft: &mut Draft,
-    config: &TextConfig,
-    layer: &LayerConfig,
-    vectors: [&Value; 3],
-    past: &Cache,
-    steps: &Steps,
-) -> (Value, Option<Cache>) {
-    let window = if layer.sliding { config.sliding_window as i64 } else { -1 };
-    let mut made = match steps.pictures.as_ref().filter(|_| layer.sliding) {
-        None => group_query_attention(draft, config, layer, vectors, past, steps, &Sight::Causal(window)),
-        Some(pictures) => {
-            let mut branch = |sight| branch(draft, config, layer, vectors, past, steps, &sight);
-            let branches = [
-                ("then_branch", Attribute::Graph(branch(Sight::Pictures(pictures)))),
-                ("else_branch", Attribute::Graph(branch(Sight::Causal(window)))),
-            ];
-            draft.graph.ops("", "If", &[&pictures.any], outputs(layer), &branches)
+/// What a layer asks and remembers, for whichever operator answers.
+struct Reading<'a> {
+    config: &'a TextConfig,
+    layer: &'a LayerConfig,
+    /// Queries, keys and values.
+    vectors: [&'a Value; 3],
+    past: &'a Cache,
+    steps: &'a Steps,
+}
+
+impl Reading<'_> {
+    fn attend(&self, draft: &mut Draft) -> (Value, Option<Cache>) {
+        let window = if self.layer.sliding { self.config.sliding_window as i64 } else { -1 };
+        let mut made = match self.steps.pictures.as_ref().filter(|_| self.layer.sliding) {
+            None => self.operator(draft, &Sight::Causal(window)),
+            Some(pictures) => {
+                let branches = [
+                    ("then_branch", Attribute::Graph(self.branch(draft, &Sight::Pictures(pictures)))),
+                    ("else_branch", Attribute::Graph(self.branch(draft, &Sight::Causal(window)))),
+                ];
+                draft.graph.ops("", "If", &[&pictures.any], self.outputs(), &branches)
+            }
         }
+        .into_iter();
+        let mixed = made.next().unwrap_or_else(Value::absent);
+        (mixed, made.next().zip(made.next()).map(|(key, value)| Cache { key, value }))
     }
-    .into_iter();
-    let mixed = made.next().unwrap_or_else(Value::absent);
-    (mixed, made.next().zip(made.next()).map(|(key, value)| Cache { key, value }))
-}
 
-/// A layer that reads the keys and values of another has no present.
-fn outputs(layer: &LayerConfig) -> usize {
-    if layer.donor.is_some() { 1 } else { 3 }
-}
+    /// A layer that reads the keys and values of another has no present.
+    fn outputs(&self) -> usize {
+        if self.layer.donor.is_some() { 1 } else { 3 }
+    }
 
-fn branch(
-    draft: &mut Draft,
-    config: &TextConfig,
-    layer: &LayerConfig,
-    vectors: [&Value; 3],
-    past: &Cache,
-    steps: &Steps,
-    sight: &Sight,
-) -> Body {
-    draft.graph.open_body();
-    let made = group_query_attention(draft, config, layer, vectors, past, steps, sight);
-    let element = draft.dtype();
-    let outputs: Vec<(&Value, Element)> = made.iter().map(|value| (value, element)).collect();
-    draft.graph.close_body(&outputs)
-}
+    fn branch(&self, draft: &mut Draft, sight: &Sight) -> Body {
+        draft.graph.open_body();
+        let made = self.operator(draft, sight);
+        let element = draft.dtype();
+        let outputs: Vec<(&Value, Element)> = made.iter().map(|value| (value, element)).collect();
+        draft.graph.close_body(&outputs)
+    }
 
-fn group_query_attention(
-    draft: &mut Draft,
-    config: &TextConfig,
-    layer: &LayerConfig,
-    [query, key, value]: [&Value; 3],
-    past: &Cache,
-    steps: &Steps,
-    sight: &Sight,
-) -> Vec<Value> {
-    let (filled, tables) = match layer.sliding {
-        true => (&steps.sliding_filled, &steps.sliding_tables),
-        false => (&steps.full_filled, &steps.full_tables),
-    };
-    let mut attributes = vec![
-        ("num_heads", Attribute::Int(config.heads as i64)),
-        ("kv_num_heads", Attribute::Int(layer.kv_heads as i64)),
-        ("scale", Attribute::Float(1.0)),
-        ("do_rotary", Attribute::Int(1)),
-        ("rotary_interleaved", Attribute::Int(0)),
-    ];
-    let past = [&past.key, &past.value, &filled.last_places, &filled.total];
-    let rotary = [&tables.cos, &tables.sin, &steps.places];
-    let mut inputs: Vec<&Value> = [query, key, value].into_iter().chain(past).chain(rotary).collect();
-    match sight {
-        Sight::Causal(window) => attributes.push(("local_window_size", Attribute::Int(*window))),
-        Sight::Pictures(pictures) => {
-            attributes.push(("causal", Attribute::Int(0)));
-            inputs.push(&pictures.bias);
+    /// GroupQueryAttention.
+    fn operator(&self, draft: &mut Draft, sight: &Sight) -> Vec<Value> {
+        let Self { config, layer, vectors: [query, key, value], past, steps } = *self;
+        let (filled, tables) = match layer.sliding {
+            true => (&steps.sliding_filled, &steps.sliding_tables),
+            false => (&steps.full_filled, &steps.full_tables),
+        };
+        let mut attributes = vec![
+            ("num_heads", Attribute::Int(config.heads as i64)),
+            ("kv_num_heads", Attribute::Int(layer.kv_heads as i64)),
+            ("scale", Attribute::Float(1.0)),
+            ("do_rotary", Attribute::Int(1)),
+            ("rotary_interleaved", Attribute::Int(0)),
+        ];
+        let past = [&past.key, &past.value, &filled.last_places, &filled.total];
+        let rotary = [&tables.cos, &tables.sin, &steps.places];
+        let mut inputs: Vec<&Value> = [query, key, value].into_iter().chain(past).chain(rotary).collect();
+        match sight {
+            Sight::Causal(window) => attributes.push(("local_window_size", Attribute::Int(*window))),
+            Sight::Pictures(pictures) => {
+                attributes.push(("causal", Attribute::Int(0)));
+                inputs.push(&pictures.bias);
+            }
         }
+        draft.graph.ops(MICROSOFT, "GroupQueryAttention", &inputs, self.outputs(), &attributes)
     }
-    draft.graph.ops(MICROSOFT, "GroupQueryAttention", &inputs, outputs(layer), &attributes)
 }
 
 /// Queries, keys or values of the input, `[batch, sequence, width]` at the compute type.

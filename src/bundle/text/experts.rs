@@ -13,7 +13,7 @@ use crate::{
         ExpertsConfig, Format, Part, Tensor, TextConfig,
         draft::{Draft, Linear, Operand},
         graph::{Attribute, Element, Value},
-        quantize::{self, BLOCK, Losses},
+        quantize::BLOCK,
     },
 };
 
@@ -178,8 +178,13 @@ impl Stack {
 fn stack(draft: &mut Draft, name: &str, shape: [usize; 3]) -> Result<Stack, Fatal> {
     let tensor = draft.checkpoint.tensor(name, &shape)?.by_last_axis();
     match draft.format() {
-        Format::F32 | Format::F16 => dense(draft, &tensor, &shape).map(Stack::Dense),
-        Format::Int8 => int8(draft, &tensor, shape),
+        Format::F32 | Format::F16 => draft.dense(name, &tensor, &shape).map(Stack::Dense),
+        Format::Int8 => {
+            let [count, outputs, _] = shape;
+            let map = |expert: usize| tensor.clone().part(expert * outputs..(expert + 1) * outputs);
+            let maps: Vec<Tensor> = (0..count).map(map).collect();
+            draft.int8(name, &maps, &[count], KIND).map(|(codes, scales)| Stack::Int8(codes, scales))
+        }
         Format::Int4 | Format::Int4Asymmetric => int4(draft, &tensor, shape),
     }
 }
@@ -190,32 +195,4 @@ fn int4(draft: &mut Draft, tensor: &Tensor, [count, outputs, inputs]: [usize; 3]
     let scales = draft.floats(&format!("{name}.scales"), &[count, outputs, blocks], &made.scales, draft.dtype())?;
     let zeros = draft.zeros(name, &[count, outputs, blocks.div_ceil(2)], &made.zeros)?;
     Ok(Stack::Int4(made.codes, scales, zeros))
-}
-
-fn dense(draft: &mut Draft, tensor: &Tensor, shape: &[usize; 3]) -> Result<Value, Fatal> {
-    let element = draft.dtype();
-    draft.store(tensor.name(), element, shape, |out| {
-        for chunk in tensor.chunks() {
-            let (_, values) = chunk.map_err(std::io::Error::other)?;
-            quantize::write_dense(out, tensor.name(), &values, element)?;
-        }
-        Ok(())
-    })
-}
-
-fn int8(draft: &mut Draft, tensor: &Tensor, [count, outputs, inputs]: [usize; 3]) -> Result<Stack, Fatal> {
-    let (name, mut scales, mut losses) = (tensor.name(), Vec::with_capacity(count * outputs), Losses::default());
-    let aside = draft.output().clone();
-    let codes = draft.store(&format!("{name}.s8"), Element::I8, &[count, inputs, outputs], |out| {
-        for expert in 0..count {
-            let part = tensor.clone().part(expert * outputs..(expert + 1) * outputs);
-            let (of_outputs, loss) = quantize::write_turned(&part, aside.aside(), out)?;
-            scales.extend(of_outputs);
-            losses.add(KIND, loss);
-        }
-        Ok(())
-    })?;
-    draft.losses.merge(losses);
-    let scales = draft.floats(&format!("{name}.scales"), &[count, outputs], &scales, Element::F32)?;
-    Ok(Stack::Int8(codes, scales))
 }

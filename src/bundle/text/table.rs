@@ -67,10 +67,11 @@ impl Table<'_> {
         let (name, tensor) = (self.tensor.name(), &self.tensor);
         let (rows, width) = (tensor.rows(), tensor.row_length());
         match draft.format() {
-            Format::F32 => Ok(Held::Dense(draft.dense(name, tensor)?, Element::F32)),
-            Format::F16 => Ok(Held::Dense(draft.dense(name, tensor)?, Element::F16)),
+            Format::F32 => Ok(Held::Dense(draft.dense(name, tensor, &[rows, width])?, Element::F32)),
+            Format::F16 => Ok(Held::Dense(draft.dense(name, tensor, &[rows, width])?, Element::F16)),
             Format::Int8 if lend => {
-                draft.int8(name, tensor, self.kind).map(|(codes, scales)| Held::Turned(codes, scales))
+                let map = std::slice::from_ref(tensor);
+                draft.int8(name, map, &[], self.kind).map(|(codes, scales)| Held::Turned(codes, scales))
             }
             Format::Int8 => self.int8_rows(draft),
             Format::Int4 | Format::Int4Asymmetric => {

@@ -156,20 +156,20 @@ impl OrtEngine {
     /// Puts a prompt and its features into a free slot. Returns how many of its pictures were known.
     fn seat_at(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<usize, EngineError> {
         self.fits(slot, prompt)?;
-        let known = self.vision.as_ref().map_or(0, VisionEncoder::known);
-        let (pictures, sound) = self.encode(prompt)?;
+        let (pictures, sound, known) = self.encode(prompt)?;
         let manifest = &self.model.manifest;
         let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
         self.decoder.cache().forget(slot);
         self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Latest::Nowhere });
-        Ok(self.vision.as_ref().map_or(0, VisionEncoder::known) - known)
+        Ok(known)
     }
 
-    fn encode(&mut self, prompt: &mut Prompt) -> Result<(Features, Features), EngineError> {
+    /// Features of pictures and of sound, and how many of the pictures were known.
+    fn encode(&mut self, prompt: &mut Prompt) -> Result<(Features, Features, usize), EngineError> {
         let (images, clips) = (std::mem::take(&mut prompt.images), std::mem::take(&mut prompt.clips));
         let none = || Features { rows: Vec::new() };
-        let pictures = match &mut self.vision {
-            _ if images.is_empty() => none(),
+        let (pictures, known) = match &mut self.vision {
+            _ if images.is_empty() => (none(), 0),
             Some(encoder) => encoder.encode(&images)?,
             None => return Err(self.unsupported("pictures", "a vision encoder")),
         };
@@ -178,7 +178,7 @@ impl OrtEngine {
             Some(encoder) => encoder.encode(&clips)?,
             None => return Err(self.unsupported("sound", "an audio encoder")),
         };
-        Ok((pictures, sound))
+        Ok((pictures, sound, known))
     }
 
     fn unsupported(&self, what: &str, lacking: &str) -> EngineError {

@@ -44,7 +44,7 @@ impl OrtEngine {
 
     /// Features of the prompt's pictures and of its clips, each `[soft tokens, hidden]` row-major; fills no slot.
     pub fn features(&mut self, prompt: &Prompt) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
-        let (pictures, sound) = self.encode(&mut prompt.clone())?;
+        let (pictures, sound, _) = self.encode(&mut prompt.clone())?;
         Ok((pictures.rows, sound.rows))
     }
 

@@ -7,7 +7,7 @@ use lapidary::{
     base::{
         ByteBudget, ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Prompt, Source, Stop, item::Part,
     },
-    generate::{Generator, OrtEngine, Settings, Vocabulary},
+    generate::{Generator, Guide, OrtEngine, Settings, Vocabulary},
 };
 
 /// The id that ends an answer in [`vocabulary`].
@@ -90,17 +90,27 @@ impl Emit<Generation> for Tray {
 /// Answers by number of unit: tokens and log-probabilities.
 pub type Answers = Vec<(u64, Vec<u32>, Vec<f32>)>;
 
-/// What an engine answers without a grammar, to units that come all at once; none may fail.
-pub fn answers(engine: OrtEngine, vocabulary: Vocabulary, settings: Settings, items: Vec<Item<Prompt>>) -> Answers {
-    let generator = Generator::new(engine, vocabulary, None, settings).unwrap();
+/// What an engine makes of units that come all at once, in their order; none may fail.
+pub fn generations(
+    engine: OrtEngine,
+    vocabulary: Vocabulary,
+    guide: Option<Guide>,
+    settings: Settings,
+    items: Vec<Item<Prompt>>,
+) -> Vec<Item<Generation>> {
+    let generator = Generator::new(engine, vocabulary, guide, settings).unwrap();
     let (sender, receiver) = unbounded();
     items.into_iter().for_each(|item| sender.send(item).unwrap());
     drop(sender);
     let mut tray = Tray::default();
     generator.run(receiver, &mut tray, &Stop::default()).unwrap();
     assert!(tray.faults.is_empty(), "{:?}", tray.faults);
+    tray.done.sort_by_key(|item| item.origin.source.ordinal);
+    tray.done
+}
+
+/// The same without a grammar, as answers.
+pub fn answers(engine: OrtEngine, vocabulary: Vocabulary, settings: Settings, items: Vec<Item<Prompt>>) -> Answers {
     let answer = |item: Item<Generation>| (item.origin.source.ordinal, item.body.tokens, item.body.logprobs);
-    let mut answers: Answers = tray.done.into_iter().map(answer).collect();
-    answers.sort_by_key(|(number, ..)| *number);
-    answers
+    generations(engine, vocabulary, None, settings, items).into_iter().map(answer).collect()
 }

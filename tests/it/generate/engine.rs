@@ -91,15 +91,8 @@ fn guided_answers_of_a_random_model_are_valid_and_the_same_in_a_batch_as_alone()
         let settings = Settings { slots, ..settings.clone() };
         let guide = Guide::compile(&vocabulary, &shape.guide()).unwrap();
         let engine = models::engine(&exported, &settings);
-        let generator = Generator::new(engine, vocabulary.clone(), Some(guide), settings).unwrap();
-        let (sender, receiver) = unbounded();
-        items.into_iter().for_each(|item| sender.send(item).unwrap());
-        drop(sender);
-        let mut tray = Tray::default();
-        generator.run(receiver, &mut tray, &Stop::default()).unwrap();
-        assert!(tray.faults.is_empty(), "{:?}", tray.faults);
-        tray.done.sort_by_key(|item| item.origin.source.ordinal);
-        tray.done.into_iter().map(|item| item.body.text).collect::<Vec<String>>()
+        let done = desk::generations(engine, vocabulary.clone(), Some(guide), settings, items);
+        done.into_iter().map(|item| item.body.text).collect::<Vec<String>>()
     };
     let few = || texts().into_iter().take(5);
     let together = texts_of(4, few().collect());
