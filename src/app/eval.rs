@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use crate::{
     base::{Fatal, ImagePatches, LogMel, Model, Prompt},
     bundle::{self, Check},
-    generate::{Device, Engine, EngineError, EngineSettings, Logits, OrtEngine, Runtime, Settings},
+    generate::{Device, Engine, EngineError, EngineSettings, Feed, Logits, OrtEngine, Runtime, Settings},
 };
 
 /// Prompt tokens of one call.
@@ -50,9 +50,9 @@ fn continue_greedily(engine: &mut OrtEngine, count: usize) -> Result<Vec<i64>, E
     let mut tokens = Vec::new();
     while tokens.len() < count {
         if let Some(token) = tokens.last() {
-            engine.step(&[(0, *token as u32)])?;
+            engine.step(&[Feed::token(0, &(*token as u32))])?;
         }
-        let Some(Logits::Scores(scores)) = engine.logits(0) else { break };
+        let Some(Logits::Scores(scores)) = engine.logits(0, 0) else { break };
         let highest = (0_i64..).zip(scores).reduce(|best, next| if next.1 > best.1 { next } else { best });
         tokens.extend(highest.map(|(token, _)| token));
     }

@@ -229,6 +229,9 @@ pub struct Graphs {
     pub embed_tokens: String,
     /// embeddings -> logits and present keys and values.
     pub decoder: String,
+    /// The same for tokens of any slots, with operators of our own; where the bundle computes in f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder_slots: Option<String>,
     /// patches -> image features.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vision_encoder: Option<String>,

@@ -6,7 +6,7 @@ use super::{
     Format, Part, Precision, Tensor,
     checkpoint::Checkpoint,
     export::GRAPHS,
-    graph::{Attribute, Element, Graph, Value},
+    graph::{Attribute, Element, Graph, OWN, Value, Weights},
     output::Output,
     quantize::{self, Int4, Losses},
 };
@@ -24,6 +24,8 @@ pub struct Draft<'a> {
     pub losses: Losses,
     /// The part of the model that is being written: its format is that of `linear`, `operand` and `apply`.
     part: Part,
+    /// May nodes be this program's own operators?
+    own_operators: bool,
     output: Output,
     model: std::path::PathBuf,
 }
@@ -76,7 +78,21 @@ impl<'a> Draft<'a> {
         let model = output.path(&format!("{GRAPHS}/{name}.onnx"));
         let graph = Graph::create(output, GRAPHS, name).map_err(|error| write_fatal(&model, error))?;
         let (losses, part, output) = (Losses::default(), Part::Decoder, output.clone());
-        Ok(Self { graph, checkpoint, precision, losses, part, output, model })
+        Ok(Self { graph, checkpoint, precision, losses, part, own_operators: false, output, model })
+    }
+
+    /// Begins another graph of the same model, which reads the weights of the first and may use our own operators.
+    pub fn begin_beside(
+        name: &str,
+        output: &Output,
+        checkpoint: &'a Checkpoint,
+        precision: Precision,
+        weights: Weights,
+    ) -> Result<Self, Fatal> {
+        let mut draft = Self::begin(name, output, checkpoint, precision)?;
+        draft.graph.borrow(weights);
+        draft.own_operators = true;
+        Ok(draft)
     }
 
     /// Writes the model file.
@@ -250,6 +266,11 @@ impl<'a> Draft<'a> {
 
     fn rounded(&mut self, value: &Value) -> Operand {
         let graph = &mut self.graph;
+        if self.own_operators {
+            let mut made = graph.ops(OWN, "RoundRows", &[value], 2, &[]).into_iter();
+            let mut next = || made.next().unwrap_or_else(Value::absent);
+            return Operand::Rounded(next(), next());
+        }
         let (last, tiny, most, middle) =
             (graph.ints(&[-1]), graph.float(1e-30), graph.float(127.0), graph.float(128.0));
         let size = graph.op("Abs", &[value], &[]);

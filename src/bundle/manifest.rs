@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Config, Part, Precision, config::HexDigest, draft::write_fatal, export::GRAPHS, hub, output::Output,
-    self_test::SELF_TEST,
+    self_test::SELF_TEST, text,
 };
 use crate::base::{
     Fatal,
@@ -179,7 +179,7 @@ pub fn write(
         audio: audio_facts(config),
         tokens,
         sampling: companions.sampling(),
-        graphs: graphs(config, companions, output),
+        graphs: graphs(config, precision, companions, output),
         files: output.facts(),
     };
     let text = toml::to_string(&manifest)
@@ -264,11 +264,12 @@ pub(super) fn audio_facts(config: &Config) -> Option<AudioFacts> {
     config.audio.as_ref().map(|_| AudioFacts { mel_bins: 128, max_soft_tokens: 750 })
 }
 
-fn graphs(config: &Config, companions: &Companions, output: &Output) -> Graphs {
+fn graphs(config: &Config, precision: Precision, companions: &Companions, output: &Output) -> Graphs {
     let graph = |name: &str| format!("{GRAPHS}/{name}.onnx");
     Graphs {
         embed_tokens: graph("embed_tokens"),
         decoder: graph("decoder_model_merged"),
+        decoder_slots: text::has_slots(precision).then(|| graph("decoder_slots")),
         vision_encoder: config.vision.as_ref().map(|_| graph("vision_encoder")),
         audio_encoder: config.audio.as_ref().map(|_| graph("audio_encoder")),
         tokenizer: TOKENIZER.to_owned(),

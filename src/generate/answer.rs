@@ -9,10 +9,10 @@ use super::{
 use crate::base::{Fault, FaultKind, Finish, StageName};
 
 /// What happens after a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
-    /// Feed this token.
-    Feed(u32),
+    /// Feed these tokens; never none.
+    Feed(Vec<u32>),
     /// The answer is complete.
     Finished(Finish),
 }
@@ -97,7 +97,7 @@ impl Answer {
         match &self.rules.guided {
             Some(guided) if guided.is_complete() => Turn::Finished(Finish::Stop),
             None if self.tokens.len() >= self.rules.allowance => Turn::Finished(Finish::Length),
-            _ => Turn::Feed(token),
+            _ => Turn::Feed(vec![token]),
         }
     }
 

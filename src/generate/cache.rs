@@ -122,6 +122,15 @@ impl Cache {
         }
     }
 
+    /// Takes a slot back to its first `length` positions. False when it cannot be, and the slot is empty.
+    pub(super) fn retract(&mut self, slot: usize, length: usize) -> bool {
+        match self {
+            // What is behind the length is never read, and written again.
+            Self::Shared(_) => true,
+            Self::Growing(growing) => growing.retract(slot, length),
+        }
+    }
+
     /// Empties a slot.
     pub(super) fn forget(&mut self, slot: usize) {
         match self {

@@ -24,6 +24,18 @@ impl Cuts {
         tokens.iter().map(|token| self.kind(*token)).collect()
     }
 
+    /// For each token of a chunk the place, within the chunk, of the last one that it sees on sliding layers: its own, or
+    /// that of the last token of its picture where pictures are seen in both directions.
+    pub(super) fn visible_ends(&self, tokens: &[u32]) -> Vec<usize> {
+        let mut ends: Vec<usize> = (0..tokens.len()).collect();
+        if self.attention == ImageAttention::Bidirectional {
+            for place in (1..tokens.len()).rev().filter(|place| self.is_inside(tokens, *place)) {
+                ends[place - 1] = ends[place];
+            }
+        }
+        ends
+    }
+
     fn kind(&self, token: u32) -> i64 {
         match token {
             token if token == self.image => 1,
@@ -77,6 +89,15 @@ mod tests {
         assert_eq!(ends(ImageAttention::Bidirectional, &tokens, 2), [2, 3, 7, 9, 11]);
         assert_eq!(ends(ImageAttention::Bidirectional, &tokens, 1), [1, 2, 3, 7, 8, 9, 10, 11]);
         assert_eq!(ends(ImageAttention::Causal, &tokens, 5), [5, 10, 11]);
+    }
+
+    #[test]
+    fn tokens_of_a_picture_see_to_its_end() {
+        let cuts = |attention| Cuts { image: IMAGE, video: 11, audio: 12, attention };
+        let tokens = [IMAGE, IMAGE, 3, IMAGE, 11, IMAGE, 12, 12];
+        let seen = cuts(ImageAttention::Bidirectional).visible_ends(&tokens);
+        assert_eq!(seen, [1, 1, 2, 5, 5, 5, 6, 7]);
+        assert_eq!(cuts(ImageAttention::Causal).visible_ends(&tokens), (0..8).collect::<Vec<_>>());
     }
 
     #[test]

@@ -17,17 +17,6 @@ use crate::base::{
     model::{ImageAttention, TextFacts},
 };
 
-/// Which logits a run is to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// Those of the last position.
-    Last,
-    /// Those of so many last positions.
-    Tail(usize),
-    /// Those of all positions.
-    All,
-}
-
 /// The decoder's session with the keys and values of all slots.
 pub(super) struct Decoder {
     network: Network,
@@ -118,14 +107,14 @@ impl Decoder {
     }
 
     /// Feeds the embeddings of positions `start..start + n` of one slot, of which `kinds` says what stands there.
-    /// Logits are `[1, n, vocabulary]` or `[1, 1, vocabulary]`, as asked for and as the graph can.
+    /// Logits are `[1, keep, vocabulary]`, or `[1, n, vocabulary]` where the graph cannot leave any out.
     pub(super) fn chunk(
         &mut self,
         slot: usize,
         embedded: &Embedded,
         kinds: &[i64],
         start: usize,
-        keep: Keep,
+        keep: usize,
     ) -> ort::Result<Fetched> {
         let end = start + kinds.len();
         let positions: Vec<i64> = (start..end).map(|place| place as i64).collect();
@@ -141,18 +130,14 @@ impl Decoder {
             ends.iter().flat_map(|end| (0..total).map(move |place| i64::from(place <= *end))).collect();
         let positions: Vec<i64> = ends.iter().map(|end| *end as i64).collect();
         let places = Places { mask: &mask, positions: &positions, kinds: &vec![0; ends.len()] };
-        self.run(slots, embedded, places, Keep::Last)
+        self.run(slots, embedded, places, 1)
     }
 
-    fn run(&mut self, slots: Range<usize>, embedded: &Embedded, places: Places, keep: Keep) -> ort::Result<Fetched> {
+    fn run(&mut self, slots: Range<usize>, embedded: &Embedded, places: Places, keep: usize) -> ort::Result<Fetched> {
         let (rows, slot, inputs) = (slots.len(), slots.start, self.inputs);
         let Places { mask, positions, kinds } = places;
         let each = |values: &[i64]| [rows, values.len() / rows.max(1)];
-        let keep = [match keep {
-            Keep::Last => 1,
-            Keep::Tail(count) => count.min(positions.len()) as i64,
-            Keep::All => 0,
-        }];
+        let keep = [keep as i64];
         let per_layer = inputs.per_layer.zip(embedded.per_layer.as_ref());
         let converted = Floats::converted(&embedded.embeddings, &self.network, inputs.embeddings);
         let per_layer_converted =

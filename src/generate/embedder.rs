@@ -93,7 +93,7 @@ impl Embedder {
     pub(super) fn embed_prompt(&mut self, ids: &[u32], start: usize, splice: &Splice) -> ort::Result<Embedded> {
         if self.pictures.is_none() && self.clips.is_none() {
             let mut embedded = self.embed(ids, 1)?;
-            splice.write(&mut embedded.embeddings, start);
+            splice.write(&mut embedded.embeddings, start..start + ids.len(), 0);
             return Ok(embedded);
         }
         // A film's frames are pictures to such graphs.

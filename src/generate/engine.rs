@@ -1,5 +1,5 @@
-//! What the line asks of an engine: admit a prompt to a slot, prefill it chunk by chunk, and decode all live slots
-//! together. Sampling, grammar, stop rules and batching live outside.
+//! What the line asks of an engine: admit a prompt to a slot, and step: a chunk of a prompt here, some tokens of an answer
+//! there. Sampling, grammar, stop rules and batching live outside.
 
 use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
 
@@ -23,6 +23,8 @@ pub struct Card {
     pub slots: usize,
     /// Most tokens of a prompt and its answer together.
     pub context: usize,
+    /// True when one run takes several tokens of several slots, so that guesses cost little.
+    pub together: bool,
 }
 
 /// What an admitted prompt found done already.
@@ -34,13 +36,34 @@ pub struct Reused {
     pub pictures: usize,
 }
 
-/// How far a prefill has come.
+/// What one step feeds to one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prefill {
-    /// There are more chunks.
-    More,
-    /// The whole prompt is in; [`Engine::logits`] holds what follows it.
-    Done,
+pub enum Feed<'a> {
+    /// The next chunk of its prompt.
+    Prompt(Slot),
+    /// Tokens behind what it holds.
+    Tokens {
+        /// Its prompt is in.
+        slot: Slot,
+        /// At least one.
+        tokens: &'a [u32],
+        /// How many of the last are guesses, which may be taken back; fewer than all.
+        guessed: usize,
+    },
+}
+
+impl<'a> Feed<'a> {
+    /// One token that is no guess.
+    pub fn token(slot: Slot, token: &'a u32) -> Self {
+        Self::Tokens { slot, tokens: std::slice::from_ref(token), guessed: 0 }
+    }
+
+    /// Whom it concerns.
+    pub fn slot(&self) -> Slot {
+        match self {
+            Self::Prompt(slot) | Self::Tokens { slot, .. } => *slot,
+        }
+    }
 }
 
 /// The scores of the next token of one slot.
@@ -100,16 +123,28 @@ pub trait Engine: Send {
     /// A fault of the unit when it does not fit, or asks for an encoder that the model lacks.
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError>;
 
-    /// Feeds the slot's next chunk of prompt tokens.
-    fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError>;
+    /// Tokens of the slot's prompt that are not fed yet.
+    fn remaining(&self, slot: Slot) -> usize;
 
-    /// Feeds one token to each of these slots, whose prompts are in; each slot at most once. When it fails, all slots are
-    /// as they were.
-    fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError>;
+    /// Feeds some slots, each at most once. When it fails, all slots are as they were.
+    fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError>;
 
-    /// What follows the last token fed to this slot by the latest [`Engine::step`], or by the [`Engine::prefill`] that
-    /// was done. `None` when neither concerned the slot.
-    fn logits(&self, slot: Slot) -> Option<Logits<'_>>;
+    /// Feeds all that remains of a slot's prompt, chunk by chunk. Returns the number of chunks.
+    fn prefill(&mut self, slot: Slot) -> Result<usize, EngineError> {
+        let mut chunks = 0;
+        while self.remaining(slot) > 0 {
+            self.step(&[Feed::Prompt(slot)])?;
+            chunks += 1;
+        }
+        Ok(chunks)
+    }
+
+    /// What follows in a slot, as the latest [`Engine::step`] has it: at place 0 what follows the prompt or the last token
+    /// that was no guess, at place `n` what follows the `n`th guess. `None` when the step did not tell.
+    fn logits(&self, slot: Slot, place: usize) -> Option<Logits<'_>>;
+
+    /// Takes back the last `count` guesses of the latest step.
+    fn retract(&mut self, slot: Slot, count: usize) -> Result<(), EngineError>;
 
     /// Makes the slot free.
     fn release(&mut self, slot: Slot);
@@ -124,16 +159,20 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
         (**self).admit(slot, prompt)
     }
 
-    fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError> {
-        (**self).prefill(slot)
+    fn remaining(&self, slot: Slot) -> usize {
+        (**self).remaining(slot)
     }
 
-    fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError> {
+    fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError> {
         (**self).step(feeds)
     }
 
-    fn logits(&self, slot: Slot) -> Option<Logits<'_>> {
-        (**self).logits(slot)
+    fn logits(&self, slot: Slot, place: usize) -> Option<Logits<'_>> {
+        (**self).logits(slot, place)
+    }
+
+    fn retract(&mut self, slot: Slot, count: usize) -> Result<(), EngineError> {
+        (**self).retract(slot, count)
     }
 
     fn release(&mut self, slot: Slot) {

@@ -66,6 +66,23 @@ impl Growing {
         whole
     }
 
+    /// False when there is no memory, or the positions are not all there; the slot is empty then.
+    pub(super) fn retract(&mut self, slot: usize, length: usize) -> bool {
+        let held = match self.slots[slot].first() {
+            Some(Past::Given(tensor)) => tensor.shape().get(2).copied().unwrap_or(0),
+            Some(Past::Copied { count, .. }) => *count,
+            None => 0,
+        };
+        if held == length {
+            return true;
+        }
+        let kept = self.copy(slot, length).is_some_and(|rows| self.paste(slot, &rows, length, length));
+        if !kept {
+            self.forget(slot);
+        }
+        kept
+    }
+
     pub(super) fn forget(&mut self, slot: usize) {
         if let Some(pasts) = self.slots.get_mut(slot) {
             pasts.clear();

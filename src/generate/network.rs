@@ -4,6 +4,7 @@ use std::{
     ffi::{CStr, CString},
     fmt,
     path::Path,
+    sync::Arc,
 };
 
 use ort::{
@@ -13,6 +14,7 @@ use ort::{
 
 use super::{
     engine::causes,
+    operators,
     raw::Element,
     runtime::{Device, Runtime},
 };
@@ -190,6 +192,7 @@ fn session(runtime: &Runtime, path: &Path, opening: Opening) -> ort::Result<Sess
         .with_intra_op_spinning(opening.spinning)?
         .with_inter_threads(1)?
         .with_memory_pattern(false)?
+        .with_operators(Arc::new(operators::domain()?))?
         .commit_from_file(path)
 }
 

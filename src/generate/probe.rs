@@ -6,13 +6,7 @@ use std::iter;
 use half::f16;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::{
-    arena::Room,
-    decoder::{Decoder, Keep},
-    embedder::Embedder,
-    engine::causes,
-    floats::floats,
-};
+use super::{arena::Room, decoder::Decoder, embedder::Embedder, engine::causes, floats::floats};
 use crate::base::{
     Fatal,
     model::{Manifest, TokenIds},
@@ -88,7 +82,7 @@ fn alone(decoder: &mut Decoder, embedder: &mut Embedder, sequences: &[Vec<u32>; 
         for (slot, tokens) in sequences.iter().enumerate() {
             let place = LENGTHS[slot] + step;
             let embedded = embedder.embed(&tokens[place..=place], 1)?;
-            course.push(last(&floats(&decoder.chunk(slot, &embedded, &[0], place, Keep::Last)?), 1));
+            course.push(last(&floats(&decoder.chunk(slot, &embedded, &[0], place, 1)?), 1));
         }
     }
     Ok(course)
@@ -114,7 +108,7 @@ fn prefill(decoder: &mut Decoder, embedder: &mut Embedder, slot: usize, tokens: 
     let mut logits = Vec::new();
     for (index, chunk) in tokens.chunks(CHUNK).enumerate() {
         let embedded = embedder.embed(chunk, 1)?;
-        let fetched = decoder.chunk(slot, &embedded, &vec![0; chunk.len()], index * CHUNK, Keep::Last)?;
+        let fetched = decoder.chunk(slot, &embedded, &vec![0; chunk.len()], index * CHUNK, 1)?;
         let positions = fetched.shape().get(1).copied().unwrap_or(1);
         logits = last(&floats(&fetched), positions);
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    engine::{Card, Engine, EngineError, Logits, Prefill, Reused, Slot},
+    engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot},
     vocabulary::Vocabulary,
 };
 use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
@@ -11,18 +11,20 @@ use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
 /// Gives the recorded answers one after the other, and from the first again, to the prompts in order of admission.
 pub struct ReplayEngine {
     card: Card,
-    answers: Vec<Vec<u32>>,
+    vocabulary: Vocabulary,
+    /// For each byte of each answer the token that goes on from there.
+    answers: Vec<Vec<Option<u32>>>,
     end: u32,
     admitted: usize,
     slots: Vec<Option<Reading>>,
 }
 
 /// Where a slot is in its answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 struct Reading {
     answer: usize,
-    fed: usize,
-    ready: bool,
+    /// Bytes that were fed, at each place that the latest step tells of.
+    fed: Vec<usize>,
 }
 
 impl ReplayEngine {
@@ -52,10 +54,11 @@ impl ReplayEngine {
         slots: usize,
         context: usize,
     ) -> Result<Self, String> {
-        let spell = |text: &String| vocabulary.spell(text.as_bytes()).ok_or(format!("cannot be spelled: {text:.60}"));
-        let answers: Vec<Vec<u32>> = answers.iter().map(spell).collect::<Result<_, _>>()?;
-        if answers.is_empty() {
-            return Err("holds no answers".to_owned());
+        let unspelled = |text: &&String| vocabulary.spell(text.as_bytes()).is_none();
+        match answers.iter().find(unspelled) {
+            Some(text) => return Err(format!("cannot be spelled: {text:.60}")),
+            None if answers.is_empty() => return Err("holds no answers".to_owned()),
+            None => {}
         }
         let card = Card {
             engine: "replay",
@@ -65,8 +68,11 @@ impl ReplayEngine {
             model: "replay".to_owned(),
             slots,
             context,
+            together: true,
         };
-        Ok(Self { card, answers, end, admitted: 0, slots: vec![None; slots] })
+        let answers = answers.iter().map(|text| vocabulary.first_tokens(text.as_bytes())).collect();
+        let slots = vec![None; slots];
+        Ok(Self { card, vocabulary: vocabulary.clone(), answers, end, admitted: 0, slots })
     }
 
     fn reading(&mut self, slot: Slot) -> Result<&mut Reading, EngineError> {
@@ -74,6 +80,23 @@ impl ReplayEngine {
             let message = format!("slot {slot} holds no prompt");
             Fault::new(StageName::Generate, FaultKind::Internal, message, "please report this").into()
         })
+    }
+
+    fn feed(&mut self, feed: &Feed) -> Result<(), EngineError> {
+        let (tokens, guessed) = match feed {
+            Feed::Prompt(_) => (&[][..], 0),
+            Feed::Tokens { tokens, guessed, .. } => (*tokens, *guessed),
+        };
+        let lengths: Vec<usize> = tokens.iter().map(|token| self.vocabulary.bytes(*token).len()).collect();
+        let reading = self.reading(feed.slot())?;
+        let (certain, guesses) = lengths.split_at(tokens.len().saturating_sub(guessed));
+        let start = reading.fed.last().copied().unwrap_or(0) + certain.iter().sum::<usize>();
+        let after_each = guesses.iter().scan(start, |fed, length| {
+            *fed += length;
+            Some(*fed)
+        });
+        reading.fed = std::iter::once(start).chain(after_each).collect();
+        Ok(())
     }
 }
 
@@ -85,24 +108,29 @@ impl Engine for ReplayEngine {
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
         (prompt.images, prompt.clips) = (Vec::new(), Vec::new());
         if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(Reading { answer: self.admitted % self.answers.len(), fed: 0, ready: false });
+            *place = Some(Reading { answer: self.admitted % self.answers.len(), fed: Vec::new() });
             self.admitted += 1;
         }
         self.reading(slot).map(|_| Reused::default())
     }
 
-    fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError> {
-        self.reading(slot)?.ready = true;
-        Ok(Prefill::Done)
+    /// Prompts are not read, so there is one token to wait for.
+    fn remaining(&self, slot: Slot) -> usize {
+        self.slots.get(slot).and_then(Option::as_ref).map_or(0, |reading| usize::from(reading.fed.is_empty()))
     }
 
-    fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError> {
-        feeds.iter().try_for_each(|(slot, _)| self.reading(*slot).map(|reading| reading.fed += 1))
+    fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError> {
+        feeds.iter().try_for_each(|feed| self.feed(feed))
     }
 
-    fn logits(&self, slot: Slot) -> Option<Logits<'_>> {
-        let reading = self.slots.get(slot)?.as_ref().filter(|reading| reading.ready)?;
-        Some(Logits::Certain(self.answers[reading.answer].get(reading.fed).copied().unwrap_or(self.end)))
+    fn logits(&self, slot: Slot, place: usize) -> Option<Logits<'_>> {
+        let reading = self.slots.get(slot)?.as_ref()?;
+        let fed = *reading.fed.get(place)?;
+        Some(Logits::Certain(self.answers[reading.answer].get(fed).copied().flatten().unwrap_or(self.end)))
+    }
+
+    fn retract(&mut self, slot: Slot, count: usize) -> Result<(), EngineError> {
+        self.reading(slot).map(|reading| reading.fed.truncate(reading.fed.len() - count.min(reading.fed.len() - 1)))
     }
 
     fn release(&mut self, slot: Slot) {

@@ -1,11 +1,11 @@
-//! Logits as a run gave them, of which each row's last position counts.
+//! Logits as a run gave them, row by row.
 
 use super::{
     floats::floats,
     raw::{Element, Fetched},
 };
 
-/// `[rows, positions, vocabulary]`; f32 is read where it lies.
+/// `[rows, vocabulary]`; f32 is read where it lies.
 pub(super) struct Scores {
     fetched: Option<Fetched>,
     copied: Vec<f32>,
@@ -13,7 +13,7 @@ pub(super) struct Scores {
 }
 
 impl Scores {
-    /// Of a step, which has one position a row.
+    /// All of them.
     pub(super) fn new(fetched: Fetched) -> Self {
         let width = fetched.shape().last().copied().unwrap_or(0).max(1);
         match fetched.element() {
@@ -22,15 +22,14 @@ impl Scores {
         }
     }
 
-    /// Of a prefill of one sequence: only the last position is kept, since a graph that knows no
-    /// `num_logits_to_keep` gives them all.
-    pub(super) fn of_last(fetched: Fetched) -> Self {
+    /// The last `count` alone: a graph that knows no `num_logits_to_keep` gives those of all positions.
+    pub(super) fn of_last(fetched: Fetched, count: usize) -> Self {
         let scores = Self::new(fetched);
-        if scores.values().len() == scores.width {
+        let surplus = scores.values().len().saturating_sub(count * scores.width);
+        if surplus == 0 {
             return scores;
         }
-        let last = scores.values().chunks_exact(scores.width).next_back().unwrap_or_default();
-        Self { copied: last.to_vec(), fetched: None, width: scores.width }
+        Self { copied: scores.values()[surplus..].to_vec(), fetched: None, width: scores.width }
     }
 
     fn values(&self) -> &[f32] {

@@ -6,12 +6,12 @@ use super::answer::Answer;
 use crate::base::{Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
 
 /// What a seated unit waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Waiting {
     /// More chunks of its prompt.
     Prefill,
-    /// This token to be fed.
-    Step(u32),
+    /// These tokens to be fed.
+    Step(Vec<u32>),
 }
 
 /// A unit in a slot.
@@ -49,8 +49,9 @@ impl Seat {
         self.timing.prefill_micros += micros(spent);
     }
 
-    pub(super) fn prefill_is_done(&mut self) {
-        self.first_token = Some(Instant::now());
+    /// The engine has told what follows; the first time that is the end of the prefill.
+    pub(super) fn told(&mut self) {
+        self.first_token.get_or_insert_with(Instant::now);
     }
 
     /// The item for `parse`.

@@ -24,8 +24,23 @@ pub struct Settings {
     pub prefill_chunk: usize,
     /// Threads of ONNX Runtime; the machine's cores when absent.
     pub threads: Option<usize>,
+    /// Which form of the decoder is run.
+    pub decoder: Form,
     /// True lets idle threads of ONNX Runtime spin: faster alone, worse beside other work.
     pub spinning: bool,
+}
+
+/// The forms of a bundle's decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// `slots` where the bundle has it and it runs on the device, else `sequences`.
+    #[default]
+    Auto,
+    /// Any tokens of any units in one run, with attention of our own; on the CPU.
+    Slots,
+    /// One unit or one token of each in a run, as the public exports have it; on any device.
+    Sequences,
 }
 
 impl Default for Settings {
@@ -40,6 +55,7 @@ impl Default for Settings {
             context: 4096,
             prefill_chunk: 256,
             threads: None,
+            decoder: Form::Auto,
             spinning: false,
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn make(
 /// How many positions the buffers of a slot hold. Sliding layers need the window and what is fed at once; as much again
 /// as the window lets them go on for a while before anything is moved. Pictures that are seen in both directions are fed
 /// in one piece.
-fn room(manifest: &Manifest, context: usize, prefill_chunk: usize) -> Room {
+pub(super) fn room(manifest: &Manifest, context: usize, prefill_chunk: usize) -> Room {
     let text = &manifest.text;
     // One position more than the context: a row that idles while others decode writes there.
     let full = context + 1;

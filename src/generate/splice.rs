@@ -79,12 +79,11 @@ impl Splice {
         first..self.places.partition_point(|place| *place < places.end)
     }
 
-    /// Overwrites the rows of `embeddings` (`[1, n, width]`, the embeddings of positions `start..start + n`).
-    pub(super) fn write(&self, embeddings: &mut Fetched, start: usize) {
-        let count = embeddings.shape().get(1).copied().unwrap_or(0);
-        for index in self.within(start..start + count) {
+    /// Overwrites rows of `embeddings`, `[1, n, width]`, of which row `first` is that of the first of these places.
+    pub(super) fn write(&self, embeddings: &mut Fetched, places: Range<usize>, first: usize) {
+        for index in self.within(places.clone()) {
             let row = &self.rows[index * self.width..(index + 1) * self.width];
-            let at = (self.places[index] - start) * self.width;
+            let at = (first + self.places[index] - places.start) * self.width;
             match embeddings.element() {
                 Element::F16 => {
                     let target = embeddings.data_mut::<f16>().iter_mut().skip(at);

@@ -216,7 +216,7 @@ fn higher(a: f32, b: f32) -> f32 {
 /// `exp(x)` for `x` of at most 0, and 0 below [`NEGLIGIBLE`]; off by 2e-7 of it at most. The argument is taken apart
 /// as `n ln 2 + r`; adding 1.5 * 2^23 rounds to the whole number `n`, which then stands in the lowest bits.
 #[inline(always)]
-fn exponential(x: f32) -> f32 {
+pub(super) fn exponential(x: f32) -> f32 {
     const ROUNDING: f32 = 12_582_912.0;
     let bounded = if x > NEGLIGIBLE { x } else { NEGLIGIBLE };
     let shifted = bounded * std::f32::consts::LOG2_E + ROUNDING;

@@ -112,25 +112,30 @@ impl Vocabulary {
     ///
     /// Fewest, not the tokenizer's own choice: then the parts of a text never need fewer tokens than the whole.
     pub fn spell(&self, bytes: &[u8]) -> Option<Vec<u32>> {
-        let mut best: Vec<Option<(usize, u32)>> = vec![None; bytes.len()];
+        let firsts = self.first_tokens(bytes);
+        let (mut tokens, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            let token = firsts[at]?;
+            tokens.push(token);
+            at += self.bytes(token).len();
+        }
+        Some(tokens)
+    }
+
+    /// For each place the first of the fewest tokens that spell `bytes` from there on.
+    pub(super) fn first_tokens(&self, bytes: &[u8]) -> Vec<Option<u32>> {
+        let mut best: Vec<Option<u32>> = vec![None; bytes.len()];
         let mut costs = vec![usize::MAX; bytes.len() + 1];
         costs[bytes.len()] = 0;
         for start in (0..bytes.len()).rev() {
             for (end, token) in self.tokens_at(bytes, start) {
                 if costs[end] < usize::MAX && costs[end] + 1 < costs[start] {
                     costs[start] = costs[end] + 1;
-                    best[start] = Some((end, token));
+                    best[start] = Some(token);
                 }
             }
         }
-        let mut tokens = Vec::new();
-        let mut at = 0;
-        while at < bytes.len() {
-            let (end, token) = best[at]?;
-            tokens.push(token);
-            at = end;
-        }
-        Some(tokens)
+        best
     }
 
     /// The tokens that spell `bytes[start..end]`, with their ends.

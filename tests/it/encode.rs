@@ -63,6 +63,7 @@ fn tiny() -> model::Model {
         graphs: model::Graphs {
             embed_tokens: String::new(),
             decoder: String::new(),
+            decoder_slots: None,
             vision_encoder: None,
             audio_encoder: None,
             tokenizer: "tokenizer.json".to_owned(),

@@ -7,7 +7,7 @@ pub mod member;
 use lapidary::{
     app::eval::eval,
     bundle::{Dtype, Quantize},
-    generate::{Engine, Logits, Settings},
+    generate::{Engine, Feed, Logits, Settings},
 };
 use member::{Exported, MEMBERS, Member, engine, highest, read_eval};
 use ndarray::{Array2, ArrayView2};
@@ -117,7 +117,7 @@ fn logits_and_greedy_tokens_equal_those_of_transformers_in_one_prefill_in_chunks
 }
 
 fn assert_continues(engine: &mut impl Engine, member: Member, what: &str) {
-    let scores = |engine: &dyn Engine| match engine.logits(1) {
+    let scores = |engine: &dyn Engine| match engine.logits(1, 0) {
         Some(Logits::Scores(scores)) => scores.to_vec(),
         other => panic!("no scores but {other:?}"),
     };
@@ -128,7 +128,7 @@ fn assert_continues(engine: &mut impl Engine, member: Member, what: &str) {
             let latest = Array2::from_shape_vec((1, latest.len()), latest).unwrap();
             assert_logits(&latest, &member.vector("step_logits"), &format!("{what}, second step"));
         }
-        engine.step(&[(1, token as u32)]).unwrap();
+        engine.step(&[Feed::token(1, &(token as u32))]).unwrap();
     }
 }
 

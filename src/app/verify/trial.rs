@@ -7,7 +7,7 @@ use super::comparison::{Comparison, Tolerances};
 use crate::{
     base::{Fatal, Model, Prompt},
     bundle::{plain::Evaluated, self_test::KEPT},
-    generate::{Device, Engine, EngineError, EngineSettings, Logits, OrtEngine, Prefill, Runtime, Settings},
+    generate::{Device, Engine, EngineError, EngineSettings, Feed, Form, Logits, OrtEngine, Runtime, Settings},
 };
 
 /// Prompt tokens of a call when a prompt is fed in chunks: a number that divides nothing.
@@ -30,29 +30,49 @@ impl<'a> Trial<'a> {
         Self { runtime, model, tolerances: Tolerances::of(model), against }
     }
 
-    /// Feeds the prompt and compares everything that comes out.
+    /// Feeds the prompt to every form of the decoder and compares everything that comes out.
     pub fn run(&self, prompt: &Prompt, expected: &Evaluated) -> Result<Vec<Comparison>, Fatal> {
-        let mut engine = self.engine(prompt.tokens.len())?;
-        let mut comparisons = self.features(&mut engine, prompt, expected)?;
+        let slots = self.model.manifest.graphs.decoder_slots.is_some();
+        let forms: &[(Form, &str)] =
+            if slots { &[(Form::Slots, ""), (Form::Sequences, ", public form")] } else { &[(Form::Auto, "")] };
+        let mut comparisons = Vec::new();
+        for (form, name) in forms {
+            let mut engine = self.engine(prompt.tokens.len(), *form)?;
+            if comparisons.is_empty() {
+                comparisons.extend(self.features(&mut engine, prompt, expected)?);
+            }
+            comparisons.extend(self.run_form(&mut engine, prompt, expected, name)?);
+        }
+        Ok(comparisons)
+    }
+
+    fn run_form(
+        &self,
+        engine: &mut OrtEngine,
+        prompt: &Prompt,
+        expected: &Evaluated,
+        form: &str,
+    ) -> Result<Vec<Comparison>, Fatal> {
+        let mut comparisons = Vec::new();
         for (chunk, how) in [(prompt.tokens.len(), "in one prefill"), (CHUNK, "in chunks of 7")] {
             engine.set_prefill_chunk(chunk);
             let logits = engine.score_last(0, &mut prompt.clone(), KEPT).map_err(failed)?;
             engine.release(0);
-            comparisons.push(self.logits(how, &self.rows(logits), expected));
+            comparisons.push(self.logits(&format!("{how}{form}"), &self.rows(logits), expected));
         }
-        let slots = decode(&mut engine, prompt).map_err(failed)?;
+        let slots = decode(engine, prompt).map_err(failed)?;
         let [first, second] = slots.map(|logits| self.rows(logits));
-        comparisons.push(self.logits("decoded in a batch of two", &first, expected));
+        comparisons.push(self.logits(&format!("decoded in a batch of two{form}"), &first, expected));
         // The second slot takes over what both prompts begin with, so its chunks are others than the first one's: where
         // activations are rounded, that alone may change some by a step.
-        let what = "logits of two slots against each other";
+        let what = format!("logits of two slots against each other{form}");
         comparisons.push(Comparison::new(what, &second, &first, self.tolerances.logits));
         Ok(comparisons)
     }
 
-    fn engine(&self, tokens: usize) -> Result<OrtEngine, Fatal> {
-        let settings =
-            Settings { slots: SLOTS, context: tokens + 1, prefill_chunk: tokens.max(1), ..Settings::default() };
+    fn engine(&self, tokens: usize, decoder: Form) -> Result<OrtEngine, Fatal> {
+        let (context, prefill_chunk) = (tokens + 1, tokens.max(1));
+        let settings = Settings { slots: SLOTS, context, prefill_chunk, decoder, ..Settings::default() };
         OrtEngine::open(self.runtime, self.model, EngineSettings::new(&settings, Device::Cpu))
     }
 
@@ -96,14 +116,14 @@ fn matrix(values: Vec<f32>, width: usize) -> Array2<f32> {
 /// positions, per slot.
 fn decode(engine: &mut OrtEngine, prompt: &Prompt) -> Result<[Vec<f32>; SLOTS], EngineError> {
     let (start, last) = prompt.tokens.split_at(prompt.tokens.len().saturating_sub(KEPT - 1));
+    let mut logits = [const { Vec::new() }; SLOTS];
     for slot in 0..SLOTS {
         engine.admit(slot, &mut Prompt { tokens: start.to_vec(), ..prompt.clone() })?;
-        while engine.prefill(slot)? == Prefill::More {}
+        engine.prefill(slot)?;
+        collect(engine, &mut logits);
     }
-    let mut logits = [const { Vec::new() }; SLOTS];
-    collect(engine, &mut logits);
     for &token in last {
-        let feeds: Vec<_> = (0..SLOTS).map(|slot| (slot, token)).collect();
+        let feeds: Vec<_> = (0..SLOTS).map(|slot| Feed::token(slot, &token)).collect();
         engine.step(&feeds)?;
         collect(engine, &mut logits);
     }
@@ -112,7 +132,7 @@ fn decode(engine: &mut OrtEngine, prompt: &Prompt) -> Result<[Vec<f32>; SLOTS], 
 
 fn collect(engine: &OrtEngine, logits: &mut [Vec<f32>; SLOTS]) {
     for (slot, logits) in logits.iter_mut().enumerate() {
-        if let Some(Logits::Scores(scores)) = engine.logits(slot) {
+        if let Some(Logits::Scores(scores)) = engine.logits(slot, 0) {
             logits.extend_from_slice(scores);
         }
     }

@@ -97,6 +97,7 @@ fn manifest(
         graphs: Graphs {
             embed_tokens: files.embed_tokens.clone(),
             decoder: files.decoder.clone(),
+            decoder_slots: None,
             vision_encoder: files.vision_encoder.clone().filter(|_| config.vision.is_some()),
             audio_encoder: files.audio_encoder.clone().filter(|_| config.audio.is_some()),
             tokenizer: manifest::TOKENIZER.to_owned(),

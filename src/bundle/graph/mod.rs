@@ -21,7 +21,7 @@ use proto::{
     DimensionProto, DimensionValue, GraphProto, IR_VERSION, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
-pub use weights::{INLINE_BYTES, Stored};
+pub use weights::{INLINE_BYTES, Stored, Weights};
 
 use super::output::Output;
 
@@ -30,6 +30,9 @@ const OPSET: i64 = 21;
 
 /// The contrib operators of ONNX Runtime.
 pub const MICROSOFT: &str = "com.microsoft";
+
+/// The operators of this program, which it registers with ONNX Runtime (`generate::operators`).
+pub const OWN: &str = "lapidary";
 
 /// `TensorProto.DataType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +100,8 @@ pub struct Graph {
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
     external: ExternalData,
+    /// What the graph beside this one has stored.
+    beside: Weights,
     output: Output,
     model: String,
     constants: HashMap<(Element, Vec<i64>, Vec<u8>), Value>,
@@ -111,6 +116,7 @@ impl Graph {
         let model = format!("{folder}/{name}.onnx");
         Ok(Self {
             external: ExternalData::create(output, &format!("{model}_data"))?,
+            beside: Weights::default(),
             output: output.clone(),
             model,
             name: name.to_owned(),
@@ -124,6 +130,11 @@ impl Graph {
             scope: String::new(),
             count: 0,
         })
+    }
+
+    /// Weights of these names are read where the graph beside this one has stored them.
+    pub fn borrow(&mut self, weights: Weights) {
+        self.beside = weights;
     }
 
     /// Asks for a newer version of ai.onnx than the default 21.
@@ -202,14 +213,20 @@ impl Graph {
         values
     }
 
+    /// True when a node at the top is one of this program's own operators.
+    fn has_own_operators(&self) -> bool {
+        self.nodes.iter().any(|node| node.domain == OWN)
+    }
+
     /// Writes the model file and makes both files durable. The external file is left out when it stayed empty.
     pub fn finish(self) -> io::Result<()> {
+        let own = self.has_own_operators().then(|| opset(OWN, 1));
         self.external.finish()?;
         let proto = ModelProto {
             ir_version: IR_VERSION,
             producer_name: "lapidary".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-            opset_import: vec![opset("", self.opset), opset(MICROSOFT, 1)],
+            opset_import: [opset("", self.opset), opset(MICROSOFT, 1)].into_iter().chain(own).collect(),
             graph: Some(GraphProto {
                 node: self.nodes,
                 name: self.name,

@@ -1,7 +1,10 @@
 //! The weights and constants of a graph: large ones go to the external file as they are declared, small ones stay in the
 //! model file.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
 
 use super::{Element, Graph, Value, proto::TensorProto};
 use crate::base::Fatal;
@@ -13,9 +16,19 @@ pub const INLINE_BYTES: u64 = 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored(TensorProto);
 
+/// The weights of one graph by name, for another graph of the same model in the same folder.
+#[derive(Debug, Clone, Default)]
+pub struct Weights(HashMap<String, TensorProto>);
+
 impl Graph {
-    /// A weight of any size: `write` puts `dims` little-endian elements into the writer it is given.
-    /// `name` must be unused in this graph.
+    /// All weights that this graph has stored in data files.
+    pub fn weights(&self) -> Weights {
+        let stored = self.initializers.iter().filter(|tensor| tensor.data_location == 1);
+        Weights(stored.map(|tensor| (tensor.name.clone(), tensor.clone())).collect())
+    }
+
+    /// A weight of any size: `write` puts `dims` little-endian elements into the writer it is given, unless the graph
+    /// beside this one has stored it. `name` must be unused in this graph.
     pub fn weight(
         &mut self,
         name: &str,
@@ -24,6 +37,9 @@ impl Graph {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<Value> {
         let bytes = bytes_of(name, element, dims)?;
+        if let Some(stored) = self.beside.0.get(name).cloned() {
+            return Ok(self.shared(&Stored(stored), dims));
+        }
         let mut tensor = TensorProto {
             dims: dims.iter().map(|&length| length as i64).collect(),
             data_type: element as i32,

@@ -6,11 +6,15 @@
 //!
 //! The buffers of sliding layers need not hold what is out of their windows: `sliding_offsets` says for each row how many
 //! positions have been taken from their front. Whoever leaves it out keeps them all.
+//!
+//! `decoder_slots` is the same model with the same weights for our own engine on the CPU: its tokens belong to any slots
+//! (`slot_ids`, `position_ids`), and logits are wanted at any of them (`logit_places`).
 
 use std::ops::Range;
 
 use super::{
-    attention::{Cache, Filled, Steps},
+    attention::{Cache, Steps},
+    grouped::{self, Filled},
     layer::layer,
     pictures::Pictures,
     rotary,
@@ -21,33 +25,46 @@ use crate::{
     bundle::{
         Checkpoint, Part, Precision, TextConfig,
         draft::{Draft, Linear},
-        graph::{Attribute, Axis, Element, Graph, Value},
+        graph::{Attribute, Axis, Element, Graph, Value, Weights},
         output::Output,
         quantize::Losses,
     },
 };
 
-/// Writes `decoder_model_merged.onnx`. `table` is the embedding table, where the head shares it.
+/// Writes `decoder_model_merged.onnx`. `table` is the embedding table, where the head shares it. Returns what quantisation
+/// cost, and the weights for another form of the graph.
 pub fn write(
     checkpoint: &Checkpoint,
     config: &TextConfig,
     precision: Precision,
-    table: Option<Lent>,
+    table: Option<&Lent>,
     output: &Output,
-) -> Result<Losses, Fatal> {
-    let draft = Draft::begin("decoder_model_merged", output, checkpoint, precision)?;
-    let mut decoder = Decoder::new(draft, config)?;
-    let x = decoder.layers()?;
-    let logits = decoder.head(&x, table)?;
-    decoder.outputs(&logits);
-    decoder.draft.finish()
+) -> Result<(Losses, Weights), Fatal> {
+    let mut draft = Draft::begin("decoder_model_merged", output, checkpoint, precision)?;
+    let inputs = Inputs::of_sequences(&mut draft, config)?;
+    let draft = Decoder { draft, config, inputs, presents: Vec::new() }.whole(table)?;
+    let weights = draft.graph.weights();
+    Ok((draft.finish()?, weights))
+}
+
+/// Writes `decoder_slots.onnx` over the weights of the other form.
+pub fn write_slots(
+    checkpoint: &Checkpoint,
+    config: &TextConfig,
+    precision: Precision,
+    table: Option<&Lent>,
+    weights: Weights,
+    output: &Output,
+) -> Result<(), Fatal> {
+    let mut draft = Draft::begin_beside("decoder_slots", output, checkpoint, precision, weights)?;
+    let inputs = Inputs::of_slots(&mut draft, config)?;
+    Decoder { draft, config, inputs, presents: Vec::new() }.whole(table)?.finish().map(drop)
 }
 
 struct Decoder<'a> {
     draft: Draft<'a>,
     config: &'a TextConfig,
     inputs: Inputs,
-    steps: Steps,
     /// One per layer that writes keys and values.
     presents: Vec<Cache>,
 }
@@ -56,18 +73,27 @@ struct Decoder<'a> {
 struct Inputs {
     embeddings: Value,
     per_layer: Option<Value>,
-    mask: Value,
-    places: Value,
-    offsets: Value,
-    keep: Value,
+    kept: Kept,
+    steps: Steps,
     pasts: Vec<Cache>,
+    /// Sequences, and rows of the buffers.
+    rows: [Axis<'static>; 2],
+}
+
+/// The positions whose logits are wanted.
+enum Kept {
+    /// So many at the end of axis 1; all of them when it is 0.
+    Last(Value),
+    /// These of axis 1.
+    Places(Value),
 }
 
 impl<'a> Decoder<'a> {
-    fn new(mut draft: Draft<'a>, config: &'a TextConfig) -> Result<Self, Fatal> {
-        let inputs = inputs(&mut draft, config);
-        let steps = steps(&mut draft, config, &inputs)?;
-        Ok(Self { draft, config, inputs, steps, presents: Vec::new() })
+    fn whole(mut self, table: Option<&Lent>) -> Result<Draft<'a>, Fatal> {
+        let x = self.layers()?;
+        let logits = self.head(&x, table)?;
+        self.outputs(&logits);
+        Ok(self.draft)
     }
 
     /// All layers. Returns the residual stream at the positions that are kept.
@@ -77,12 +103,13 @@ impl<'a> Decoder<'a> {
         let x = self.draft.convert(&self.inputs.embeddings.clone(), element, Element::F32);
         let token_half = self.inputs.per_layer.clone();
         let early = self.per_layer_inputs(&x, token_half.as_ref(), 0..own)?;
-        let embeddings = self.kept(&x);
-        let token_half = token_half.map(|half| self.kept(&half));
+        let kept = |decoder: &mut Self, value: &Value| decoder.inputs.kept.of(&mut decoder.draft.graph, value);
+        let embeddings = kept(self, &x);
+        let token_half = token_half.map(|half| kept(self, &half));
         let late = self.per_layer_inputs(&embeddings, token_half.as_ref(), own..self.config.layers.len())?;
         let x = self.run(x, early.as_ref(), 0..own)?;
-        let x = self.kept(&x);
-        self.steps.places = self.kept(&self.inputs.places.clone());
+        let x = kept(self, &x);
+        self.inputs.keep_steps(&mut self.draft.graph);
         self.run(x, late.as_ref(), own..self.config.layers.len())
     }
 
@@ -96,7 +123,8 @@ impl<'a> Decoder<'a> {
                 Some(donor) => self.presents[donor].clone(),
                 None => self.inputs.pasts[index].clone(),
             };
-            let (next, present) = layer(&mut self.draft, self.config, index, &x, input.as_ref(), &past, &self.steps)?;
+            let steps = &self.inputs.steps;
+            let (next, present) = layer(&mut self.draft, self.config, index, &x, input.as_ref(), &past, steps)?;
             self.presents.extend(present);
             x = next;
         }
@@ -145,19 +173,8 @@ impl<'a> Decoder<'a> {
         Ok(draft.graph.rms_norm(&context, &weight, config.rms_norm_eps * config.hidden_size as f32))
     }
 
-    /// The last `num_logits_to_keep` positions of axis 1; all of them when it is 0, since a slice that starts
-    /// at `-0` starts at the front.
-    fn kept(&mut self, value: &Value) -> Value {
-        let graph = &mut self.draft.graph;
-        let one = graph.ints(&[1]);
-        let keep = graph.op("Reshape", &[&self.inputs.keep, &one], &[]);
-        let start = graph.op("Neg", &[&keep], &[]);
-        let end = graph.ints(&[i64::MAX]);
-        graph.op("Slice", &[value, &start, &end, &one], &[])
-    }
-
     /// `[batch, kept, vocab]` f32.
-    fn head(&mut self, x: &Value, table: Option<Lent>) -> Result<Value, Fatal> {
+    fn head(&mut self, x: &Value, table: Option<&Lent>) -> Result<Value, Fatal> {
         let (draft, config) = (&mut self.draft, self.config);
         let normed = draft.norm(x, "language_model.norm.weight", config.hidden_size, config.rms_norm_eps)?;
         draft.enter(Part::Head);
@@ -175,19 +192,19 @@ impl<'a> Decoder<'a> {
     fn outputs(&mut self, logits: &Value) {
         let element = self.draft.dtype();
         let graph = &mut self.draft.graph;
-        let batch = Axis::Named("batch_size");
-        let shape = [batch, Axis::Named("kept_length"), Axis::Fixed(self.config.vocab_size)];
+        let [sequences, rows] = self.inputs.rows;
+        let shape = [sequences, Axis::Named("kept_length"), Axis::Fixed(self.config.vocab_size)];
         graph.output(logits, "logits", Element::F32, &shape);
         for (index, (present, layer)) in self.presents.iter().zip(&self.config.layers).enumerate() {
             let length = Axis::Named("total_sequence_length");
-            let shape = [batch, Axis::Fixed(layer.kv_heads), length, Axis::Fixed(layer.head_dim)];
+            let shape = [rows, Axis::Fixed(layer.kv_heads), length, Axis::Fixed(layer.head_dim)];
             graph.output(&present.key, &format!("present.{index}.key"), element, &shape);
             graph.output(&present.value, &format!("present.{index}.value"), element, &shape);
         }
     }
 }
 
-fn head_weight(draft: &mut Draft, config: &TextConfig, table: Option<Lent>) -> Result<Linear, Fatal> {
+fn head_weight(draft: &mut Draft, config: &TextConfig, table: Option<&Lent>) -> Result<Linear, Fatal> {
     if let Some(table) = table {
         return Ok(table.borrow(&mut draft.graph, config.vocab_size, config.hidden_size));
     }
@@ -196,57 +213,113 @@ fn head_weight(draft: &mut Draft, config: &TextConfig, table: Option<Lent>) -> R
     draft.linear(&tensor, "", "head")
 }
 
-/// Declares what is fed.
-fn inputs(draft: &mut Draft, config: &TextConfig) -> Inputs {
+impl Kept {
+    /// A slice that starts at `-0` starts at the front.
+    fn of(&self, graph: &mut Graph, value: &Value) -> Value {
+        match self {
+            Self::Last(count) => {
+                let one = graph.ints(&[1]);
+                let count = graph.op("Reshape", &[count, &one], &[]);
+                let start = graph.op("Neg", &[&count], &[]);
+                let end = graph.ints(&[i64::MAX]);
+                graph.op("Slice", &[value, &start, &end, &one], &[])
+            }
+            Self::Places(places) => graph.gather(value, places, 1),
+        }
+    }
+}
+
+impl Inputs {
+    /// Those of the public exports.
+    fn of_sequences(draft: &mut Draft, config: &TextConfig) -> Result<Self, Fatal> {
+        let (batch, sequence) = (Axis::Named("batch_size"), Axis::Named("sequence_length"));
+        let (embeddings, per_layer) = stream(draft, config, [batch, sequence]);
+        let graph = &mut draft.graph;
+        let mask = graph.input("attention_mask", Element::I64, &[batch, Axis::Named("total_sequence_length")]);
+        let places = graph.input("position_ids", Element::I64, &[batch, sequence]);
+        let offsets = graph.optional_ints("sliding_offsets", "rows", &[0]);
+        let kept = Kept::Last(graph.input("num_logits_to_keep", Element::I64, &[]));
+        let pasts = pasts(draft, config, batch);
+        let steps = Steps::Grouped(steps(draft, config, &embeddings, places, &mask, &offsets)?);
+        Ok(Self { embeddings, per_layer, kept, steps, pasts, rows: [batch, batch] })
+    }
+
+    /// Tokens of any slots.
+    fn of_slots(draft: &mut Draft, config: &TextConfig) -> Result<Self, Fatal> {
+        let (one, slots) = (Axis::Fixed(1), Axis::Named("slots"));
+        let (embeddings, per_layer) = stream(draft, config, [one, Axis::Named("tokens")]);
+        let kept = Kept::Places(draft.graph.input("logit_places", Element::I64, &[Axis::Named("kept_length")]));
+        let steps = Steps::Slots(super::slots::Steps::declare(draft, config)?);
+        let pasts = pasts(draft, config, slots);
+        Ok(Self { embeddings, per_layer, kept, steps, pasts, rows: [one, slots] })
+    }
+
+    /// From here on only the positions that are kept go on.
+    fn keep_steps(&mut self, graph: &mut Graph) {
+        match (&mut self.steps, &self.kept) {
+            (Steps::Grouped(steps), kept) => steps.places = kept.of(graph, &steps.places),
+            (Steps::Slots(steps), Kept::Places(places)) => *steps = steps.of(graph, places),
+            (Steps::Slots(_), Kept::Last(_)) => {}
+        }
+    }
+}
+
+/// Embeddings and per-layer inputs.
+fn stream(draft: &mut Draft, config: &TextConfig, axes: [Axis; 2]) -> (Value, Option<Value>) {
     let element = draft.dtype();
     let graph = &mut draft.graph;
-    let (batch, sequence) = (Axis::Named("batch_size"), Axis::Named("sequence_length"));
+    let [batch, sequence] = axes;
     let embeddings = graph.input("inputs_embeds", element, &[batch, sequence, Axis::Fixed(config.hidden_size)]);
     let per_layer = (config.per_layer_size > 0).then(|| {
         let (layers, size) = (Axis::Fixed(config.layers.len()), Axis::Fixed(config.per_layer_size));
         graph.input("per_layer_inputs", element, &[batch, sequence, layers, size])
     });
-    let mask = graph.input("attention_mask", Element::I64, &[batch, Axis::Named("total_sequence_length")]);
-    let places = graph.input("position_ids", Element::I64, &[batch, sequence]);
-    let offsets = graph.optional_ints("sliding_offsets", "rows", &[0]);
-    let keep = graph.input("num_logits_to_keep", Element::I64, &[]);
-    let past = |(index, layer): (usize, &crate::bundle::LayerConfig)| {
-        let length = Axis::Named("past_sequence_length");
-        let shape = [batch, Axis::Fixed(layer.kv_heads), length, Axis::Fixed(layer.head_dim)];
-        let key = graph.input(&format!("past_key_values.{index}.key"), element, &shape);
-        let value = graph.input(&format!("past_key_values.{index}.value"), element, &shape);
-        Cache { key, value }
-    };
-    let pasts = config.layers[..config.own_kv_layers()].iter().enumerate().map(past).collect();
-    Inputs { embeddings, per_layer, mask, places, offsets, keep, pasts }
+    (embeddings, per_layer)
 }
 
-/// What all layers share: lengths, places and rotary positions.
-fn steps(draft: &mut Draft, config: &TextConfig, inputs: &Inputs) -> Result<Steps, Fatal> {
+fn pasts(draft: &mut Draft, config: &TextConfig, rows: Axis) -> Vec<Cache> {
+    let element = draft.dtype();
+    let past = |(index, layer): (usize, &crate::bundle::LayerConfig)| {
+        let length = Axis::Named("past_sequence_length");
+        let shape = [rows, Axis::Fixed(layer.kv_heads), length, Axis::Fixed(layer.head_dim)];
+        let key = draft.graph.input(&format!("past_key_values.{index}.key"), element, &shape);
+        let value = draft.graph.input(&format!("past_key_values.{index}.value"), element, &shape);
+        Cache { key, value }
+    };
+    config.layers[..config.own_kv_layers()].iter().enumerate().map(past).collect()
+}
+
+/// What all layers share where sequences are fed: lengths, places and rotary positions.
+fn steps(
+    draft: &mut Draft,
+    config: &TextConfig,
+    embeddings: &Value,
+    places: Value,
+    mask: &Value,
+    offsets: &Value,
+) -> Result<grouped::Steps, Fatal> {
     let graph = &mut draft.graph;
     let axis = graph.ints(&[1]);
-    let lengths = graph.op("ReduceSum", &[&inputs.mask, &axis], &[("keepdims", Attribute::Int(0))]);
-    let shape = graph.op("Shape", &[&inputs.mask], &[]);
+    let lengths = graph.op("ReduceSum", &[mask, &axis], &[("keepdims", Attribute::Int(0))]);
+    let shape = graph.op("Shape", &[mask], &[]);
     let one = graph.int(1);
     let total = graph.gather(&shape, &one, 0);
     let full_filled = filled(graph, &lengths, &total);
-    let lengths = graph.sub(&lengths, &inputs.offsets);
+    let lengths = graph.sub(&lengths, offsets);
     let total = graph.op("ReduceMax", &[&lengths], &[("keepdims", Attribute::Int(0))]);
     let sliding_filled = filled(graph, &lengths, &total);
-    let shape = graph.op("Shape", &[&inputs.embeddings], &[]);
+    let shape = graph.op("Shape", &[embeddings], &[]);
     let batch = graph.slice(&shape, 0, 0, 1);
     let pictures = match config.image_attention {
         ImageAttention::Causal => None,
         ImageAttention::Bidirectional => Some(Pictures::declare(draft, config.sliding_window, &sliding_filled.total)?),
     };
-    let head_dim = |sliding| config.layers.iter().find(|layer| layer.sliding == sliding).map(|layer| layer.head_dim);
-    let sliding = head_dim(true).or(head_dim(false)).unwrap_or(2);
-    let full = head_dim(false).or(head_dim(true)).unwrap_or(2);
+    let (sliding, full) = (rotary::head_dim(config, true), rotary::head_dim(config, false));
     let positions = config.max_positions;
-    Ok(Steps {
+    Ok(grouped::Steps {
         full_filled,
         sliding_filled,
-        places: inputs.places.clone(),
+        places,
         batch,
         pictures,
         sliding_tables: rotary::tables(draft, "rotary.sliding", config.sliding_rotary, sliding, positions)?,

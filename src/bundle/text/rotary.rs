@@ -1,10 +1,10 @@
-//! Tables of rotary positions for GroupQueryAttention: cos and sin, `[positions, head_dim / 2]`.
+//! Rotary positions: frequencies, and tables for GroupQueryAttention of cos and sin, `[positions, head_dim / 2]`.
 
 use rayon::prelude::*;
 
 use crate::{
     base::Fatal,
-    bundle::{Rotary, draft::Draft, graph::Value, quantize},
+    bundle::{Rotary, TextConfig, draft::Draft, graph::Value, quantize},
 };
 
 /// Positions that are computed at a time.
@@ -17,6 +17,12 @@ pub struct Tables {
     pub cos: Value,
     /// `[positions, head_dim / 2]`.
     pub sin: Value,
+}
+
+/// The width of the heads of sliding or of full layers; of the others where there are none.
+pub fn head_dim(config: &TextConfig, sliding: bool) -> usize {
+    let of = |sliding| config.layers.iter().find(|layer| layer.sliding == sliding).map(|layer| layer.head_dim);
+    of(sliding).or(of(!sliding)).unwrap_or(2)
 }
 
 /// Writes both tables.
@@ -36,7 +42,7 @@ pub fn tables(
 
 /// `theta^(-2j / head_dim)` for the rotated share, then zeros: those dimensions get cos 1 and sin 0
 /// ("proportional", transformers' `modeling_rope_utils.py`).
-fn frequencies(rotary: Rotary, head_dim: usize) -> Vec<f32> {
+pub fn frequencies(rotary: Rotary, head_dim: usize) -> Vec<f32> {
     let rotated = (rotary.fraction * head_dim as f64 / 2.0).floor() as usize;
     let frequency = |j: usize| rotary.theta.powf(-2.0 * j as f64 / head_dim as f64) as f32;
     (0..head_dim / 2).map(|j| if j < rotated { frequency(j) } else { 0.0 }).collect()

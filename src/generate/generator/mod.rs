@@ -1,5 +1,5 @@
-//! The stage itself: prompts come in, are seated in free slots, prefilled chunk by chunk between the decoding steps of
-//! the others, and go out as generations. Nobody waits for a full batch.
+//! The stage itself: prompts come in, are seated in free slots, prefilled chunk by chunk while the others decode, and go
+//! out as generations. Nobody waits for a full batch.
 
 mod stepping;
 
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::{
-    answer::{Answer, Rules, Turn},
-    engine::{Engine, EngineError, Prefill, Slot},
+    answer::{Answer, Rules},
+    engine::{Engine, EngineError, Slot},
     guide::Guide,
     sample::Sampler,
     seat::{Seat, Waiting, facts_of, micros},
     settings::Settings,
     vocabulary::Vocabulary,
 };
-use crate::base::{Emit, Fatal, Fault, FaultKind, Generation, Item, Prompt, StageName, Stop};
+use crate::base::{Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop};
 
 /// After so many failures of the engine without a success in between, the engine is at fault and not the units.
 const PATIENCE: usize = 16;
@@ -41,9 +41,9 @@ pub struct Stats {
     pub reused_pictures: u64,
     /// New tokens of the answers.
     pub new_tokens: u64,
-    /// Calls that decoded one token for each live slot.
+    /// Calls that fed tokens of answers.
     pub steps: u64,
-    /// Tokens fed by those calls: divided by `steps`, the mean number of live slots.
+    /// Tokens of answers that those calls fed, guesses too.
     pub step_tokens: u64,
     /// The most slots of one call after calls with more had failed; 0 when none had.
     pub narrowed_to: u64,
@@ -103,7 +103,6 @@ impl<E: Engine> Generator<E> {
         while !stop.aborting() && emit.open() && !(source.closed && self.is_empty()) {
             self.admit_one(&mut source, emit)?;
             let busy = Instant::now();
-            self.prefill_one(emit)?;
             self.step(emit)?;
             self.stats.busy_micros += micros(busy.elapsed());
         }
@@ -176,38 +175,14 @@ impl<E: Engine> Generator<E> {
         Err(Fault::new(StageName::Generate, FaultKind::TooLong, message, "raise generate.context or lower the budget"))
     }
 
-    fn prefill_one(&mut self, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
-        let Some(slot) = self.prefilling() else { return Ok(()) };
-        let start = Instant::now();
-        let outcome = self.engine.prefill(slot);
-        if let Some(seat) = &mut self.seats[slot] {
-            seat.add_prefill(start.elapsed());
-        }
-        match outcome {
-            Ok(Prefill::More) => Ok(()),
-            Ok(Prefill::Done) => {
-                self.seats[slot].iter_mut().for_each(Seat::prefill_is_done);
-                self.advance(slot, emit)
-            }
-            Err(error) => self.fail(&[slot], error, emit),
-        }
-    }
-
-    /// Lets the slot's answer choose its next token.
-    fn advance(&mut self, slot: Slot, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
-        let (Some(seat), Some(logits)) = (&mut self.seats[slot], self.engine.logits(slot)) else { return Ok(()) };
-        match seat.answer.advance(logits) {
-            Ok(Turn::Feed(token)) => seat.waiting = Waiting::Step(token),
-            Ok(Turn::Finished(finish)) => {
-                self.engine.release(slot);
-                self.failures_in_a_row = 0;
-                if let Some(seat) = self.seats[slot].take() {
-                    let item = seat.finish(finish);
-                    self.stats.count(&item.body);
-                    emit.item(item);
-                }
-            }
-            Err(fault) => return self.fail(&[slot], fault.into(), emit),
+    /// The slot's answer is complete.
+    fn finish(&mut self, slot: Slot, finish: Finish, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        self.engine.release(slot);
+        self.failures_in_a_row = 0;
+        if let Some(seat) = self.seats[slot].take() {
+            let item = seat.finish(finish);
+            self.stats.count(&item.body);
+            emit.item(item);
         }
         Ok(())
     }
@@ -240,7 +215,7 @@ impl<E: Engine> Generator<E> {
 impl Stats {
     fn count(&mut self, generation: &Generation) {
         self.units += 1;
-        self.closed += u64::from(generation.finish == crate::base::Finish::Closed);
+        self.closed += u64::from(generation.finish == Finish::Closed);
         self.prompt_tokens += u64::from(generation.facts.prompt_tokens);
         self.new_tokens += generation.tokens.len() as u64;
     }

@@ -1,52 +1,123 @@
-//! One decoding step of all live slots: in one call where that works, else in halves, down to the slot that is at fault.
+//! One step of all slots that have something to feed: in one call where that works, else in halves, down to the slot that
+//! is at fault.
 
-use super::{Generator, Seat, Waiting};
+use std::time::Instant;
+
+use super::{Generator, Waiting};
 use crate::{
     base::{Emit, Fatal, Fault, Generation},
-    generate::engine::{Engine, EngineError, Slot},
+    generate::{
+        answer::Turn,
+        engine::{Engine, EngineError, Feed, Slot},
+    },
 };
 
-impl<E: Engine> Generator<E> {
-    /// Feeds each live slot its next token.
-    pub(super) fn step(&mut self, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
-        let feed = |(slot, seat): (Slot, &Option<Seat>)| match seat.as_ref()?.waiting {
-            Waiting::Step(token) => Some((slot, token)),
-            Waiting::Prefill => None,
-        };
-        let feeds: Vec<(Slot, u32)> = self.seats.iter().enumerate().filter_map(feed).collect();
-        feeds.chunks(self.together).try_for_each(|feeds| self.step_together(feeds, emit))
+/// What one slot has to feed.
+pub(super) struct Work {
+    slot: Slot,
+    /// None while the prompt is being prefilled.
+    tokens: Option<Vec<u32>>,
+    /// How many of the last tokens are guesses.
+    guessed: usize,
+}
+
+impl Work {
+    fn feed(&self) -> Feed<'_> {
+        let (slot, guessed) = (self.slot, self.guessed);
+        self.tokens.as_ref().map_or(Feed::Prompt(slot), |tokens| Feed::Tokens { slot, tokens, guessed })
     }
 
-    fn step_together(&mut self, feeds: &[(Slot, u32)], emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
-        match self.engine.step(feeds) {
+    fn guesses(&self) -> &[u32] {
+        let tokens = self.tokens.as_deref().unwrap_or_default();
+        &tokens[tokens.len() - self.guessed..]
+    }
+}
+
+impl<E: Engine> Generator<E> {
+    /// Feeds each slot what it has: the next chunk of a prompt, the next tokens of an answer.
+    pub(super) fn step(&mut self, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let works: Vec<Work> = (0..self.seats.len()).filter_map(|slot| self.work(slot)).collect();
+        works.chunks(self.together).try_for_each(|works| self.step_together(works, emit))
+    }
+
+    fn work(&mut self, slot: Slot) -> Option<Work> {
+        let seat = self.seats[slot].as_mut()?;
+        let tokens = match &seat.waiting {
+            Waiting::Prefill => None,
+            Waiting::Step(tokens) => Some(tokens.clone()),
+        };
+        Some(Work { slot, tokens, guessed: 0 })
+    }
+
+    fn step_together(&mut self, works: &[Work], emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let start = Instant::now();
+        let feeds: Vec<Feed> = works.iter().map(Work::feed).collect();
+        match self.engine.step(&feeds) {
             Ok(()) => {
-                self.stats.steps += 1;
-                self.stats.step_tokens += feeds.len() as u64;
-                feeds.iter().try_for_each(|(slot, _)| self.advance(*slot, emit))
+                self.count(works, start);
+                works.iter().try_for_each(|work| self.follow(work, emit))
             }
-            Err(EngineError::Unit(fault)) if feeds.len() > 1 => self.step_in_halves(feeds, &fault, emit),
+            Err(EngineError::Unit(fault)) if works.len() > 1 => self.step_in_halves(works, &fault, emit),
             Err(error) => {
-                let slots: Vec<Slot> = feeds.iter().map(|(slot, _)| *slot).collect();
+                let slots: Vec<Slot> = works.iter().map(|work| work.slot).collect();
                 self.fail(&slots, error, emit)
             }
         }
     }
 
+    fn count(&mut self, works: &[Work], start: Instant) {
+        let answers = works.iter().filter_map(|work| work.tokens.as_ref());
+        self.stats.steps += u64::from(answers.clone().next().is_some());
+        self.stats.step_tokens += answers.map(|tokens| tokens.len() as u64).sum::<u64>();
+        for work in works.iter().filter(|work| work.tokens.is_none()) {
+            self.seats[work.slot].iter_mut().for_each(|seat| seat.add_prefill(start.elapsed()));
+        }
+    }
+
     /// A step that fails leaves its slots as they were. If one of them fails alone it was at fault; if none does, there
     /// were too many (memory, most likely), and from here on fewer go together.
-    fn step_in_halves(
-        &mut self,
-        feeds: &[(Slot, u32)],
-        fault: &Fault,
-        emit: &mut dyn Emit<Generation>,
-    ) -> Result<(), Fatal> {
-        let (faults, half) = (self.stats.faults, feeds.len().div_ceil(2));
-        feeds.chunks(half).try_for_each(|feeds| self.step_together(feeds, emit))?;
+    fn step_in_halves(&mut self, works: &[Work], fault: &Fault, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let (faults, half) = (self.stats.faults, works.len().div_ceil(2));
+        works.chunks(half).try_for_each(|works| self.step_together(works, emit))?;
         if self.stats.faults == faults && half < self.together {
             tracing::warn!(target: "generate", slots = half, why = fault.message, "fewer slots are decoded together");
             self.together = half;
             self.stats.narrowed_to = half as u64;
         }
         Ok(())
+    }
+
+    /// Lets the slot's answer go on with what the step has told: token after token as if each had been fed alone, as long
+    /// as what it says is what was guessed.
+    fn follow(&mut self, work: &Work, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        let (slot, guesses) = (work.slot, work.guesses());
+        if self.engine.remaining(slot) > 0 {
+            return Ok(());
+        }
+        let mut stands = 0;
+        loop {
+            let Some(seat) = &mut self.seats[slot] else { return Ok(()) };
+            let Some(logits) = self.engine.logits(slot, stands) else { return Ok(()) };
+            seat.told();
+            match seat.answer.advance(logits) {
+                Ok(Turn::Feed(said)) => {
+                    let same = said.iter().zip(&guesses[stands..]).take_while(|(said, guess)| said == guess).count();
+                    stands += same;
+                    if same < said.len() {
+                        seat.waiting = Waiting::Step(said[same..].to_vec());
+                        return self.take_back(slot, guesses.len() - stands, emit);
+                    }
+                }
+                Ok(Turn::Finished(finish)) => return self.finish(slot, finish, emit),
+                Err(fault) => return self.fail(&[slot], fault.into(), emit),
+            }
+        }
+    }
+
+    fn take_back(&mut self, slot: Slot, count: usize, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+        match self.engine.retract(slot, count) {
+            Ok(()) => Ok(()),
+            Err(error) => self.fail(&[slot], error, emit),
+        }
     }
 }

@@ -1,22 +1,24 @@
 //! The engine that runs the model: four ONNX graphs, and the keys and values of all slots.
 
+mod part;
+mod runner;
 mod scoring;
 
-use std::{ops::Range, thread::available_parallelism};
+use std::thread::available_parallelism;
+
+use part::{Part, Ran};
+use runner::Runner;
 
 use super::{
     cuts::Cuts,
-    decoder::{Decoder, Keep},
     embedder::Embedder,
     encoders::{AudioEncoder, VisionEncoder},
-    engine::{Card, Engine, EngineError, Logits, Prefill, Reused, Slot},
+    engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot},
     network::Opening,
     prefix::Prefixes,
-    raw::Fetched,
     runtime::{Device, Runtime},
     scores::Scores,
-    settings::Settings,
-    slots,
+    settings::{Form, Settings},
     splice::{Features, Splice},
 };
 use crate::base::{Fatal, Fault, FaultKind, Model, Prompt, StageName};
@@ -34,6 +36,8 @@ pub struct EngineSettings {
     pub prefill_chunk: usize,
     /// Threads of each session.
     pub threads: usize,
+    /// Which form of the decoder is run.
+    pub decoder: Form,
     /// True lets idle threads spin.
     pub spinning: bool,
 }
@@ -47,6 +51,7 @@ impl EngineSettings {
             context: settings.context,
             prefill_chunk: settings.prefill_chunk,
             threads: settings.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+            decoder: settings.decoder,
             spinning: settings.spinning,
         }
     }
@@ -59,12 +64,12 @@ pub struct OrtEngine {
     prefill_chunk: usize,
     cuts: Cuts,
     embedder: Embedder,
-    decoder: Decoder,
+    runner: Runner,
     vision: Option<VisionEncoder>,
     audio: Option<AudioEncoder>,
     seats: Vec<Option<Seat>>,
-    /// Of the latest step: of one run for all its slots, or of one run for each.
-    stepped: Vec<Scores>,
+    /// Of the latest step.
+    runs: Vec<Scores>,
     prefixes: Prefixes,
 }
 
@@ -74,22 +79,8 @@ struct Seat {
     splice: Splice,
     /// Positions whose keys and values are in the arena.
     length: usize,
-    latest: Latest,
-}
-
-/// Where the slot's next scores are.
-enum Latest {
-    Nowhere,
-    Prefilled(Scores),
-    /// Run and row of the latest step.
-    Stepped(usize, usize),
-}
-
-/// One step: a token and its place for each of a range of slots.
-struct Rows {
-    slots: Range<Slot>,
-    tokens: Vec<u32>,
-    ends: Vec<usize>,
+    /// Where the scores of the latest step are, place by place: run and row.
+    latest: Vec<(usize, usize)>,
 }
 
 impl OrtEngine {
@@ -119,9 +110,8 @@ impl OrtEngine {
     fn open_on(runtime: &Runtime, model: &Model, settings: EngineSettings, device: Device) -> Result<Self, Fatal> {
         let opening = Opening { device, threads: settings.threads, spinning: settings.spinning };
         let mut embedder = Embedder::open(runtime, model, opening)?;
-        let mut decoder = Decoder::open(runtime, model, opening, &embedder)?;
-        let cache = slots::make(&mut decoder, &mut embedder, model, settings)?;
-        let remarks: Vec<String> = model.notes.iter().cloned().chain(cache).collect();
+        let (mut runner, remark) = Runner::open(runtime, model, opening, settings, &mut embedder)?;
+        let remarks: Vec<String> = model.notes.iter().cloned().chain(remark).collect();
         let card = Card {
             engine: "ort",
             device: device.as_str().to_owned(),
@@ -130,20 +120,21 @@ impl OrtEngine {
             model: model.manifest.name.clone(),
             slots: settings.slots,
             context: settings.context,
+            together: runner.takes_any(),
         };
         card.remarks.iter().for_each(|remark| tracing::warn!(target: "generate", "{remark}"));
-        tracing::debug!(target: "generate", bytes = decoder.cache().bytes(), "keys and values");
+        tracing::debug!(target: "generate", bytes = runner.cache().bytes(), "keys and values");
         Ok(Self {
             card,
             model: model.clone(),
-            prefill_chunk: slots::prefill_chunk(&decoder, model, settings),
+            prefill_chunk: runner.prefill_chunk(model, settings),
             cuts: Cuts::new(&model.manifest.tokens, &model.manifest.text),
             embedder,
-            decoder,
+            runner,
             vision: VisionEncoder::open(runtime, model, opening)?,
             audio: AudioEncoder::open(runtime, model, opening)?,
             seats: (0..settings.slots).map(|_| None).collect(),
-            stepped: Vec::new(),
+            runs: Vec::new(),
             prefixes: Prefixes::default(),
         })
     }
@@ -159,8 +150,8 @@ impl OrtEngine {
         let (pictures, sound, known) = self.encode(prompt)?;
         let manifest = &self.model.manifest;
         let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
-        self.decoder.cache().forget(slot);
-        self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Latest::Nowhere });
+        self.runner.cache().forget(slot);
+        self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Vec::new() });
         Ok(known)
     }
 
@@ -188,72 +179,76 @@ impl OrtEngine {
     }
 
     fn seat(&mut self, slot: Slot) -> Result<&mut Seat, EngineError> {
-        self.seats
-            .get_mut(slot)
-            .and_then(Option::as_mut)
-            .ok_or_else(|| internal(&format!("slot {slot} holds no prompt")))
+        self.seats.get_mut(slot).and_then(Option::as_mut).ok_or_else(|| unseated(slot))
     }
 
-    fn remaining(&mut self, slot: Slot) -> Result<usize, EngineError> {
-        self.seat(slot).map(|seat| seat.tokens.len() - seat.length)
-    }
-
-    /// Feeds the slot's next chunk and gives its logits.
-    fn next_chunk(&mut self, slot: Slot, keep: Keep) -> Result<Fetched, EngineError> {
-        let most = self.prefill_chunk.min(self.decoder.cache().most_at_once());
-        let failed = |error: ort::Error| EngineError::failed("prefill", &error);
-        let Some(seat) = self.seats.get_mut(slot).and_then(Option::as_mut) else {
-            return Err(internal(&format!("slot {slot} holds no prompt")));
-        };
+    /// The next chunk of a prompt, with the logits of its last `wanted` positions, or as many as follow the prompt.
+    fn chunk(&mut self, slot: Slot, wanted: Option<usize>) -> Result<Part, EngineError> {
+        let most = self.prefill_chunk.min(self.runner.cache().most_at_once());
+        let seat = self.seats.get(slot).and_then(Option::as_ref).ok_or_else(|| unseated(slot))?;
         let start = seat.length;
+        if start >= seat.tokens.len() {
+            return Err(internal(&format!("slot {slot} is already prefilled")));
+        }
         let end = self.cuts.end(&seat.tokens, start, most);
-        let tokens = &seat.tokens[start..end];
-        if !self.decoder.cache().make_room(slot, start, tokens.len()) {
-            return Err(too_long_a_picture(tokens.len(), self.decoder.cache().most_at_once()));
-        }
-        let embedded = self.embedder.embed_prompt(tokens, start, &seat.splice).map_err(failed)?;
-        let logits = self.decoder.chunk(slot, &embedded, &self.cuts.kinds(tokens), start, keep).map_err(failed)?;
-        seat.length = end;
-        let beginning = seat.splice.first_place().unwrap_or(seat.tokens.len());
-        if (start + 1..=end).contains(&beginning) {
-            self.prefixes.learn(&seat.tokens, beginning, slot, self.decoder.cache());
-        }
-        Ok(logits)
+        let wanted = wanted.unwrap_or(usize::from(end == seat.tokens.len())).min(end - start);
+        Ok(Part { slot, start, tokens: seat.tokens[start..end].to_vec(), wanted, of_prompt: true })
     }
 
-    /// The slots that a step has to cover, with the token and the place of each: a slot that has nothing to say is
-    /// fed padding at the first place that is not its own yet, where its next real token will overwrite it.
-    fn rows(&self, feeds: &[(Slot, u32)]) -> Result<Rows, EngineError> {
-        let slots = || feeds.iter().map(|(slot, _)| *slot);
-        let (Some(first), Some(last)) = (slots().min(), slots().max()) else { return Err(internal("an empty step")) };
-        let mut tokens = vec![self.model.manifest.tokens.pad; last + 1 - first];
-        for (slot, token) in feeds {
-            match self.seats.get(*slot).and_then(Option::as_ref) {
-                Some(seat) if seat.length >= seat.tokens.len() && seat.length < self.card.context => {
-                    tokens[slot - first] = *token;
-                }
-                _ => return Err(internal(&format!("slot {slot} has no place for a token"))),
+    fn part(&mut self, feed: &Feed) -> Result<Part, EngineError> {
+        let Feed::Tokens { slot, tokens, guessed } = *feed else { return self.chunk(feed.slot(), None) };
+        match self.seats.get(slot).and_then(Option::as_ref) {
+            Some(seat)
+                if seat.length >= seat.tokens.len()
+                    && seat.length + tokens.len() <= self.card.context
+                    && guessed < tokens.len() =>
+            {
+                let (start, tokens) = (seat.length, tokens.to_vec());
+                Ok(Part { slot, start, tokens, wanted: guessed + 1, of_prompt: false })
+            }
+            _ => Err(internal(&format!("slot {slot} has no place for {} tokens", tokens.len()))),
+        }
+    }
+
+    /// Runs the parts; when that fails, all slots are as they were.
+    fn run(&mut self, parts: &[Part]) -> Result<(), EngineError> {
+        for part in parts {
+            if !self.runner.cache().make_room(part.slot, part.start, part.tokens.len()) {
+                return Err(no_room(part, self.runner.cache().most_at_once()));
             }
         }
-        let end = |slot: Slot| self.seats[slot].as_ref().map_or(0, |seat| seat.length);
-        Ok(Rows { slots: first..last + 1, tokens, ends: (first..last + 1).map(end).collect() })
-    }
-
-    /// One run for a range of slots.
-    fn step_together(&mut self, rows: Rows) -> ort::Result<Vec<Scores>> {
-        let embedded = self.embedder.embed(&rows.tokens, rows.slots.len())?;
-        Ok(vec![Scores::new(self.decoder.step(rows.slots, &embedded, &rows.ends)?)])
-    }
-
-    /// One run for each slot.
-    fn step_alone(&mut self, feeds: &[(Slot, u32)]) -> ort::Result<Vec<Scores>> {
-        let mut stepped = Vec::with_capacity(feeds.len());
-        for (slot, token) in feeds {
-            let length = self.seats[*slot].as_ref().map_or(0, |seat| seat.length);
-            let embedded = self.embedder.embed(&[*token], 1)?;
-            stepped.push(Scores::of_last(self.decoder.chunk(*slot, &embedded, &[0], length, Keep::Last)?));
+        let lengths: Vec<usize> = self.seats.iter().map(|seat| seat.as_ref().map_or(0, |seat| seat.length)).collect();
+        let splice = |slot: Slot| self.seats[slot].as_ref().map(|seat| &seat.splice);
+        match self.runner.run(&mut self.embedder, &self.cuts, parts, &lengths, &splice) {
+            Ok(ran) => self.settle(parts, ran),
+            Err(error) => {
+                let back = |part: &Part| self.runner.cache().retract(part.slot, part.start);
+                let whole = parts.iter().map(back).fold(true, |whole, done| whole && done);
+                let failed = EngineError::failed("decoding step", &error);
+                if whole { Err(failed) } else { Err(internal("a failed step could not be taken back")) }
+            }
         }
-        Ok(stepped)
+    }
+
+    /// Notes what a run has done.
+    fn settle(&mut self, parts: &[Part], ran: Ran) -> Result<(), EngineError> {
+        self.runs = ran.runs;
+        self.seats.iter_mut().flatten().for_each(|seat| seat.latest.clear());
+        for (part, rows) in parts.iter().zip(ran.rows) {
+            let seat = self.seats[part.slot].as_mut().ok_or_else(|| unseated(part.slot))?;
+            (seat.length, seat.latest) = (part.start + part.tokens.len(), rows);
+            if !part.of_prompt {
+                continue;
+            }
+            let beginning = seat.splice.first_place().unwrap_or(seat.tokens.len());
+            if (part.start + 1..=seat.length).contains(&beginning) {
+                self.prefixes.learn(&seat.tokens, beginning, part.slot, self.runner.cache());
+            }
+            if seat.length == seat.tokens.len() {
+                seat.splice = Splice::default();
+            }
+        }
+        Ok(())
     }
 
     fn fits(&self, slot: Slot, prompt: &Prompt) -> Result<(), EngineError> {
@@ -280,64 +275,61 @@ impl Engine for OrtEngine {
 
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
         let pictures = self.seat_at(slot, prompt)?;
-        let tokens = self.prefixes.lend(&prompt.tokens, slot, self.decoder.cache());
+        let tokens = self.prefixes.lend(&prompt.tokens, slot, self.runner.cache());
         self.seat(slot)?.length = tokens;
         let reused = Reused { tokens, pictures };
         tracing::trace!(target: "generate", slot, tokens = prompt.tokens.len(), ?reused, "admitted");
         Ok(reused)
     }
 
-    fn prefill(&mut self, slot: Slot) -> Result<Prefill, EngineError> {
-        if self.remaining(slot)? == 0 {
-            return Err(internal(&format!("slot {slot} is already prefilled")));
+    fn remaining(&self, slot: Slot) -> usize {
+        let seat = self.seats.get(slot).and_then(Option::as_ref);
+        seat.map_or(0, |seat| seat.tokens.len().saturating_sub(seat.length))
+    }
+
+    fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError> {
+        let parts: Vec<Part> = feeds.iter().map(|feed| self.part(feed)).collect::<Result<_, _>>()?;
+        if parts.is_empty() {
+            return Err(internal("an empty step"));
         }
-        let logits = self.next_chunk(slot, Keep::Last)?;
-        if self.remaining(slot)? > 0 {
-            return Ok(Prefill::More);
-        }
+        self.run(&parts)
+    }
+
+    fn logits(&self, slot: Slot, place: usize) -> Option<Logits<'_>> {
+        let (run, row) = *self.seats.get(slot)?.as_ref()?.latest.get(place)?;
+        self.runs.get(run)?.row(row).map(Logits::Scores)
+    }
+
+    fn retract(&mut self, slot: Slot, count: usize) -> Result<(), EngineError> {
         let seat = self.seat(slot)?;
-        seat.splice = Splice::default();
-        seat.latest = Latest::Prefilled(Scores::of_last(logits));
-        Ok(Prefill::Done)
-    }
-
-    fn step(&mut self, feeds: &[(Slot, u32)]) -> Result<(), EngineError> {
-        let rows = self.rows(feeds)?;
-        let first = rows.slots.start;
-        for (slot, end) in rows.slots.clone().zip(&rows.ends) {
-            if !self.decoder.cache().make_room(slot, *end, 1) {
-                return Err(internal(&format!("slot {slot} has no room for a token")));
-            }
+        if count >= seat.latest.len() {
+            return Err(internal(&format!("slot {slot} has not guessed {count} tokens")));
         }
-        let shares = self.decoder.shares();
-        let stepped = if shares { self.step_together(rows) } else { self.step_alone(feeds) };
-        self.stepped = stepped.map_err(|error| EngineError::failed("decoding step", &error))?;
-        for seat in self.seats.iter_mut().flatten().filter(|seat| matches!(seat.latest, Latest::Stepped(..))) {
-            seat.latest = Latest::Nowhere;
+        seat.length -= count;
+        let length = seat.length;
+        match self.runner.cache().retract(slot, length) {
+            true => Ok(()),
+            false => Err(internal(&format!("slot {slot} cannot be taken back to {length} positions"))),
         }
-        for (index, (slot, _)) in feeds.iter().enumerate() {
-            let seat = self.seat(*slot)?;
-            seat.length += 1;
-            seat.latest = if shares { Latest::Stepped(0, slot - first) } else { Latest::Stepped(index, 0) };
-        }
-        Ok(())
-    }
-
-    fn logits(&self, slot: Slot) -> Option<Logits<'_>> {
-        let scores = match &self.seats.get(slot)?.as_ref()?.latest {
-            Latest::Nowhere => return None,
-            Latest::Prefilled(scores) => scores.row(0),
-            Latest::Stepped(run, row) => self.stepped.get(*run)?.row(*row),
-        };
-        scores.map(Logits::Scores)
     }
 
     fn release(&mut self, slot: Slot) {
         if let Some(seat) = self.seats.get_mut(slot) {
             *seat = None;
-            self.decoder.cache().forget(slot);
+            self.runner.cache().forget(slot);
         }
     }
+}
+
+fn no_room(part: &Part, most: usize) -> EngineError {
+    if !part.of_prompt {
+        return internal(&format!("slot {} has no room for {} tokens", part.slot, part.tokens.len()));
+    }
+    too_long_a_picture(part.tokens.len(), most)
+}
+
+fn unseated(slot: Slot) -> EngineError {
+    internal(&format!("slot {slot} holds no prompt"))
 }
 
 fn too_long_a_picture(tokens: usize, most: usize) -> EngineError {

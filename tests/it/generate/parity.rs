@@ -6,7 +6,7 @@ use lapidary::{
     app::eval::eval,
     base::{FaultKind, ImagePatches, LogMel, Prompt},
     bundle::Dtype,
-    generate::{Engine, EngineError, Logits, Settings},
+    generate::{Engine, EngineError, Feed, Logits, Settings},
 };
 use ndarray::{Array2, Array3, Axis, s};
 use safetensors::{SafeTensors, tensor::TensorView};
@@ -63,7 +63,7 @@ fn assert_within(tolerance: f32, scores: &[f32], expected: &[f32], what: &str) {
 }
 
 fn scores(engine: &impl Engine, slot: usize) -> &[f32] {
-    match engine.logits(slot) {
+    match engine.logits(slot, 0) {
         Some(Logits::Scores(scores)) => scores,
         other => panic!("no scores but {other:?}"),
     }
@@ -79,7 +79,7 @@ fn logits_of_a_prompt_with_picture_and_sound_equal_those_of_transformers_in_chun
         let logits = engine.score(1, &mut prompt()).unwrap();
         assert_close(&logits, expected.as_slice().unwrap(), &format!("chunks of {chunk}"));
         assert_eq!(highest(scores(&engine, 1)), next[[0, 0]] as usize);
-        engine.step(&[(1, next[[0, 0]] as u32)]).unwrap();
+        engine.step(&[Feed::token(1, &(next[[0, 0]] as u32))]).unwrap();
         assert_close(scores(&engine, 1), step.as_slice().unwrap(), &format!("second step, chunks of {chunk}"));
     }
 }
@@ -95,7 +95,7 @@ fn f16_bundles_run_with_f16_keys_and_values() {
         let logits = engine.score(slot, &mut prompt()).unwrap();
         assert_within(0.05, &logits, expected.as_slice().unwrap(), "f16");
     }
-    engine.step(&[(0, next), (1, next)]).unwrap();
+    engine.step(&[Feed::token(0, &next), Feed::token(1, &next)]).unwrap();
     for slot in [0, 1] {
         assert_within(0.05, scores(&engine, slot), step.as_slice().unwrap(), "second step, f16");
     }

@@ -3,7 +3,7 @@
 use crossbeam::channel::unbounded;
 use lapidary::{
     base::{ByteBudget, FaultKind, Finish, Item, Prompt, Stop},
-    generate::{Card, Engine, EngineError, Generator, Guide, Logits, Prefill, ReplayEngine, Reused, Settings, Stats},
+    generate::{Card, Engine, EngineError, Feed, Generator, Guide, Logits, ReplayEngine, Reused, Settings, Stats},
 };
 use serde_json::{Value, json};
 
@@ -122,19 +122,23 @@ impl Engine for Brittle {
         self.0.admit(slot, prompt)
     }
 
-    fn prefill(&mut self, slot: usize) -> Result<Prefill, EngineError> {
-        if self.1[slot] {
-            return Err(EngineError::failed("prefill", &std::io::Error::other("out of luck")));
-        }
-        self.0.prefill(slot)
+    fn remaining(&self, slot: usize) -> usize {
+        self.0.remaining(slot)
     }
 
-    fn step(&mut self, feeds: &[(usize, u32)]) -> Result<(), EngineError> {
+    fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError> {
+        if feeds.iter().any(|feed| matches!(feed, Feed::Prompt(slot) if self.1[*slot])) {
+            return Err(EngineError::failed("prefill", &std::io::Error::other("out of luck")));
+        }
         self.0.step(feeds)
     }
 
-    fn logits(&self, slot: usize) -> Option<Logits<'_>> {
-        self.0.logits(slot)
+    fn logits(&self, slot: usize, place: usize) -> Option<Logits<'_>> {
+        self.0.logits(slot, place)
+    }
+
+    fn retract(&mut self, slot: usize, count: usize) -> Result<(), EngineError> {
+        self.0.retract(slot, count)
     }
 
     fn release(&mut self, slot: usize) {
@@ -182,19 +186,24 @@ impl Engine for Narrow {
         self.engine.admit(slot, prompt)
     }
 
-    fn prefill(&mut self, slot: usize) -> Result<Prefill, EngineError> {
-        self.engine.prefill(slot)
+    fn remaining(&self, slot: usize) -> usize {
+        self.engine.remaining(slot)
     }
 
-    fn step(&mut self, feeds: &[(usize, u32)]) -> Result<(), EngineError> {
-        if feeds.len() > self.most || feeds.iter().any(|(slot, _)| self.poisoned[*slot]) {
+    fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError> {
+        let poisoned = |feed: &Feed| matches!(feed, Feed::Tokens { slot, .. } if self.poisoned[*slot]);
+        if feeds.len() > self.most || feeds.iter().any(poisoned) {
             return Err(EngineError::failed("decoding step", &std::io::Error::other("no memory")));
         }
         self.engine.step(feeds)
     }
 
-    fn logits(&self, slot: usize) -> Option<Logits<'_>> {
-        self.engine.logits(slot)
+    fn logits(&self, slot: usize, place: usize) -> Option<Logits<'_>> {
+        self.engine.logits(slot, place)
+    }
+
+    fn retract(&mut self, slot: usize, count: usize) -> Result<(), EngineError> {
+        self.engine.retract(slot, count)
     }
 
     fn release(&mut self, slot: usize) {

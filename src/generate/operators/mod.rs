@@ -1,0 +1,63 @@
+//! The operators of our own that `decoder_slots` uses on the CPU, as ONNX Runtime calls them: `SlotAttention`,
+//! `RotaryTurns`, `RoundRows`. They run on the session's own threads.
+
+mod attention;
+mod heads;
+mod mixing;
+mod products;
+mod rounding;
+mod turns;
+
+use std::sync::Mutex;
+
+use ort::{
+    operator::{ComputeContext, OperatorDomain},
+    value::{DynValue, ValueRef},
+};
+
+use attention::SlotAttention;
+use rounding::RoundRows;
+use turns::RotaryTurns;
+
+/// The domain that all of them belong to; exported graphs name it (`bundle::graph::OWN`).
+const DOMAIN: &str = "lapidary";
+
+/// All of them, for one session.
+pub(super) fn domain() -> ort::Result<OperatorDomain> {
+    OperatorDomain::new(DOMAIN)?.add(SlotAttention)?.add(RotaryTurns)?.add(RoundRows)
+}
+
+/// An input that must be there.
+fn input(context: &ComputeContext, index: usize) -> ort::Result<ValueRef<'_>> {
+    context.input(index)?.ok_or_else(|| wrong(format!("input {index} is missing")))
+}
+
+/// Shape and values of a float tensor.
+fn floats(value: &DynValue) -> ort::Result<(Vec<usize>, &[f32])> {
+    let (shape, values) = value.try_extract_tensor::<f32>()?;
+    Ok((lengths(shape), values))
+}
+
+/// Values of a tensor of whole numbers, none below 0.
+fn places(value: &DynValue) -> ort::Result<Vec<usize>> {
+    let (_, values) = value.try_extract_tensor::<i64>()?;
+    let place = |value: &i64| usize::try_from(*value).map_err(|_| wrong(format!("the place {value} is below 0")));
+    values.iter().map(place).collect()
+}
+
+fn lengths(shape: &[i64]) -> Vec<usize> {
+    shape.iter().map(|length| usize::try_from(*length).unwrap_or(0)).collect()
+}
+
+fn shape(lengths: &[usize]) -> Vec<i64> {
+    lengths.iter().map(|length| *length as i64).collect()
+}
+
+fn wrong(what: impl Into<String>) -> ort::Error {
+    ort::Error::new(what.into())
+}
+
+/// Parts of a buffer that several threads write, each its own.
+fn parts(buffer: &mut [f32], length: usize) -> Vec<Mutex<&mut [f32]>> {
+    buffer.chunks_exact_mut(length.max(1)).map(Mutex::new).collect()
+}
