@@ -73,6 +73,14 @@ struct Harm {
 const LOGITS: &[&str] = &["logits in one prefill", "logits in chunks of 7", "logits decoded in a batch of two"];
 const FEATURES: &[&str] = &["image features", "audio features"];
 
+/// The form over slots alone: the public one stays right.
+const OVER_SLOTS: Harm = Harm {
+    what: "a window over slots",
+    change: |t| t.first_node("decoder_slots.onnx", tamper::wider_window_over_slots),
+    named: LOGITS,
+    unnamed: &["image features", "public form"],
+};
+
 const IN_THE_DECODER: [Harm; 3] = [
     Harm { what: "a window", change: |t| t.decoder(tamper::wider_window), named: LOGITS, unnamed: FEATURES },
     Harm { what: "a scale", change: |t| t.decoder(tamper::common_scale), named: LOGITS, unnamed: FEATURES },
@@ -130,8 +138,9 @@ fn fresh_bundles_of_the_whole_family_pass_in_every_precision() {
             let lines: Vec<String> = verified.comparisons.iter().map(ToString::to_string).collect();
             assert_eq!(verified.verdict(), Ok(()), "{shape} {dtype:?} {quantize:?}: {lines:#?}");
             let kinds = 2 + usize::from(place.member.has("audio_features"));
-            // Twice the engine, with logits in four ways, and once the self-test itself.
-            assert_eq!(verified.comparisons.len(), 2 * (kinds + 3) + kinds);
+            // Twice the engine, with logits in four ways of each form, and once the self-test itself.
+            let forms = if dtype == Dtype::F32 { 2 } else { 1 };
+            assert_eq!(verified.comparisons.len(), 2 * (kinds - 1 + 4 * forms) + kinds);
         }
     }
 }
@@ -149,6 +158,9 @@ fn a_decoder_that_computes_something_else_is_found_in_every_precision() {
         assert_found(shape, PRECISIONS[3], &IN_THE_DECODER[2]);
     }
     assert_found("26b-a4b", PRECISIONS[0], &BETWEEN_MLP_AND_EXPERTS);
+    for shape in MEMBERS {
+        assert_found(shape, PRECISIONS[0], &OVER_SLOTS);
+    }
 }
 
 #[test]
@@ -208,7 +220,7 @@ fn the_command_prints_a_line_for_each_comparison_and_ends_with_2_when_one_is_wro
         || Command::new(env!("CARGO_BIN_EXE_lapidary")).args(["model", "verify"]).arg(place.bundle()).output().unwrap();
     let well = run();
     let lines = String::from_utf8(well.stdout).unwrap();
-    assert_eq!((well.status.code(), lines.matches(": ok\n").count()), (Some(0), 5), "{lines}");
+    assert_eq!((well.status.code(), lines.matches(": ok\n").count()), (Some(0), 9), "{lines}");
     place.tampered().decoder(tamper::wider_window);
     let badly = run();
     assert_eq!(badly.status.code(), Some(2));

@@ -58,11 +58,11 @@ impl<'a> Trial<'a> {
             engine.set_prefill_chunk(chunk);
             let logits = engine.score_last(0, &mut prompt.clone(), KEPT).map_err(failed)?;
             engine.release(0);
-            comparisons.push(self.logits(&format!("{how}{form}"), &self.rows(logits), expected));
+            comparisons.push(self.logits(how, form, &self.rows(logits), expected));
         }
         let slots = decode(engine, prompt).map_err(failed)?;
         let [first, second] = slots.map(|logits| self.rows(logits));
-        comparisons.push(self.logits(&format!("decoded in a batch of two{form}"), &first, expected));
+        comparisons.push(self.logits("decoded in a batch of two", form, &first, expected));
         // The second slot takes over what both prompts begin with, so its chunks are others than the first one's: where
         // activations are rounded, that alone may change some by a step.
         let what = format!("logits of two slots against each other{form}");
@@ -98,8 +98,8 @@ impl<'a> Trial<'a> {
         Ok(comparisons)
     }
 
-    fn logits(&self, how: &str, found: &Array2<f32>, expected: &Evaluated) -> Comparison {
-        let what = format!("logits {how} against the {}", self.against);
+    fn logits(&self, how: &str, form: &str, found: &Array2<f32>, expected: &Evaluated) -> Comparison {
+        let what = format!("logits {how} against the {}{form}", self.against);
         Comparison::new(what, found, &expected.logits, self.tolerances.logits)
     }
 

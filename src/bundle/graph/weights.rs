@@ -2,7 +2,7 @@
 //! model file.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{self, Write},
 };
 
@@ -21,9 +21,11 @@ pub struct Stored(TensorProto);
 pub struct Weights(HashMap<String, TensorProto>);
 
 impl Graph {
-    /// All weights that this graph has stored in data files.
+    /// All weights that this graph has stored, but no constants and no defaults of inputs.
     pub fn weights(&self) -> Weights {
-        let stored = self.initializers.iter().filter(|tensor| tensor.data_location == 1);
+        let others = self.inputs.iter().map(|input| &input.name).chain(self.constants.values().map(|value| &value.0));
+        let others: HashSet<&String> = others.collect();
+        let stored = self.initializers.iter().filter(|tensor| !others.contains(&tensor.name));
         Weights(stored.map(|tensor| (tensor.name.clone(), tensor.clone())).collect())
     }
 

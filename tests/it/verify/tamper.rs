@@ -119,6 +119,12 @@ pub fn wider_window(node: &mut NodeProto) -> bool {
     windows.map(|attribute| attribute.i += 1).count() > 0
 }
 
+/// The same over slots.
+pub fn wider_window_over_slots(node: &mut NodeProto) -> bool {
+    let windows = node.attribute.iter_mut().filter(|attribute| attribute.name == "window" && attribute.i > 0);
+    windows.map(|attribute| attribute.i += 1).count() > 0
+}
+
 /// An MLP uses the exact error function in place of the approximation by tanh.
 pub fn exact_gelu(node: &mut NodeProto) -> bool {
     let ways = node.attribute.iter_mut().filter(|attribute| attribute.name == "approximate");
