@@ -21,9 +21,6 @@ use super::{floats, heads, input, lengths, mixing::Block, parts, places, shape, 
 /// Rows of queries that are computed together.
 const ROWS: usize = 32;
 
-/// Pieces of work that a call should have at least.
-const PIECES: usize = 8;
-
 /// The operator.
 pub(super) struct SlotAttention;
 
@@ -82,12 +79,11 @@ struct Tokens<'a> {
     half: usize,
 }
 
-/// Tokens of one slot that go through one head of keys together, for some of the heads of queries.
+/// Tokens of one slot that go through one head of keys together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Piece {
     tokens: Range<usize>,
     head: usize,
-    part: usize,
 }
 
 impl Kernel for Attending {
@@ -189,25 +185,18 @@ impl Attending {
         Ok(())
     }
 
-    /// The work of a call: neighbours of one slot go together, and where that leaves threads idle, the heads of queries
-    /// that share one head of keys are taken apart. Returns into how many parts.
-    fn pieces(&self, slots: &[usize]) -> (Vec<Piece>, usize) {
-        let group = self.heads / self.kv_heads;
-        let few = slots.len() * self.kv_heads < PIECES;
-        let divides = |parts: &usize| group.is_multiple_of(*parts) && slots.len() * self.kv_heads * parts >= PIECES;
-        let parts = if few { (1..=group).find(divides).unwrap_or(group) } else { 1 };
-        let together = (ROWS * parts / group).max(1);
+    /// The work of a call: neighbours of one slot go together.
+    fn pieces(&self, slots: &[usize]) -> Vec<Piece> {
+        let together = (ROWS * self.kv_heads / self.heads).max(1);
         let mut pieces = Vec::new();
         let mut start = 0;
         while start < slots.len() {
             let same = slots[start..].iter().take_while(|slot| **slot == slots[start]).count();
             let tokens = start..start + same.min(together);
             start = tokens.end;
-            let of_head = |head| (0..parts).map(move |part| (head, part));
-            let heads = (0..self.kv_heads).flat_map(of_head);
-            pieces.extend(heads.map(|(head, part)| Piece { tokens: tokens.clone(), head, part }));
+            pieces.extend((0..self.kv_heads).map(|head| Piece { tokens: tokens.clone(), head }));
         }
-        (pieces, parts)
+        pieces
     }
 }
 
@@ -230,10 +219,10 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn mix(&self, context: &ComputeContext, [keys, values]: [&[f32]; 2], mixed: &mut [f32]) -> ort::Result<()> {
-        let (pieces, count) = self.of.pieces(&self.tokens.slots);
-        let taken = self.of.heads / self.of.kv_heads / count;
+        let pieces = self.of.pieces(&self.tokens.slots);
+        let taken = self.of.heads / self.of.kv_heads;
         let rows = parts(mixed, taken * self.width);
-        let row = |piece: &Piece, token: usize| (token * self.of.kv_heads + piece.head) * count + piece.part;
+        let row = |piece: &Piece, token: usize| token * self.of.kv_heads + piece.head;
         context.par_for(pieces.len(), 0, |index| {
             let piece = &pieces[index];
             let queries = self.queries_of(piece, taken, &|token| row(piece, token));
@@ -291,13 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_one_slot_go_together_and_few_are_taken_apart() {
-        let (pieces, parts) = attending(8, 1).pieces(&[0, 0, 0, 0, 0, 2, 2, 1]);
-        let tokens: Vec<Range<usize>> = pieces.iter().map(|piece| piece.tokens.clone()).collect();
-        assert_eq!((tokens, parts), (vec![0..4, 4..5, 5..7, 7..8], 1));
-        let (pieces, parts) = attending(8, 2).pieces(&[3]);
-        assert_eq!((pieces.len(), parts), (8, 4), "two heads of keys, four queries of each, one piece for each");
-        let (pieces, parts) = attending(6, 2).pieces(&[3, 3]);
-        assert_eq!((pieces.len(), parts), (2 * 3, 3), "three queries of a head cannot be halved");
+    fn tokens_of_one_slot_go_together() {
+        let tokens = |heads, kv_heads, slots: &[usize]| -> Vec<Range<usize>> {
+            attending(heads, kv_heads).pieces(slots).into_iter().map(|piece| piece.tokens).collect()
+        };
+        assert_eq!(tokens(8, 1, &[0, 0, 0, 0, 0, 2, 2, 1]), [0..4, 4..5, 5..7, 7..8]);
+        assert_eq!(tokens(4, 2, &[3, 3]), [0..2, 0..2], "one piece for each head of keys");
     }
 }

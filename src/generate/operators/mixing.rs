@@ -6,8 +6,10 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use super::products::{Scores, Sums, Terms};
-use crate::generate::sweep::exponential;
+use super::{
+    course::{Course, LANES},
+    products::{Factors, Scores, Sums, Terms},
+};
 
 /// Keys of one tile. Tiles begin at multiples of it, so that a row's sums are the same whatever rows it is computed with.
 const KEYS: usize = 64;
@@ -25,37 +27,28 @@ pub(super) struct Block<'a> {
     pub(super) width: usize,
 }
 
-/// How far the softmax of one row has come.
-#[derive(Clone, Copy)]
-struct Course {
-    highest: f32,
-    total: f32,
-}
-
 impl Block<'_> {
     /// Writes `[rows, width]`.
     pub(super) fn mix(&self, arch: Arch, mixed: &mut [f32]) {
-        let all = self.all_seen();
-        let mut courses = vec![Course { highest: f32::NEG_INFINITY, total: 0.0 }; self.seen.len()];
-        let mut scores = vec![0.0; self.seen.len() * KEYS];
+        let (all, width) = (self.all_seen(), self.width);
+        let lanes = self.seen.len().next_multiple_of(LANES);
+        let queries = self.in_lanes(lanes);
+        let mut course = Course::new(self.seen, lanes);
+        let mut scores = vec![0.0; KEYS * lanes];
         mixed.fill(0.0);
         for tile in (all.start / KEYS * KEYS..all.end).step_by(KEYS) {
             let part = tile.max(all.start)..(tile + KEYS).min(all.end);
-            let of = |rows| -> &[f32] {
-                let rows: &[f32] = rows;
-                &rows[part.start * self.width..part.end * self.width]
-            };
-            let skipped = part.start - tile;
-            let (queries, width) = (self.queries, self.width);
-            let made = &mut scores[skipped..];
-            arch.dispatch(Scores { queries, keys: of(self.keys), width, scores: made, stride: KEYS });
-            self.weigh(arch, tile, &mut scores, &mut courses, mixed);
-            let terms = Terms { weights: &scores[skipped..], stride: KEYS, values: of(self.values), width };
-            arch.dispatch(Sums { terms, sums: mixed });
+            let scores = &mut scores[..part.len() * lanes];
+            let places = part.start * width..part.end * width;
+            let (keys, values) = (&self.keys[places.clone()], &self.values[places]);
+            let factors = Factors { queries: &queries, lanes, keys, width };
+            arch.dispatch(Scores { factors, scores: &mut *scores });
+            course.go_on(arch, scores, part.start);
+            course.scale_down(arch, mixed, width);
+            let terms = Terms { weights: scores, lanes, values, width };
+            arch.dispatch(Sums { terms, sums: &mut *mixed });
         }
-        for (row, course) in mixed.chunks_exact_mut(self.width).zip(courses) {
-            row.iter_mut().for_each(|value| *value /= course.total);
-        }
+        course.divide(arch, mixed, width);
     }
 
     /// From the first to the last place that any row sees.
@@ -64,50 +57,14 @@ impl Block<'_> {
         start..self.seen.iter().map(|seen| seen.end).max().unwrap_or(0)
     }
 
-    /// Turns the scores of a tile into weights; what was summed up under a lower score is scaled down.
-    fn weigh(&self, arch: Arch, tile: usize, scores: &mut [f32], courses: &mut [Course], mixed: &mut [f32]) {
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                let (rows, _) = scores.as_chunks_mut::<KEYS>();
-                let rows = rows.iter_mut().zip(courses).zip(self.seen).zip(mixed.chunks_exact_mut(self.width));
-                for (((scores, course), seen), mixed) in rows {
-                    let inside = |place: usize| place.saturating_sub(tile).min(KEYS);
-                    let factor = course.go_on(scores, inside(seen.start)..inside(seen.end));
-                    if factor != 1.0 {
-                        mixed.iter_mut().for_each(|value| *value *= factor);
-                    }
-                }
-            },
-        );
-    }
-}
-
-impl Course {
-    /// Takes the scores of the next tile, of which the row sees a part, and leaves weights in their place. Returns what
-    /// earlier sums are to be multiplied with.
-    #[inline(always)]
-    fn go_on(&mut self, scores: &mut [f32; KEYS], seen: Range<usize>) -> f32 {
-        for (place, score) in scores.iter_mut().enumerate() {
-            *score = if (place >= seen.start) & (place < seen.end) { *score } else { f32::NEG_INFINITY };
+    /// The queries as `[width, lanes]`, 0 beyond the last row.
+    fn in_lanes(&self, lanes: usize) -> Vec<f32> {
+        let mut turned = vec![0.0; self.width * lanes];
+        for (lane, row) in self.queries.chunks_exact(self.width).enumerate() {
+            let places = turned[lane..].iter_mut().step_by(lanes);
+            places.zip(row).for_each(|(place, value)| *place = *value);
         }
-        let top = scores.iter().fold(f32::NEG_INFINITY, |top, score| if *score > top { *score } else { top });
-        let highest = if top > self.highest { top } else { self.highest };
-        if highest == f32::NEG_INFINITY {
-            scores.fill(0.0);
-            return 1.0;
-        }
-        for score in scores.iter_mut() {
-            *score = exponential(*score - highest);
-        }
-        let factor = exponential(self.highest - highest);
-        let mut lanes = [0.0_f32; 16];
-        let (vectors, _) = scores.as_chunks::<16>();
-        for vector in vectors {
-            lanes.iter_mut().zip(vector).for_each(|(lane, weight)| *lane += weight);
-        }
-        *self = Self { highest, total: self.total * factor + lanes.iter().sum::<f32>() };
-        factor
+        turned
     }
 }
 

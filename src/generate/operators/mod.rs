@@ -2,6 +2,7 @@
 //! `RotaryTurns`, `RoundRows`. They run on the session's own threads.
 
 mod attention;
+mod course;
 mod heads;
 mod mixing;
 mod products;

@@ -52,14 +52,19 @@ fn answers(exported: &Exported, settings: Settings, items: Vec<Item<Prompt>>) ->
 const SAME: f32 = 1e-4;
 
 /// The same for experts in 4 bits: they are widened and multiplied as f32, where sums depend on the number of rows, and
-/// the next map rounds its input to 8 bits, which makes whole steps of the last bit; 0.038 was measured.
+/// the next map rounds its input to 8 bits, which makes whole steps of the last bit; 0.038 was measured. Two tokens that
+/// are as likely as that may change places, after which the answers are different ones.
 const EXPERTS_IN_4_BITS: f32 = 0.1;
 
 fn assert_alike(together: &Answers, alone: &Answers, tolerance: f32, what: &str) {
     assert_eq!(together.len(), alone.len());
     for ((number, tokens, logprobs), (_, tokens_alone, logprobs_alone)) in together.iter().zip(alone) {
-        assert_eq!(tokens, tokens_alone, "unit {number}, {what}");
-        let difference = logprobs.iter().zip(logprobs_alone).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let same = tokens.iter().zip(tokens_alone).take_while(|(token, alone)| token == alone).count();
+        let tied = tolerance == EXPERTS_IN_4_BITS && same > 0 && same < tokens.len().min(tokens_alone.len());
+        assert!(tied || tokens == tokens_alone, "unit {number}, {what}: {tokens:?}, alone {tokens_alone:?}");
+        let compared = if tied { same + 1 } else { same };
+        let pairs = logprobs.iter().zip(logprobs_alone).take(compared);
+        let difference = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(difference < tolerance, "unit {number}, {what}: log-probabilities differ by {difference}");
     }
 }
