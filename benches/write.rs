@@ -7,7 +7,8 @@ use std::sync::Arc;
 use divan::{Bencher, counter::ItemsCount};
 use lapidary::{
     base::{
-        ContentHash, Extraction, Finish, Item, Kind, Lease, Origin, Outcome, Part, PromptFacts, Shape, Source, Timing,
+        ContentHash, Effort, Extraction, Finish, Item, Kind, Lease, Origin, Outcome, Part, PromptFacts, Shape, Source,
+        Timing,
     },
     write::{Compression, RunIdentity, Settings, Writer},
 };
@@ -48,6 +49,7 @@ fn row(number: u32) -> Outcome {
         mean_logprob: -0.1,
         finish: Finish::Stop,
         facts: PromptFacts::default(),
+        effort: Effort::default(),
         timing: Timing::default(),
     };
     let origin = Origin { source: Arc::new(source), part: Part::Page { number: 1, of: 1 } };

@@ -32,6 +32,8 @@ expected = [
     ("_raw", text, False), ("_problems", pa.list_(pa.field("item", text, False)), False), ("_finish", text, False),
     ("_mean_logprob", pa.float32(), False), ("_budget", pa.int32(), False), ("_prompt_tokens", pa.int32(), False),
     ("_image_tokens", pa.int32(), False), ("_audio_tokens", pa.int32(), False), ("_new_tokens", pa.int32(), False),
+    ("_steps", pa.int32(), False), ("_forced_tokens", pa.int32(), False),
+    ("_drafted_tokens", pa.int32(), False), ("_accepted_tokens", pa.int32(), False),
     ("_encode_ms", pa.float64(), False), ("_prefill_ms", pa.float64(), False), ("_decode_ms", pa.float64(), False),
     ("_model", text, False), ("_config", text, False), ("_written_at", instant, False),
 ]

@@ -118,8 +118,14 @@ pub struct Answered {
     pub threads: usize,
     /// Units decoded together.
     pub slots: usize,
-    /// Calls that decoded one token for each live slot.
+    /// Calls that fed tokens of answers.
     pub steps: u64,
+    /// Tokens of answers that the grammar left no choice about: they cost no call of their own.
+    pub forced_tokens: u64,
+    /// Tokens of answers that were guessed ahead.
+    pub drafted_tokens: u64,
+    /// Guesses that were right.
+    pub accepted_tokens: u64,
     /// The most slots of one call after calls with more had failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub narrowed_to: Option<u64>,
@@ -224,7 +230,10 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         slots: card.slots,
         steps: stats.steps,
         narrowed_to: Some(stats.narrowed_to).filter(|slots| *slots > 0),
-        mean_live_slots: ratio(stats.step_tokens, stats.steps),
+        forced_tokens: stats.forced_tokens,
+        drafted_tokens: stats.drafted_tokens,
+        accepted_tokens: stats.accepted_tokens,
+        mean_live_slots: ratio(stats.step_slots, stats.steps),
         reused_tokens: stats.reused_tokens,
         reused_pictures: stats.reused_pictures,
         closed_early: stats.closed,

@@ -37,6 +37,19 @@ pub struct PromptFacts {
     pub audio_tokens: u32,
 }
 
+/// What it took to say an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Steps of the engine that fed tokens of this answer.
+    pub steps: u32,
+    /// Tokens that the grammar left no choice about.
+    pub forced: u32,
+    /// Tokens that were guessed ahead.
+    pub drafted: u32,
+    /// Guesses that were right.
+    pub accepted: u32,
+}
+
 /// Microseconds spent on one unit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timing {
@@ -63,6 +76,8 @@ pub struct Generation {
     pub facts: PromptFacts,
     /// The page's own text layer.
     pub layer: Option<TextLayer>,
+    /// What it took to say it.
+    pub effort: Effort,
     /// Where the time went.
     pub timing: Timing,
 }
@@ -84,6 +99,8 @@ pub struct Extraction {
     pub finish: Finish,
     /// What the prompt was.
     pub facts: PromptFacts,
+    /// What it took to say it.
+    pub effort: Effort,
     /// Where the time went.
     pub timing: Timing,
 }

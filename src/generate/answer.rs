@@ -34,6 +34,8 @@ pub struct Answer {
     vocabulary: Vocabulary,
     /// Tokens so far, without the end token.
     pub tokens: Vec<u32>,
+    /// How many of them the grammar left no choice about.
+    pub forced: u32,
     /// The log-probability of each of them; 0 for those that closed the answer, which were not chosen.
     pub logprobs: Vec<f32>,
 }
@@ -41,7 +43,7 @@ pub struct Answer {
 impl Answer {
     /// An empty answer.
     pub fn new(rules: Rules, sampler: Sampler, vocabulary: Vocabulary) -> Self {
-        Self { rules, sampler, vocabulary, tokens: Vec::new(), logprobs: Vec::new() }
+        Self { rules, sampler, vocabulary, tokens: Vec::new(), forced: 0, logprobs: Vec::new() }
     }
 
     /// Chooses the next token from the scores.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
-use crate::base::{Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
+use crate::base::{Effort, Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
 
 /// What a seated unit waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(super) struct Seat {
     pub(super) answer: Answer,
     facts: PromptFacts,
     layer: Option<TextLayer>,
+    effort: Effort,
     timing: Timing,
     first_token: Option<Instant>,
 }
@@ -33,6 +34,7 @@ impl Seat {
             answer,
             facts,
             layer: None,
+            effort: Effort::default(),
             timing: Timing::default(),
             first_token: None,
         }
@@ -43,6 +45,17 @@ impl Seat {
         self.envelope.lease.shrink(prompt.bytes());
         self.timing.encode_micros = prompt.encode_micros;
         self.layer = prompt.text;
+    }
+
+    /// A step that fed the answer, so many of its tokens being guesses.
+    pub(super) fn add_step(&mut self, guesses: usize) {
+        self.effort.steps += 1;
+        self.effort.drafted += count(guesses);
+    }
+
+    /// So many guesses were right.
+    pub(super) fn add_accepted(&mut self, guesses: usize) {
+        self.effort.accepted += count(guesses);
     }
 
     pub(super) fn add_prefill(&mut self, spent: Duration) {
@@ -65,6 +78,7 @@ impl Seat {
             finish,
             facts: self.facts,
             layer: self.layer,
+            effort: Effort { forced: self.answer.forced, ..self.effort },
             timing: Timing { decode_micros, ..self.timing },
         })
     }
@@ -72,13 +86,16 @@ impl Seat {
 
 /// What a prompt was, noted before the engine takes its pictures.
 pub(super) fn facts_of(prompt: &Prompt) -> PromptFacts {
-    let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
     PromptFacts {
         budget: prompt.budget,
         prompt_tokens: count(prompt.tokens.len()),
         image_tokens: count(prompt.image_tokens()),
         audio_tokens: count(prompt.audio_tokens()),
     }
+}
+
+fn count(tokens: usize) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

@@ -75,6 +75,7 @@ fn extraction(settled: Settled, generation: Generation) -> Extraction {
         mean_logprob: mean(&generation.logprobs),
         finish: generation.finish,
         facts: generation.facts,
+        effort: generation.effort,
         timing: generation.timing,
         raw: generation.text,
     }

@@ -88,15 +88,16 @@ fn history() -> Vec<Field> {
         ("_mean_logprob", DataType::Float32),
     ];
     let counts = ["_budget", "_prompt_tokens", "_image_tokens", "_audio_tokens", "_new_tokens"];
+    let efforts = ["_steps", "_forced_tokens", "_drafted_tokens", "_accepted_tokens"];
     let timings = ["_encode_ms", "_prefill_ms", "_decode_ms"];
     let after = [("_model", DataType::Utf8), ("_config", DataType::Utf8), ("_written_at", columns::instant())];
-    let counts = counts.map(|name| (name, DataType::Int32));
+    let counts = counts.into_iter().chain(efforts).map(|name| (name, DataType::Int32));
     let timings = timings.map(|name| (name, DataType::Float64));
     let all = before.into_iter().chain(counts).chain(timings).chain(after);
     all.map(|(name, data_type)| Field::new(name, data_type, false)).collect()
 }
 
-fn counts(rows: &[Row]) -> [ArrayRef; 5] {
+fn counts(rows: &[Row]) -> [ArrayRef; 9] {
     let count = |read: fn(&Extraction) -> u32| -> ArrayRef {
         let counts = rows.iter().map(|row| i32::try_from(read(&row.extraction)).unwrap_or(i32::MAX));
         Arc::new(Int32Array::from_iter_values(counts))
@@ -107,6 +108,10 @@ fn counts(rows: &[Row]) -> [ArrayRef; 5] {
         count(|row| row.facts.image_tokens),
         count(|row| row.facts.audio_tokens),
         count(|row| row.tokens),
+        count(|row| row.effort.steps),
+        count(|row| row.effort.forced),
+        count(|row| row.effort.drafted),
+        count(|row| row.effort.accepted),
     ]
 }
 

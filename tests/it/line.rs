@@ -14,8 +14,9 @@ use lapidary::{
         line::{Found, Line},
     },
     base::{
-        ByteBudget, ContentHash, Document, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item, Kind,
-        Lease, Origin, Outcome, Part, Prompt, PromptFacts, Source, Stage, StageName, Stop, Timing, Unit, UnitQuota,
+        ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
+        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Source, Stage, StageName, Stop, Timing, Unit,
+        UnitQuota,
     },
 };
 
@@ -90,6 +91,7 @@ impl Stage for Accept {
             mean_logprob: 0.0,
             finish: Finish::Stop,
             facts: PromptFacts::default(),
+            effort: Effort::default(),
             timing: Timing::default(),
         };
         emit.item(item.with(extraction));
@@ -105,6 +107,7 @@ fn answer() -> Generation {
         finish: Finish::Stop,
         facts: PromptFacts::default(),
         layer: None,
+        effort: Effort::default(),
         timing: Timing::default(),
     }
 }

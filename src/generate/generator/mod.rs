@@ -43,8 +43,14 @@ pub struct Stats {
     pub new_tokens: u64,
     /// Calls that fed tokens of answers.
     pub steps: u64,
-    /// Tokens of answers that those calls fed, guesses too.
-    pub step_tokens: u64,
+    /// Answers that had a part in those calls: divided by `steps`, the mean number of live slots.
+    pub step_slots: u64,
+    /// Tokens of answers that the grammar left no choice about.
+    pub forced_tokens: u64,
+    /// Tokens of answers that were guessed ahead.
+    pub drafted_tokens: u64,
+    /// Guesses that were right.
+    pub accepted_tokens: u64,
     /// The most slots of one call after calls with more had failed; 0 when none had.
     pub narrowed_to: u64,
     /// Microseconds with at least one unit in a slot.
@@ -218,6 +224,9 @@ impl Stats {
         self.closed += u64::from(generation.finish == Finish::Closed);
         self.prompt_tokens += u64::from(generation.facts.prompt_tokens);
         self.new_tokens += generation.tokens.len() as u64;
+        self.forced_tokens += u64::from(generation.effort.forced);
+        self.drafted_tokens += u64::from(generation.effort.drafted);
+        self.accepted_tokens += u64::from(generation.effort.accepted);
     }
 }
 

@@ -66,11 +66,15 @@ impl<E: Engine> Generator<E> {
     }
 
     fn count(&mut self, works: &[Work], start: Instant) {
-        let answers = works.iter().filter_map(|work| work.tokens.as_ref());
-        self.stats.steps += u64::from(answers.clone().next().is_some());
-        self.stats.step_tokens += answers.map(|tokens| tokens.len() as u64).sum::<u64>();
-        for work in works.iter().filter(|work| work.tokens.is_none()) {
-            self.seats[work.slot].iter_mut().for_each(|seat| seat.add_prefill(start.elapsed()));
+        let answers = works.iter().filter(|work| work.tokens.is_some()).count() as u64;
+        self.stats.steps += u64::from(answers > 0);
+        self.stats.step_slots += answers;
+        for work in works {
+            let Some(seat) = &mut self.seats[work.slot] else { continue };
+            match work.tokens {
+                Some(_) => seat.add_step(work.guessed),
+                None => seat.add_prefill(start.elapsed()),
+            }
         }
     }
 
@@ -103,6 +107,7 @@ impl<E: Engine> Generator<E> {
                 Ok(Turn::Feed(said)) => {
                     let same = said.iter().zip(&guesses[stands..]).take_while(|(said, guess)| said == guess).count();
                     stands += same;
+                    seat.add_accepted(same);
                     if same < said.len() {
                         seat.waiting = Waiting::Step(said[same..].to_vec());
                         return self.take_back(slot, guesses.len() - stands, emit);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lapidary::{
     base::{
-        ContentHash, Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Kind, Lease, Origin, Part,
+        ContentHash, Effort, Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Kind, Lease, Origin, Part,
         PromptFacts, Shape, Source, Stage, Timing,
     },
     parse::{Parser, Settings},
@@ -37,6 +37,7 @@ fn item(text: &str, finish: Finish) -> Item<Generation> {
         finish,
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
         layer: None,
+        effort: Effort::default(),
         timing: Timing::default(),
     };
     Item { origin: Origin { source: Arc::new(source), part: Part::Whole }, lease: Lease::default(), body }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use lapidary::{
     base::{
-        ContentHash, Extraction, Failure, Fault, FaultKind, Finish, Item, Kind, Lease, Origin, Outcome, Part,
+        ContentHash, Effort, Extraction, Failure, Fault, FaultKind, Finish, Item, Kind, Lease, Origin, Outcome, Part,
         PromptFacts, Shape, Source, StageName, Timing,
     },
     write::{RunIdentity, Settings, Writer},
@@ -51,6 +51,7 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
         mean_logprob: -0.25,
         finish: Finish::Stop,
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
+        effort: Effort { steps: 7, forced: 2, drafted: 4, accepted: 3 },
         timing: Timing { encode_micros: 1500, prefill_micros: 2500, decode_micros: 3500 },
     };
     let origin = Origin { source: source.clone(), part };
