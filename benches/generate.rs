@@ -7,7 +7,11 @@ use std::{path::Path, sync::Arc};
 use crossbeam::channel::unbounded;
 use divan::{Bencher, counter::ItemsCount};
 use lapidary::{
-    base::{ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop},
+    base::{
+        ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop,
+        model::TokenIds,
+    },
+    encode::vocabulary::Vocabulary as Tokenizer,
     generate::{Generator, Guide, Logits, ReplayEngine, Sampler, Settings, Vocabulary},
 };
 
@@ -22,6 +26,32 @@ fn main() {
 fn vocabulary() -> Vocabulary {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny/tokenizer.json");
     Vocabulary::read(&path, 1024, &[1]).expect("the tiny tokenizer is committed")
+}
+
+/// Gemma 4's own, from the fixture.
+fn full_vocabulary() -> (Vocabulary, Arc<Tokenizer>) {
+    let packed = include_bytes!("../fixtures/tokenizer/tokenizer.json.zst");
+    let mut file = tempfile::NamedTempFile::new().expect("a folder for temporary files");
+    std::io::copy(&mut zstd::Decoder::new(&packed[..]).expect("a zstd stream"), &mut file).expect("unpacks");
+    let tokenizer = Arc::new(Tokenizer::open(file.path(), &full_ids()).expect("a tokenizer"));
+    let speller = tokenizer.clone();
+    let vocabulary = Vocabulary::read(file.path(), 262_144, &full_ids().eos).expect("a vocabulary");
+    (vocabulary.with_speller(Arc::new(move |text: &str| speller.ids(text).ok())), tokenizer)
+}
+
+fn full_ids() -> TokenIds {
+    TokenIds {
+        pad: 0,
+        bos: 2,
+        eos: vec![1, 106, 50],
+        image: 258_880,
+        begin_image: 255_999,
+        end_image: 258_882,
+        video: 258_884,
+        audio: 258_881,
+        begin_audio: 256_000,
+        end_audio: 258_883,
+    }
 }
 
 fn guide(vocabulary: &Vocabulary) -> Guide {
@@ -105,4 +135,19 @@ fn one_token_of_262144(bencher: Bencher, temperature: f32) {
     let allowed = toktrie::SimpleVob::alloc_ones(scores.len());
     let mut sampler = Sampler::new(&settings, &origin(0));
     bencher.bench_local(|| sampler.choose(Logits::Scores(&scores), &allowed));
+}
+
+/// What the grammar forces, asked after each token of one answer, with the full vocabulary; taking the token counts too.
+#[divan::bench(sample_count = 20)]
+fn forced_tokens_of_one_answer(bencher: Bencher) {
+    let (vocabulary, tokenizer) = full_vocabulary();
+    let tokens = tokenizer.ids(ANSWER).expect("the answer can be spelled");
+    let mut guide = guide(&vocabulary);
+    bencher.counter(ItemsCount::new(tokens.len())).bench_local(|| {
+        let mut guided = guide.begin();
+        for token in &tokens {
+            divan::black_box(guided.forced().expect("the grammar goes on"));
+            guided.consume(*token).expect("the answer follows the grammar");
+        }
+    });
 }

@@ -26,9 +26,9 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let Some(model) = &plan.model else {
         return Ok(vec!["model: none named, so prompt and grammar were not tried; give `--model BUNDLE`".to_owned()]);
     };
-    let vocabulary = make::vocabulary(model)?;
+    let encoder = make::encoder(plan)?;
+    let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(plan, &vocabulary)?;
-    make::encoder(plan)?;
     let manifest = &model.manifest;
     let files = match model.layout {
         Layout::Bundle => "every file's hash is right",

@@ -1,6 +1,6 @@
 //! From a plan to the stages themselves.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use super::plan::Plan;
 use crate::{
@@ -38,10 +38,12 @@ pub fn encoder(plan: &Plan) -> Result<Encoder, Fatal> {
     Encoder::new(&plan.pipeline.encode, plan.model()?.clone(), &plan.shape.schema().to_string())
 }
 
-/// The vocabulary of the plan's bundle.
-pub fn vocabulary(model: &Model) -> Result<Vocabulary, Fatal> {
+/// The vocabulary of the plan's bundle, which spells as the encoder's tokenizer does.
+pub fn vocabulary(model: &Model, encoder: &Encoder) -> Result<Vocabulary, Fatal> {
     let manifest = &model.manifest;
-    Vocabulary::read(&model.file(&manifest.graphs.tokenizer), manifest.text.vocab_size, &manifest.tokens.eos)
+    let file = model.file(&manifest.graphs.tokenizer);
+    let vocabulary = Vocabulary::read(&file, manifest.text.vocab_size, &manifest.tokens.eos)?;
+    Ok(vocabulary.with_speller(Arc::new(encoder.tokenizer())))
 }
 
 /// The grammar of the answers.

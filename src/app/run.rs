@@ -39,12 +39,12 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let plan = Plan::new(&request.plan)?;
     let model = plan.model()?;
     let shares = shares(&plan, &request.answers);
-    let vocabulary = make::vocabulary(model)?;
+    let encoder = make::encoder(&plan)?;
+    let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(&plan, &vocabulary)?;
     let engine = make::engine(&plan, request.answers, &vocabulary, shares.engine)?;
     let card = engine.card().clone();
     let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
-    let encoder = make::encoder(&plan)?;
     make::probe_decoder()?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };

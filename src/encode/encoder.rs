@@ -62,6 +62,12 @@ impl Encoder {
         Ok(Self { shared: Arc::new(shared), patcher: Patcher::default(), spectrograph: Spectrograph::default() })
     }
 
+    /// The bundle's tokenizer on its own: the ids of a text in which nothing is special, `None` where it refuses.
+    pub fn tokenizer(&self) -> impl Fn(&str) -> Option<Vec<u32>> + Send + Sync + use<> {
+        let shared = self.shared.clone();
+        move |text| shared.vocabulary.ids(text).ok()
+    }
+
     /// What the model will receive for a unit.
     pub fn prompt(&mut self, unit: Unit) -> Result<Prompt, Fault> {
         let begun = Instant::now();

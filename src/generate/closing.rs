@@ -86,14 +86,15 @@ impl Path {
 
     /// One byte on: a closing quote when that is allowed, else the first of `order`, else any.
     fn go(&mut self, vocabulary: &Vocabulary, order: &[u8]) -> Result<(), String> {
-        let mask = self.matcher.compute_mask().map_err(|error| error.to_string())?;
         let quote = self.place.in_string().then_some(b'"');
         let candidates = quote.into_iter().chain(order.iter().copied()).chain(0..=255);
-        let allowed = |byte: u8| vocabulary.token_of_byte(byte).filter(|token| mask.is_allowed(*token));
-        let (byte, token) = candidates
-            .filter_map(|byte| allowed(byte).map(|token| (byte, token)))
-            .next()
-            .ok_or("the vocabulary lacks a byte that the schema demands")?;
+        let mut tokens = candidates.filter_map(|byte| vocabulary.token_of_byte(byte).map(|token| (byte, token)));
+        let (byte, token) = loop {
+            let (byte, token) = tokens.next().ok_or("the vocabulary lacks a byte that the schema demands")?;
+            if self.matcher.validate_tokens(&[token]).map_err(|error| error.to_string())? == 1 {
+                break (byte, token);
+            }
+        };
         self.matcher.consume_token(token).map_err(|error| error.to_string())?;
         self.place = self.place.then(byte);
         self.bytes.push(byte);

@@ -95,6 +95,33 @@ impl Guided {
         self.matcher.validate_tokens(&[token]).map(|count| count == 1).map_err(|error| fault(&error.to_string()))
     }
 
+    /// The tokens that are the only way on from here, spelled as the tokenizer spells them; often none.
+    ///
+    /// What the model may still spell otherwise, because a token could reach over the end of the forced text into what
+    /// is free, is left out. Without the vocabulary's tokenizer nothing is forced. `mask` allows these tokens, each at
+    /// its place, and no others, so an answer is the same whether they are fed at once or chosen one by one.
+    pub fn forced(&mut self) -> Result<Vec<u32>, Fault> {
+        if self.is_complete() {
+            return Ok(Vec::new());
+        }
+        let tokens = self.matcher.compute_ff_tokens();
+        match self.matcher.get_error() {
+            Some(error) => Err(fault(&error)),
+            None => Ok(tokens),
+        }
+    }
+
+    /// How many of these tokens, from the first on, the grammar would take. Nothing is taken.
+    pub fn allowed_prefix(&mut self, draft: &[u32]) -> Result<usize, Fault> {
+        let is_text = |token: &u32| {
+            (*token as usize) < self.vocabulary.width()
+                && !self.vocabulary.bytes(*token).is_empty()
+                && !self.vocabulary.is_special(*token)
+        };
+        let text = draft.iter().take_while(|token| is_text(token)).count();
+        self.matcher.validate_tokens(&draft[..text]).map_err(|error| fault(&error.to_string()))
+    }
+
     /// Takes the token that was chosen.
     pub fn consume(&mut self, token: u32) -> Result<(), Fault> {
         self.text.extend(self.vocabulary.bytes(token));

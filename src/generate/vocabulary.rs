@@ -5,14 +5,15 @@
 
 use std::{fs::File, io::BufReader, path::Path, sync::Arc};
 
-use toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
+use toktrie::{SimpleVob, TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
 
+use super::spelling::{Speller, Spelling};
 use crate::base::Fatal;
 
 /// The tokens of a bundle, shared by the grammar, the sampler and the detokeniser.
 #[derive(Clone)]
 pub struct Vocabulary {
-    environment: Arc<ApproximateTokEnv>,
+    spelling: Arc<Spelling>,
     ends: Arc<[u32]>,
     free: Arc<SimpleVob>,
 }
@@ -53,7 +54,13 @@ impl Vocabulary {
         }
         let trie = TokTrie::from(&TokRxInfo::new(width, end), words);
         let free = Self::free_tokens(words, ends);
-        Ok(Self { environment: Arc::new(ApproximateTokEnv::new(trie)), ends: ends.into(), free: Arc::new(free) })
+        Ok(Self { spelling: Arc::new(Spelling::new(trie)), ends: ends.into(), free: Arc::new(free) })
+    }
+
+    /// The same vocabulary with its tokenizer, so that texts can be spelled as the model is used to read them: the
+    /// grammar then forces what can be said in one way only ([`super::Guided::forced`]).
+    pub fn with_speller(self, speller: Speller) -> Self {
+        Self { spelling: Arc::new(Spelling::clone(&self.spelling).with(speller)), ..self }
     }
 
     fn free_tokens(words: &[Vec<u8>], ends: &[u32]) -> SimpleVob {
@@ -66,11 +73,11 @@ impl Vocabulary {
 
     /// How llguidance sees this vocabulary.
     pub(super) fn environment(&self) -> TokEnv {
-        self.environment.clone()
+        self.spelling.clone()
     }
 
     fn trie(&self) -> &TokTrie {
-        self.environment.tok_trie()
+        self.spelling.tok_trie()
     }
 
     /// Width of the logits.
@@ -104,7 +111,7 @@ impl Vocabulary {
         self.trie().token(token)
     }
 
-    fn is_special(&self, token: u32) -> bool {
+    pub(super) fn is_special(&self, token: u32) -> bool {
         self.trie().token(token).first() == Some(&TokTrie::SPECIAL_TOKEN_MARKER)
     }
 
@@ -112,42 +119,28 @@ impl Vocabulary {
     ///
     /// Fewest, not the tokenizer's own choice: then the parts of a text never need fewer tokens than the whole.
     pub fn spell(&self, bytes: &[u8]) -> Option<Vec<u32>> {
-        let firsts = self.first_tokens(bytes);
-        let (mut tokens, mut at) = (Vec::new(), 0);
-        while at < bytes.len() {
-            let token = firsts[at]?;
-            tokens.push(token);
-            at += self.bytes(token).len();
-        }
-        Some(tokens)
+        self.spelling.fewest(bytes)
     }
 
     /// For each place the first of the fewest tokens that spell `bytes` from there on.
     pub(super) fn first_tokens(&self, bytes: &[u8]) -> Vec<Option<u32>> {
-        let mut best: Vec<Option<u32>> = vec![None; bytes.len()];
-        let mut costs = vec![usize::MAX; bytes.len() + 1];
-        costs[bytes.len()] = 0;
-        for start in (0..bytes.len()).rev() {
-            for (end, token) in self.tokens_at(bytes, start) {
-                if costs[end] < usize::MAX && costs[end] + 1 < costs[start] {
-                    costs[start] = costs[end] + 1;
-                    best[start] = Some(token);
-                }
-            }
-        }
-        best
+        self.spelling.firsts(bytes)
     }
 
-    /// The tokens that spell `bytes[start..end]`, with their ends.
-    fn tokens_at(&self, bytes: &[u8], start: usize) -> Vec<(usize, u32)> {
-        let trie = self.trie();
-        let (mut node, mut found) = (trie.root(), Vec::new());
-        for (offset, byte) in bytes[start..].iter().enumerate() {
-            let Some(child) = trie.child_at_byte(node, *byte) else { break };
-            node = child;
-            found.extend(node.token_id().map(|token| (start + offset + 1, token)));
+    /// The tokens that the tokenizer itself makes of `bytes` when they are said after the token `before`, which stays
+    /// as it is. Empty when no tokenizer was given.
+    pub fn spell_after(&self, before: Option<u32>, bytes: &[u8]) -> Vec<u32> {
+        if !self.spelling.tokenize_is_canonical() {
+            return Vec::new();
         }
-        found
+        let Some(before) = before.filter(|token| !self.is_special(*token)) else {
+            return self.spelling.tokenize_bytes(bytes);
+        };
+        let together = self.spelling.tokenize_bytes(&[self.bytes(before), bytes].concat());
+        match together.split_first() {
+            Some((first, rest)) if *first == before => rest.to_vec(),
+            _ => self.spelling.tokenize_bytes(bytes),
+        }
     }
 }
 

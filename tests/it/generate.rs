@@ -3,6 +3,7 @@
 mod closing;
 pub mod desk;
 mod engine;
+mod forced;
 mod memory;
 pub mod models;
 mod parity;

@@ -1,6 +1,6 @@
 //! `base::shape` and `parse`: schemas are understood or refused, answers settle into records.
 
-mod guide;
+pub mod guide;
 mod parser;
 mod schemas;
 mod shape;

@@ -4,9 +4,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use lapidary::base::model::TokenIds;
+use lapidary::{base::model::TokenIds, encode::vocabulary::Vocabulary as Tokenizer, generate::Vocabulary};
 
 /// `tokenizer.json` with the full vocabulary. Several test processes may unpack it at the same time.
 pub fn full() -> PathBuf {
@@ -55,6 +56,23 @@ pub fn tiny_ids() -> TokenIds {
         begin_audio: 1018,
         end_audio: 1022,
     }
+}
+
+/// The full vocabulary that spells as its tokenizer does, and the tokenizer.
+pub fn full_speller() -> (Vocabulary, Arc<Tokenizer>) {
+    speller(&full(), 262_144, &full_ids())
+}
+
+/// The tiny vocabulary that spells as its tokenizer does.
+pub fn tiny_speller() -> Vocabulary {
+    speller(&tiny(), 1024, &tiny_ids()).0
+}
+
+fn speller(path: &Path, width: usize, ids: &TokenIds) -> (Vocabulary, Arc<Tokenizer>) {
+    let tokenizer = Arc::new(Tokenizer::open(path, ids).unwrap());
+    let speller = tokenizer.clone();
+    let vocabulary = Vocabulary::read(path, width, &ids.eos).unwrap();
+    (vocabulary.with_speller(Arc::new(move |text: &str| speller.ids(text).ok())), tokenizer)
 }
 
 /// A path of the repository.

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::desk;
+use crate::vocabulary;
 
 fn object(properties: Value) -> Value {
     let names: Vec<&String> = properties.as_object().unwrap().keys().collect();
@@ -17,7 +18,7 @@ fn object(properties: Value) -> Value {
 }
 
 /// Closed and bounded schemas, as `Shape::guide()` makes them.
-fn schemas() -> Vec<(&'static str, Value)> {
+pub fn schemas() -> Vec<(&'static str, Value)> {
     let line = object(json!({
         "what": { "type": "string", "minLength": 2, "maxLength": 30 },
         "amount": { "type": "number", "minimum": -0.125, "maximum": 99999.5 },
@@ -149,6 +150,11 @@ fn every_finished_answer_is_json_for_the_schema_and_within_its_allowance() {
 fn the_same_holds_for_the_tokenizer_of_the_tiny_model() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny/tokenizer.json");
     check_all(&Vocabulary::read(&path, 1024, &[1, 16, 9]).unwrap(), 8);
+}
+
+#[test]
+fn the_same_holds_where_the_grammar_forces_what_its_tokenizer_would_say() {
+    check_all(&vocabulary::tiny_speller(), 8);
 }
 
 fn check_all(vocabulary: &Vocabulary, cases: u32) {
