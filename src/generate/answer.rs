@@ -8,6 +8,9 @@ use super::{
 };
 use crate::base::{Fault, FaultKind, Finish, StageName};
 
+/// Tokens that are said at once without asking the model; a longer stretch goes on after the next one.
+const MOST_FORCED: usize = 64;
+
 /// What happens after a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
@@ -59,7 +62,9 @@ impl Answer {
             return Ok(Turn::Finished(Finish::Stop));
         }
         self.take(choice)?;
-        Ok(self.turn_after(choice.token))
+        let first = self.tokens.len() - 1;
+        self.take_forced()?;
+        Ok(self.turn_after(first))
     }
 
     fn must_close(&self) -> bool {
@@ -95,11 +100,26 @@ impl Answer {
         Ok(())
     }
 
-    fn turn_after(&self, token: u32) -> Turn {
+    /// Says what the grammar leaves no choice about.
+    fn take_forced(&mut self) -> Result<(), Fault> {
+        let forced = self.rules.guided.as_mut().map_or(Ok(Vec::new()), Guided::forced)?;
+        let text = forced.into_iter().take(MOST_FORCED).take_while(|token| !self.vocabulary.is_end(*token));
+        for token in text.collect::<Vec<_>>() {
+            if self.must_close() {
+                break;
+            }
+            self.take(Choice { token, logprob: 0.0 })?;
+            self.forced += 1;
+        }
+        Ok(())
+    }
+
+    /// What comes after the tokens from `first` on.
+    fn turn_after(&self, first: usize) -> Turn {
         match &self.rules.guided {
             Some(guided) if guided.is_complete() => Turn::Finished(Finish::Stop),
             None if self.tokens.len() >= self.rules.allowance => Turn::Finished(Finish::Length),
-            _ => Turn::Feed(vec![token]),
+            _ => Turn::Feed(self.tokens[first..].to_vec()),
         }
     }
 

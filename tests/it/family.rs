@@ -3,6 +3,7 @@
 
 mod batches;
 pub mod member;
+mod steps;
 
 use lapidary::{
     app::eval::eval,
