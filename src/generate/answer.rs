@@ -123,6 +123,20 @@ impl Answer {
         }
     }
 
+    /// Tokens that can be said before the answer must be closed.
+    pub fn room(&self) -> usize {
+        self.rules.allowance.saturating_sub(self.rules.reserve + self.tokens.len())
+    }
+
+    /// How many of these tokens, from the first on, the grammar would let the answer say.
+    pub fn allowed(&mut self, guesses: &[u32]) -> usize {
+        match &mut self.rules.guided {
+            // A grammar that gives up here says so when the next token is chosen.
+            Some(guided) => guided.allowed_prefix(guesses).unwrap_or(0),
+            None => guesses.iter().take_while(|token| self.vocabulary.free().is_allowed(**token)).count(),
+        }
+    }
+
     /// The answer as text.
     pub fn text(&self) -> String {
         self.vocabulary.text(&self.tokens)

@@ -25,6 +25,8 @@ pub struct Card {
     pub context: usize,
     /// True when one run takes several tokens of several slots, so that guesses cost little.
     pub together: bool,
+    /// Most tokens that one step feeds to one slot.
+    pub at_once: usize,
 }
 
 /// What an admitted prompt found done already.

@@ -10,6 +10,7 @@ mod cache;
 mod closing;
 mod cuts;
 mod decoder;
+mod draft;
 mod embedder;
 mod encoders;
 mod engine;
@@ -38,6 +39,7 @@ mod sweep;
 mod vocabulary;
 
 pub use answer::{Answer, Rules, Turn};
+pub use draft::{Drafter, Shelf};
 pub use engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot};
 pub use generator::{Generator, Stats};
 pub use guide::{Guide, Guided};

@@ -69,6 +69,7 @@ impl ReplayEngine {
             slots,
             context,
             together: true,
+            at_once: context,
         };
         let answers = answers.iter().map(|text| vocabulary.first_tokens(text.as_bytes())).collect();
         let slots = vec![None; slots];

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::answer::Answer;
+use super::{answer::Answer, draft::Drafter};
 use crate::base::{Effort, Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
 
 /// What a seated unit waits for.
@@ -19,6 +19,8 @@ pub(super) struct Seat {
     pub(super) waiting: Waiting,
     pub(super) envelope: Item<()>,
     pub(super) answer: Answer,
+    /// Guesses what the answer says next.
+    pub(super) drafter: Option<Drafter>,
     facts: PromptFacts,
     layer: Option<TextLayer>,
     effort: Effort,
@@ -32,6 +34,7 @@ impl Seat {
             waiting: Waiting::Prefill,
             envelope,
             answer,
+            drafter: None,
             facts,
             layer: None,
             effort: Effort::default(),
@@ -53,9 +56,10 @@ impl Seat {
         self.effort.drafted += count(guesses);
     }
 
-    /// So many guesses were right.
-    pub(super) fn add_accepted(&mut self, guesses: usize) {
-        self.effort.accepted += count(guesses);
+    /// Of so many guesses so many were right.
+    pub(super) fn judge(&mut self, guesses: usize, right: usize) {
+        self.effort.accepted += count(right);
+        self.drafter.iter_mut().for_each(|drafter| drafter.judge(guesses, right));
     }
 
     pub(super) fn add_prefill(&mut self, spent: Duration) {

@@ -24,6 +24,9 @@ pub struct Settings {
     pub prefill_chunk: usize,
     /// Threads of ONNX Runtime; the machine's cores when absent.
     pub threads: Option<usize>,
+    /// True lets tokens be guessed from the prompt and from earlier answers, for the model to check several in one step.
+    /// Answers are the same with and without.
+    pub drafts: bool,
     /// Which form of the decoder is run.
     pub decoder: Form,
     /// True lets idle threads of ONNX Runtime spin: faster alone, worse beside other work.
@@ -55,6 +58,7 @@ impl Default for Settings {
             context: 4096,
             prefill_chunk: 256,
             threads: None,
+            drafts: true,
             decoder: Form::Auto,
             spinning: false,
         }

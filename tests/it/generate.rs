@@ -2,9 +2,11 @@
 
 mod closing;
 pub mod desk;
+mod drafts;
 mod engine;
 mod forced;
 mod memory;
 pub mod models;
+mod modes;
 mod parity;
 mod replay;

@@ -9,6 +9,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::{
     answer::{Answer, Rules},
+    draft::{Drafter, Shelf},
     engine::{Engine, EngineError, Slot},
     guide::Guide,
     sample::Sampler,
@@ -20,6 +21,9 @@ use crate::base::{Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Promp
 
 /// After so many failures of the engine without a success in between, the engine is at fault and not the units.
 const PATIENCE: usize = 16;
+
+/// What a guessed token adds to a step, as a part of a step that feeds one token to one slot (BENCHMARKS.md).
+const DRAFT_COST: f64 = 0.06;
 
 /// How often a waiting generator asks whether it should stop.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -66,6 +70,8 @@ pub struct Generator<E> {
     guide: Option<Guide>,
     settings: Settings,
     seats: Vec<Option<Seat>>,
+    /// Earlier answers, where drafts are made of them.
+    shelf: Shelf,
     /// The most slots that one call decodes.
     together: usize,
     stats: Stats,
@@ -90,7 +96,8 @@ impl<E: Engine> Generator<E> {
         let together = engine.card().slots.max(1);
         let seats = (0..together).map(|_| None).collect();
         let stats = Stats::default();
-        Ok(Self { engine, vocabulary, guide, settings, seats, together, stats, failures_in_a_row: 0 })
+        let shelf = Shelf::default();
+        Ok(Self { engine, vocabulary, guide, settings, seats, shelf, together, stats, failures_in_a_row: 0 })
     }
 
     /// Works until the input is closed and all its units are answered, or until the run is aborted: then units in
@@ -163,9 +170,15 @@ impl<E: Engine> Generator<E> {
         let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
         let sampler = Sampler::new(&self.settings, &envelope.origin);
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
+        seat.drafter = self.drafts().then(|| Drafter::new(&prompt.tokens, DRAFT_COST));
         seat.keep(prompt);
         seat.add_prefill(start.elapsed());
         Ok(seat)
+    }
+
+    /// Guesses are for engines that check several at little cost.
+    fn drafts(&self) -> bool {
+        self.settings.drafts && self.engine.card().together
     }
 
     /// New tokens that fit behind the prompt.
@@ -186,6 +199,9 @@ impl<E: Engine> Generator<E> {
         self.engine.release(slot);
         self.failures_in_a_row = 0;
         if let Some(seat) = self.seats[slot].take() {
+            if self.drafts() {
+                self.shelf.learn(&seat.answer.tokens);
+            }
             let item = seat.finish(finish);
             self.stats.count(&item.body);
             emit.item(item);

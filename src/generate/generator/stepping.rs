@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// Most tokens that are guessed for one slot at a time.
+const MOST_GUESSED: usize = 32;
+
 /// What one slot has to feed.
 pub(super) struct Work {
     slot: Slot,
@@ -19,6 +22,8 @@ pub(super) struct Work {
     tokens: Option<Vec<u32>>,
     /// How many of the last tokens are guesses.
     guessed: usize,
+    /// What is certain too, but more than one step can feed.
+    rest: Vec<u32>,
 }
 
 impl Work {
@@ -42,11 +47,22 @@ impl<E: Engine> Generator<E> {
 
     fn work(&mut self, slot: Slot) -> Option<Work> {
         let seat = self.seats[slot].as_mut()?;
-        let tokens = match &seat.waiting {
-            Waiting::Prefill => None,
-            Waiting::Step(tokens) => Some(tokens.clone()),
+        let Waiting::Step(tokens) = &seat.waiting else {
+            return Some(Work { slot, tokens: None, guessed: 0, rest: Vec::new() });
         };
-        Some(Work { slot, tokens, guessed: 0 })
+        let mut tokens = tokens.clone();
+        let rest = tokens.split_off(tokens.len().min(self.engine.card().at_once));
+        let room = if rest.is_empty() { self.engine.card().at_once - tokens.len() } else { 0 };
+        let guesses = match &mut seat.drafter {
+            Some(drafter) => {
+                let most = room.min(seat.answer.room()).min(MOST_GUESSED);
+                drafter.propose(&self.shelf, &seat.answer.tokens, most)
+            }
+            None => Vec::new(),
+        };
+        let guessed = seat.answer.allowed(&guesses);
+        tokens.extend(&guesses[..guessed]);
+        Some(Work { slot, tokens: Some(tokens), guessed, rest })
     }
 
     fn step_together(&mut self, works: &[Work], emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
@@ -98,6 +114,10 @@ impl<E: Engine> Generator<E> {
         if self.engine.remaining(slot) > 0 {
             return Ok(());
         }
+        if !work.rest.is_empty() {
+            self.seats[slot].iter_mut().for_each(|seat| seat.waiting = Waiting::Step(work.rest.clone()));
+            return Ok(());
+        }
         let mut stands = 0;
         loop {
             let Some(seat) = &mut self.seats[slot] else { return Ok(()) };
@@ -107,13 +127,16 @@ impl<E: Engine> Generator<E> {
                 Ok(Turn::Feed(said)) => {
                     let same = said.iter().zip(&guesses[stands..]).take_while(|(said, guess)| said == guess).count();
                     stands += same;
-                    seat.add_accepted(same);
                     if same < said.len() {
+                        seat.judge(guesses.len(), stands);
                         seat.waiting = Waiting::Step(said[same..].to_vec());
                         return self.take_back(slot, guesses.len() - stands, emit);
                     }
                 }
-                Ok(Turn::Finished(finish)) => return self.finish(slot, finish, emit),
+                Ok(Turn::Finished(finish)) => {
+                    seat.judge(guesses.len(), stands);
+                    return self.finish(slot, finish, emit);
+                }
                 Err(fault) => return self.fail(&[slot], fault.into(), emit),
             }
         }

@@ -121,6 +121,7 @@ impl OrtEngine {
             slots: settings.slots,
             context: settings.context,
             together: runner.takes_any(),
+            at_once: runner.cache().most_at_once().min(settings.context),
         };
         card.remarks.iter().for_each(|remark| tracing::warn!(target: "generate", "{remark}"));
         tracing::debug!(target: "generate", bytes = runner.cache().bytes(), "keys and values");

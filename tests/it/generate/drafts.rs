@@ -1,0 +1,110 @@
+//! Drafts, checked by a model that is known to say a given text: what they save, and what they cost where they fail.
+
+use lapidary::generate::{Drafter, Shelf};
+
+use crate::vocabulary;
+
+/// What a drafted token adds to a step in these tests.
+const COST: f64 = 0.03;
+
+/// How a text was written.
+#[derive(Debug, Default)]
+struct Tally {
+    steps: usize,
+    drafted: usize,
+    accepted: usize,
+}
+
+impl Tally {
+    /// Time in steps that feed one token.
+    fn time(&self) -> f64 {
+        self.steps as f64 + self.drafted as f64 * COST
+    }
+}
+
+/// Writes `target` token by token and draft by draft; what it takes of a draft is what the target says.
+fn write(drafter: &mut Drafter, shelf: &mut Shelf, target: &[u32]) -> Tally {
+    let (mut said, mut tally) = (0, Tally::default());
+    while said < target.len() {
+        let draft = drafter.propose(shelf, &target[..said], 32);
+        assert!(draft.len() <= 32);
+        let accepted = draft.iter().zip(&target[said..]).take_while(|(drafted, next)| drafted == next).count();
+        drafter.judge(draft.len(), accepted);
+        tally.steps += 1;
+        tally.drafted += draft.len();
+        tally.accepted += accepted;
+        said += accepted + 1;
+    }
+    shelf.learn(target);
+    tally
+}
+
+fn invoice(number: u32) -> String {
+    let (day, total) = (1 + number % 28, 100 + number * 37 % 900);
+    format!(
+        r#"{{"vendor":"Miller and Sons","invoice_number":"2026-{:05}","date":"2026-11-{day:02}","due_date":null,"currency":"EUR","line_items":[{{"description":"Granite slabs","quantity":{},"unit_price":{},"amount":{total}}},{{"description":"Transport","quantity":1,"unit_price":34.5,"amount":34.5}}],"subtotal":{total}.5,"tax":{}.1,"total":{}.6}}"#,
+        number * 7919 % 99_999,
+        1 + number % 7,
+        number * 31 % 211,
+        total / 5,
+        total + total / 5,
+    )
+}
+
+#[test]
+fn invoices_of_one_pipeline_share_their_keys_and_phrases() {
+    let (_, tokenizer) = vocabulary::full_speller();
+    let mut shelf = Shelf::default();
+    let (mut steps, mut time, mut tokens) = (0, 0.0, 0);
+    for number in 0..12 {
+        let target = tokenizer.ids(&invoice(number)).unwrap();
+        let tally = write(&mut Drafter::new(&[2, 105, 2364], COST), &mut shelf, &target);
+        println!("invoice {number}: {} tokens, {tally:?}", target.len());
+        if number >= 4 {
+            (steps, time, tokens) = (steps + tally.steps, time + tally.time(), tokens + target.len());
+        }
+    }
+    assert!(5 * steps < 3 * tokens, "{steps} steps for {tokens} tokens");
+    assert!(time < 0.7 * tokens as f64, "{time} for {tokens} tokens");
+}
+
+#[test]
+fn an_answer_that_copies_its_prompt_is_written_in_few_steps() {
+    let (_, tokenizer) = vocabulary::full_speller();
+    let text = include_str!("../../../README.md");
+    let prompt = tokenizer.ids(&format!("Copy this.\n{text}")).unwrap();
+    let target = tokenizer.ids(&format!("{{\"text\":\"{text}")).unwrap();
+    let tally = write(&mut Drafter::new(&prompt, COST), &mut Shelf::default(), &target);
+    println!("{} tokens, {tally:?}", target.len());
+    assert!(8 * tally.steps < target.len(), "{} steps for {} tokens", tally.steps, target.len());
+}
+
+#[test]
+fn an_answer_like_nothing_before_costs_next_to_nothing() {
+    let mut state = 1_u64;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % below) as u32
+    };
+    // Few different tokens, so that each three of them have come by often, and what followed says nothing.
+    for different in [6, 20, 1000] {
+        let mut shelf = Shelf::default();
+        for _ in 0..6 {
+            let target: Vec<u32> = (0..600).map(|_| next(different)).collect();
+            let tally = write(&mut Drafter::new(&target[300..], COST), &mut shelf, &target);
+            let bound = 1.03 * target.len() as f64;
+            assert!(tally.time() <= bound, "{different} tokens: {} of {}: {tally:?}", tally.time(), target.len());
+        }
+    }
+}
+
+#[test]
+fn the_same_answers_are_drafted_in_the_same_way() {
+    let run = || {
+        let mut shelf = Shelf::default();
+        let answers = (0..20_u32).map(|number| (0..200).map(|place| (place * place + number % 3) % 50).collect());
+        answers.map(|target: Vec<u32>| write(&mut Drafter::new(&[], COST), &mut shelf, &target).drafted).collect()
+    };
+    let (first, second): (Vec<usize>, Vec<usize>) = (run(), run());
+    assert_eq!(first, second);
+}
