@@ -4,7 +4,6 @@ use std::{
     ffi::{CStr, CString},
     fmt,
     path::Path,
-    sync::Arc,
 };
 
 use ort::{
@@ -192,7 +191,7 @@ fn session(runtime: &Runtime, path: &Path, opening: Opening) -> ort::Result<Sess
         .with_intra_op_spinning(opening.spinning)?
         .with_inter_threads(1)?
         .with_memory_pattern(false)?
-        .with_operators(Arc::new(operators::domain()?))?
+        .with_operators(operators::domain()?)?
         .commit_from_file(path)
 }
 

@@ -91,8 +91,7 @@ impl<'a> Factors<'a> {
         let parts = keys.map(|key| key.as_chunks::<STRIDE>().0);
         for place in 0..parts[0].len() {
             let parts: [&[f32; STRIDE]; K] = parts.map(|parts| &parts[place]);
-            for column in 0..STRIDE {
-                let Some(row) = queries.next() else { return };
+            for (column, row) in (0..STRIDE).zip(&mut queries) {
                 add::<S, V, K>(simd, &mut sums, |key| parts[key][column], &row[lanes.clone()]);
             }
         }

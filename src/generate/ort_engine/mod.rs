@@ -224,7 +224,7 @@ impl OrtEngine {
             Ok(ran) => self.settle(parts, ran),
             Err(error) => {
                 let back = |part: &Part| self.runner.cache().retract(part.slot, part.start);
-                let whole = parts.iter().map(back).fold(true, |whole, done| whole && done);
+                let whole = parts.iter().map(back).filter(|done| !done).count() == 0;
                 let failed = EngineError::failed("decoding step", &error);
                 if whole { Err(failed) } else { Err(internal("a failed step could not be taken back")) }
             }
