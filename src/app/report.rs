@@ -137,8 +137,11 @@ pub struct Answered {
     pub reused_pictures: u64,
     /// Answers closed because their allowance ran short.
     pub closed_early: u64,
-    /// Share of the run in which a unit was in a slot.
-    pub busy_share: f64,
+    /// Time inside runs of the decoder, as a share of the time from the first admission to the last finished unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_share: Option<f64>,
+    /// Time of the encoders, which work ahead of admission, as a share of the same time; it may be above 1.
+    pub encoder_share: f64,
 }
 
 /// One stage.
@@ -237,7 +240,8 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         reused_tokens: stats.reused_tokens,
         reused_pictures: stats.reused_pictures,
         closed_early: stats.closed,
-        busy_share: ratio(stats.busy_micros, stats.wall_micros),
+        busy_share: stats.decoder_micros.map(|micros| ratio(micros, stats.span_micros)),
+        encoder_share: ratio(stats.encoder_micros, stats.span_micros),
     }
 }
 

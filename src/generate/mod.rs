@@ -3,6 +3,7 @@
 //! [`Generator`] seats prompts in the slots of an [`Engine`], follows the grammar of a [`Guide`], chooses tokens with a
 //! [`Sampler`] and hands out [`crate::base::Generation`]s.
 
+mod ahead;
 mod album;
 mod answer;
 mod arena;
@@ -18,6 +19,7 @@ mod generator;
 mod growing;
 mod guide;
 mod network;
+mod occupancy;
 mod operators;
 mod ort_engine;
 mod packed;
@@ -38,6 +40,7 @@ mod sweep;
 mod vocabulary;
 
 pub use answer::{Answer, Rules, Turn};
+pub use encoders::Encoders;
 pub use engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot};
 pub use generator::{Generator, Stats};
 pub use guide::{Guide, Guided};

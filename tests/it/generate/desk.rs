@@ -30,11 +30,8 @@ pub fn vocabulary() -> Vocabulary {
 pub fn prompt(number: u32, length: usize) -> Prompt {
     Prompt {
         tokens: (0..length as u32).map(|place| 5 + (number * 7 + place * 13) % 200).collect(),
-        images: Vec::new(),
-        clips: Vec::new(),
-        budget: 0,
-        text: None,
         encode_micros: 1,
+        ..Prompt::default()
     }
 }
 
