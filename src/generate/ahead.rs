@@ -6,10 +6,7 @@ use crossbeam::{
     select,
 };
 
-use super::{
-    encoders::{Encoders, PATCHES_PER_RUN},
-    engine::EngineError,
-};
+use super::{encoders::Encoders, engine::EngineError};
 use crate::base::{Item, Prompt};
 
 /// A prompt that is ready for a slot, or is to fail.
@@ -54,13 +51,13 @@ impl Ahead {
         }
     }
 
-    /// Prompts that wait already, as long as their pictures fit into the same run: nobody waits for company. A prompt
-    /// without pictures goes on at once.
+    /// Prompts that wait already, as long as their pictures had better go through one run: nobody waits for company. A
+    /// prompt without pictures goes on at once.
     fn gather(&self, first: Item<Prompt>) -> Vec<Item<Prompt>> {
         let (mut patches, mut largest) = (first.body.patches(), first.body.patches());
         let mut batch = vec![first];
         // The next one is taken to be as large as the largest so far, since it cannot be put back.
-        while largest > 0 && patches + largest <= PATCHES_PER_RUN && batch.len() < self.most() {
+        while largest > 0 && patches + largest <= self.encoders.patches_together() && batch.len() < self.most() {
             let Ok(item) = self.input.try_recv() else { break };
             patches += item.body.patches();
             largest = largest.max(item.body.patches());

@@ -9,12 +9,16 @@ use self::{audio::AudioEncoder, vision::VisionEncoder};
 use super::{engine::EngineError, floats::floats, network::Opening, raw::Fetched, runtime::Runtime, seat::micros};
 use crate::base::{Fatal, Fault, FaultKind, Features, ImagePatches, Model, Prompt, StageName};
 
-/// Patches that go through the vision encoder in one run: attention over them is quadratic per picture, so this bounds
-/// memory.
-pub(super) const PATCHES_PER_RUN: usize = 5040;
+/// Patches that go through the vision encoder in one run, where several pictures do: attention over them is quadratic per
+/// picture, so this bounds memory.
+const PATCHES_PER_RUN: usize = 5040;
 
 /// Something that makes features of pictures and clips, on a thread of its own, ahead of admission.
 pub trait Encoders: Send {
+    /// Patches of several pictures that had better go together; 0 where every picture goes alone, and nothing is won by
+    /// waiting for others.
+    fn patches_together(&self) -> usize;
+
     /// Puts features in the place of each prompt's pictures and clips. What goes wrong with one prompt is its own result
     /// and leaves the others alone.
     fn encode(&mut self, prompts: &mut [&mut Prompt]) -> Vec<Result<(), EngineError>>;
@@ -38,9 +42,10 @@ struct Pictures {
 impl OrtEncoders {
     /// # Errors
     /// When a graph cannot be opened, or takes or gives something else than its model says.
-    pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening) -> Result<Self, Fatal> {
+    pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening, together: bool) -> Result<Self, Fatal> {
+        let patches = if together { PATCHES_PER_RUN } else { 0 };
         Ok(Self {
-            vision: VisionEncoder::open(runtime, model, opening)?,
+            vision: VisionEncoder::open(runtime, model, opening, patches)?,
             audio: AudioEncoder::open(runtime, model, opening)?,
             model: model.manifest.name.clone(),
         })
@@ -98,6 +103,10 @@ impl OrtEncoders {
 }
 
 impl Encoders for OrtEncoders {
+    fn patches_together(&self) -> usize {
+        self.vision.as_ref().map_or(0, VisionEncoder::together)
+    }
+
     fn encode(&mut self, prompts: &mut [&mut Prompt]) -> Vec<Result<(), EngineError>> {
         let shown: Vec<&Prompt> = prompts.iter().map(|prompt| &**prompt).collect();
         let pictures = self.pictures(&shown);

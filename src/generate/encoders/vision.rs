@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{PATCHES_PER_RUN, features, first};
+use super::{features, first};
 use crate::{
     base::{Fatal, ImagePatches, Model},
     generate::{
@@ -23,7 +23,8 @@ pub(super) struct VisionEncoder {
     features: Output,
     width: usize,
     album: Album,
-    /// [`PATCHES_PER_RUN`], or 0 once several pictures have failed together and none of them alone.
+    /// Most patches of several pictures in one run; 0 where each goes alone, and once several have failed together and
+    /// none of them alone.
     together: usize,
 }
 
@@ -41,7 +42,12 @@ type Fresh<'a> = (Likeness, &'a ImagePatches);
 
 impl VisionEncoder {
     /// `None` for a model without one.
-    pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening) -> Result<Option<Self>, Fatal> {
+    pub(super) fn open(
+        runtime: &Runtime,
+        model: &Model,
+        opening: Opening,
+        together: usize,
+    ) -> Result<Option<Self>, Fatal> {
         let Some(name) = &model.manifest.graphs.vision_encoder else { return Ok(None) };
         let network = Network::open(runtime, &model.file(name), opening)?;
         let (pixels, positions) = (network.input("pixel_values")?, network.input("pixel_position_ids")?);
@@ -56,8 +62,13 @@ impl VisionEncoder {
             width: model.manifest.text.hidden_size,
             network,
             album: Album::default(),
-            together: PATCHES_PER_RUN,
+            together,
         }))
+    }
+
+    /// Most patches of several pictures in one run.
+    pub(super) fn together(&self) -> usize {
+        self.together
     }
 
     /// Features of each picture, in order. What goes wrong with one picture is its own result.

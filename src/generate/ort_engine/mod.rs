@@ -40,6 +40,9 @@ pub struct EngineSettings {
     pub encoder_threads: usize,
     /// Which form of the decoder is run.
     pub decoder: Form,
+    /// Whether pictures with as many patches go through the vision encoder together. When absent, on all devices but the
+    /// CPU: there a picture fills all threads, and a run of several takes longer for each.
+    pub pictures_together: Option<bool>,
     /// True lets idle threads spin.
     pub spinning: bool,
 }
@@ -55,6 +58,7 @@ impl EngineSettings {
             threads: settings.threads.unwrap_or_else(cores),
             encoder_threads: settings.encoder_threads.or(settings.threads).unwrap_or_else(cores),
             decoder: settings.decoder,
+            pictures_together: None,
             spinning: settings.spinning,
         }
     }
@@ -142,6 +146,7 @@ impl OrtEngine {
                 runtime,
                 model,
                 Opening { threads: settings.encoder_threads, ..opening },
+                settings.pictures_together.unwrap_or(device != Device::Cpu),
             )?),
             seats: (0..settings.slots).map(|_| None).collect(),
             runs: Vec::new(),
