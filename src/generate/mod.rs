@@ -14,6 +14,7 @@ mod decoder;
 mod embedder;
 mod encoders;
 mod engine;
+mod exponentials;
 mod floats;
 mod generator;
 mod growing;
