@@ -38,6 +38,7 @@ mod slots;
 mod spelling;
 mod splice;
 mod sweep;
+mod tops;
 mod vocabulary;
 
 pub use answer::{Answer, Rules, Turn};

@@ -10,15 +10,15 @@ use std::ops::Range;
 use llguidance::toktrie::SimpleVob;
 use pulp::Arch;
 
-use super::exponentials::{NEGLIGIBLE, Sum};
+use super::{
+    exponentials::{NEGLIGIBLE, Sum},
+    tops::Tops,
+};
 
 /// Tokens of one block: the bits of one word of the mask.
 pub(super) const BLOCK: usize = 32;
 
 pub(super) type Block = [f32; BLOCK];
-
-/// Values of one vector.
-const LANES: usize = 8;
 
 /// The scores of the allowed tokens. A score that is not finite counts as not allowed.
 pub(super) struct Sweep<'a> {
@@ -38,10 +38,7 @@ impl<'a> Sweep<'a> {
     pub(super) fn new(scores: &'a [f32], allowed: &'a SimpleVob) -> Option<Self> {
         let arch = Arch::new();
         let words = allowed.as_slice();
-        let tops = arch.dispatch(
-            #[inline(always)]
-            || tops(scores, words),
-        );
+        let tops = arch.dispatch(Tops { scores, words });
         let (place, highest) = first_highest(&tops)?;
         let block = masked(scores, words, place);
         let inside = block.iter().position(|score| *score == highest)?;
@@ -127,20 +124,6 @@ impl<'a> Sweep<'a> {
     }
 }
 
-#[inline(always)]
-fn tops(scores: &[f32], words: &[u32]) -> Vec<f32> {
-    let (whole, rest) = scores.as_chunks::<BLOCK>();
-    let top = |(scores, word): (&Block, &u32)| match *word {
-        0 => f32::NEG_INFINITY,
-        word => in_lanes(&hidden(scores, word), higher).into_iter().fold(f32::NEG_INFINITY, higher),
-    };
-    let mut tops: Vec<f32> = whole.iter().zip(words).map(top).collect();
-    if !rest.is_empty() && tops.len() == whole.len() && words.len() > tops.len() {
-        tops.push(top((&masked(scores, words, whole.len()), &u32::MAX)));
-    }
-    tops
-}
-
 fn first_highest(tops: &[f32]) -> Option<(usize, f32)> {
     let better = |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
     tops.iter().copied().enumerate().reduce(better).filter(|(_, top)| top.is_finite())
@@ -175,24 +158,6 @@ fn hidden(scores: &Block, word: u32) -> Block {
         *score = if counts { *score } else { f32::NEG_INFINITY };
     }
     shown
-}
-
-/// A block as wide as a vector: place `i` joins `i`, `i + 8`, `i + 16` and `i + 24`.
-#[inline(always)]
-fn in_lanes(block: &Block, join: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
-    let mut lanes = [0.0; LANES];
-    for (lane, joined) in lanes.iter_mut().enumerate() {
-        let (low, high) =
-            (join(block[lane], block[LANES + lane]), join(block[2 * LANES + lane], block[3 * LANES + lane]));
-        *joined = join(low, high);
-    }
-    lanes
-}
-
-/// The higher one, in one instruction; `f32::max` asks about NaN.
-#[inline(always)]
-fn higher(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
 }
 
 #[cfg(test)]
