@@ -26,7 +26,7 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Which form of the decoder is run.
     pub decoder: Form,
-    /// Threads of the vision and audio encoders, which work beside the decoder; when absent, as many as pays.
+    /// Threads of the vision and audio encoders, which work beside the decoder; what the machine's cores leave them when absent.
     pub encoder_threads: Option<usize>,
     /// True lets idle threads of ONNX Runtime spin: faster alone, worse beside other work.
     pub spinning: bool,

@@ -56,7 +56,7 @@ impl EngineSettings {
             context: settings.context,
             prefill_chunk: settings.prefill_chunk,
             threads: settings.threads.unwrap_or_else(cores),
-            encoder_threads: settings.encoder_threads.or(settings.threads).unwrap_or_else(cores),
+            encoder_threads: settings.encoder_threads.unwrap_or_else(cores),
             decoder: settings.decoder,
             pictures_together: None,
             spinning: settings.spinning,
