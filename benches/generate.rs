@@ -67,8 +67,7 @@ fn origin(number: u32) -> Origin {
 }
 
 fn item(number: u32) -> Item<Prompt> {
-    let (images, clips) = (Vec::new(), Vec::new());
-    let body = Prompt { tokens: vec![20; 700], images, clips, budget: 280, text: None, encode_micros: 0 };
+    let body = Prompt { tokens: vec![20; 700], budget: 280, ..Prompt::default() };
     Item { origin: origin(number), lease: Lease::none(), body }
 }
 

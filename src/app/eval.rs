@@ -104,9 +104,7 @@ fn prompt(file: &SafeTensors) -> Result<Prompt, String> {
         tokens: ids.iter().map(id).collect::<Result<_, _>>()?,
         images: images(file)?,
         clips: clips(file)?,
-        budget: 0,
-        text: None,
-        encode_micros: 0,
+        ..Prompt::default()
     })
 }
 

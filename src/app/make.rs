@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::plan::Plan;
+use super::{plan::Plan, threads::Shares};
 use crate::{
     base::{ByteBudget, Fatal, Model, Stop, UnitQuota, grid::BUDGETS},
     decode::{self, Decoder, Render},
@@ -61,7 +61,7 @@ pub fn engine(
     plan: &Plan,
     answers: Answers,
     vocabulary: &Vocabulary,
-    threads: usize,
+    shares: Shares,
 ) -> Result<Box<dyn Engine>, Fatal> {
     let (model, settings) = (plan.model()?, &plan.pipeline.generate);
     match answers {
@@ -70,8 +70,9 @@ pub fn engine(
             Ok(Box::new(ReplayEngine::read(path, vocabulary, end, settings.slots, settings.context)?))
         }
         Answers::Model(device) => {
-            let threads = settings.threads.unwrap_or(threads);
-            let settings = EngineSettings { threads, ..EngineSettings::new(settings, device) };
+            let threads = settings.threads.unwrap_or(shares.engine);
+            let encoder_threads = settings.encoder_threads.unwrap_or(shares.towers);
+            let settings = EngineSettings { threads, encoder_threads, ..EngineSettings::new(settings, device) };
             Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?))
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::{gauge::Gauge, plan::Plan, run};
+use super::{gauge::Gauge, plan::Plan, run, threads::Shares};
 use crate::{
     base::{Fatal, StageName, Stop},
     generate::{Card, Stats},
@@ -50,8 +50,8 @@ pub struct Engine {
     pub card: Card,
     /// What it did.
     pub stats: Stats,
-    /// Threads of ONNX Runtime when the pipeline names none.
-    pub threads: usize,
+    /// Threads where the pipeline names none.
+    pub shares: Shares,
 }
 
 /// `run.json`.
@@ -114,8 +114,10 @@ pub struct Answered {
     pub model: String,
     /// The bundle's hash.
     pub model_hash: String,
-    /// Threads.
+    /// Threads of the decoder.
     pub threads: usize,
+    /// Threads of the vision and audio encoders.
+    pub encoder_threads: usize,
     /// Units decoded together.
     pub slots: usize,
     /// Calls that fed tokens of answers.
@@ -137,8 +139,11 @@ pub struct Answered {
     pub reused_pictures: u64,
     /// Answers closed because their allowance ran short.
     pub closed_early: u64,
-    /// Share of the run in which a unit was in a slot.
-    pub busy_share: f64,
+    /// Time inside runs of the decoder, as a share of the time from the first admission to the last finished unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_share: Option<f64>,
+    /// Time of the encoders, which work ahead of admission, as a share of the same time; it may be above 1.
+    pub encoder_share: f64,
 }
 
 /// One stage.
@@ -226,7 +231,8 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         remarks: card.remarks.clone(),
         model: card.model.clone(),
         model_hash: plan.model.as_ref().map(|model| model.hash.clone()).unwrap_or_default(),
-        threads: plan.pipeline.generate.threads.unwrap_or(engine.threads),
+        threads: plan.pipeline.generate.threads.unwrap_or(engine.shares.engine),
+        encoder_threads: plan.pipeline.generate.encoder_threads.unwrap_or(engine.shares.towers),
         slots: card.slots,
         steps: stats.steps,
         narrowed_to: Some(stats.narrowed_to).filter(|slots| *slots > 0),
@@ -237,7 +243,8 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         reused_tokens: stats.reused_tokens,
         reused_pictures: stats.reused_pictures,
         closed_early: stats.closed,
-        busy_share: ratio(stats.busy_micros, stats.wall_micros),
+        busy_share: stats.decoder_micros.map(|micros| ratio(micros, stats.span_micros)),
+        encoder_share: ratio(stats.encoder_micros, stats.span_micros),
     }
 }
 

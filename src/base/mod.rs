@@ -22,7 +22,7 @@ pub use item::{ContentHash, Document, Item, Origin, Part, Source};
 pub use limit::UnitQuota;
 pub use media::{Clip, Film, Frame, Kind, Page, Raster, TextLayer, Unit, Word};
 pub use model::Model;
-pub use prompt::{ImagePatches, LogMel, Prompt};
+pub use prompt::{Features, ImagePatches, LogMel, Prompt};
 pub use shape::Shape;
 pub use stage::{Emit, Outcome, Stage};
 pub use stop::Stop;

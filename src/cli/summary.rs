@@ -121,15 +121,16 @@ fn answers(report: &Report) -> String {
 
 fn speed(report: &Report) -> String {
     let engine = &report.engine;
+    let busy = engine.busy_share.map(|share| format!(", decoder busy {:.0} % of the time", 100.0 * share));
     format!(
-        "  speed      {:.1} units/s, {:.0} new tokens/s; {} on {}, {} of {} slots in use on average, busy {:.0} % of the time",
+        "  speed      {:.1} units/s, {:.0} new tokens/s; {} on {}, {} of {} slots in use on average{}",
         report.units_per_second,
         report.totals.new_tokens as f64 / report.seconds.max(1e-9),
         engine.model,
         engine.device,
         (engine.mean_live_slots * 10.0).round() / 10.0,
         engine.slots,
-        100.0 * engine.busy_share,
+        busy.unwrap_or_default(),
     )
 }
 

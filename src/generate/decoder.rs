@@ -1,6 +1,6 @@
 //! The decoder over the keys and values of all slots: a chunk of one sequence, or one token for each of a range of slots.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use super::{
     arena::{Arena, Room},
@@ -99,6 +99,11 @@ impl Decoder {
     /// True when keys and values are stored with 16 bits.
     pub(super) fn is_half(&self) -> bool {
         self.ports.iter().any(|port| port.element == Element::F16)
+    }
+
+    /// Time spent inside runs.
+    pub(super) fn spent(&self) -> Duration {
+        self.network.spent()
     }
 
     /// The keys and values.

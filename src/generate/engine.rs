@@ -1,6 +1,9 @@
 //! What the line asks of an engine: admit a prompt to a slot, and step: a chunk of a prompt here, some tokens of an answer
 //! there. Sampling, grammar, stop rules and batching live outside.
 
+use std::time::Duration;
+
+use super::encoders::Encoders;
 use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
 
 /// A slot's number, from 0.
@@ -92,6 +95,14 @@ impl EngineError {
         let hint = "run `lapidary doctor`; if other units pass, this one is at fault";
         Self::Unit(Fault::new(StageName::Generate, FaultKind::Engine, format!("{what}: {}", causes(error)), hint))
     }
+
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Unit(fault) => &fault.message,
+            Self::Session(fatal) => &fatal.message,
+        }
+    }
 }
 
 impl From<Fault> for EngineError {
@@ -119,7 +130,18 @@ pub trait Engine: Send {
     /// What this is.
     fn card(&self) -> &Card;
 
-    /// Takes a prompt into a free slot, and its pictures and clips out of it: they are encoded at once.
+    /// Hands out the encoders, to be run ahead of admission on a thread of their own; from then on prompts are admitted
+    /// with features. `None` for an engine that needs none.
+    fn encoders(&mut self) -> Option<Box<dyn Encoders>> {
+        None
+    }
+
+    /// Time spent inside runs of the decoder so far; `None` for an engine that runs no model.
+    fn decoding(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Takes a prompt into a free slot, and its features out of it, or its pictures and clips: these are encoded at once.
     ///
     /// # Errors
     /// A fault of the unit when it does not fit, or asks for an encoder that the model lacks.
@@ -155,6 +177,14 @@ pub trait Engine: Send {
 impl<E: Engine + ?Sized> Engine for Box<E> {
     fn card(&self) -> &Card {
         (**self).card()
+    }
+
+    fn encoders(&mut self) -> Option<Box<dyn Encoders>> {
+        (**self).encoders()
+    }
+
+    fn decoding(&self) -> Option<Duration> {
+        (**self).decoding()
     }
 
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {

@@ -3,6 +3,7 @@
 //! [`Generator`] seats prompts in the slots of an [`Engine`], follows the grammar of a [`Guide`], chooses tokens with a
 //! [`Sampler`] and hands out [`crate::base::Generation`]s.
 
+mod ahead;
 mod album;
 mod answer;
 mod arena;
@@ -14,11 +15,13 @@ mod draft;
 mod embedder;
 mod encoders;
 mod engine;
+mod exponentials;
 mod floats;
 mod generator;
 mod growing;
 mod guide;
 mod network;
+mod occupancy;
 mod operators;
 mod ort_engine;
 mod packed;
@@ -36,10 +39,12 @@ mod slots;
 mod spelling;
 mod splice;
 mod sweep;
+mod tops;
 mod vocabulary;
 
 pub use answer::{Answer, Rules, Turn};
 pub use draft::{Drafter, Shelf};
+pub use encoders::Encoders;
 pub use engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot};
 pub use generator::{Generator, Stats};
 pub use guide::{Guide, Guided};

@@ -4,6 +4,7 @@ use std::{
     ffi::{CStr, CString},
     fmt,
     path::Path,
+    time::Duration,
 };
 
 use ort::{
@@ -44,6 +45,7 @@ pub(super) struct Network {
     /// How many must be fed.
     needed: usize,
     outputs: Vec<Port>,
+    spent: Duration,
 }
 
 struct Port {
@@ -92,7 +94,17 @@ impl Network {
         let (mut inputs, outputs): (Vec<Port>, Vec<Port>) = (ports(session.inputs()), ports(session.outputs()));
         let needed = inputs.len();
         inputs.extend(session.overridable_initializers().iter().map(|outlet| port(outlet.name(), outlet.dtype())));
-        Ok(Self { session, path: path.display().to_string(), inputs, needed, outputs })
+        Ok(Self { session, path: path.display().to_string(), inputs, needed, outputs, spent: Duration::ZERO })
+    }
+
+    /// Counts time as spent inside a run.
+    pub(super) fn spend(&mut self, time: Duration) {
+        self.spent += time;
+    }
+
+    /// Time spent inside runs so far.
+    pub(super) fn spent(&self) -> Duration {
+        self.spent
     }
 
     pub(super) fn session(&self) -> &Session {

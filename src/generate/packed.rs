@@ -1,6 +1,8 @@
 //! The decoder in its form for any tokens of any slots (`decoder_slots`): one run carries chunks of prompts, tokens of
 //! answers and guesses, each row of a run with its own slot and place.
 
+use std::time::Duration;
+
 use super::{
     arena::{Arena, Room},
     cache::{Cache, Port},
@@ -67,6 +69,11 @@ impl Packed {
         network.takes_only(&known)?;
         let cache = Cache::Shared(Arena::new(&ports, slots, room)?);
         Ok(Self { network, inputs, logits, slots, cache })
+    }
+
+    /// Time spent inside runs.
+    pub(super) fn spent(&self) -> Duration {
+        self.network.spent()
     }
 
     /// The keys and values.

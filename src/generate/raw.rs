@@ -21,6 +21,7 @@ use std::{
     marker::PhantomData,
     ptr::{self, NonNull},
     sync::Arc,
+    time::Instant,
 };
 
 use half::f16;
@@ -159,7 +160,7 @@ impl Drop for Handle {
 
 /// One run of a session: what is fed, what is fetched, what is shared.
 pub(super) struct Call<'a> {
-    network: &'a Network,
+    network: &'a mut Network,
     memory: MemoryInfo<'static>,
     inputs: Vec<(Input, *const sys::OrtValue)>,
     outputs: Vec<(Output, *mut sys::OrtValue)>,
@@ -235,7 +236,7 @@ impl<'a> Call<'a> {
     }
 
     /// Runs the session and gives what was asked for with [`Call::fetch`], in that order.
-    pub(super) fn run(mut self) -> ort::Result<Vec<Fetched>> {
+    pub(super) fn run(self) -> ort::Result<Vec<Fetched>> {
         let input_names: Vec<_> =
             self.inputs.iter().map(|(input, _)| self.network.input_name(*input).as_ptr()).collect();
         let output_names: Vec<_> =
@@ -243,6 +244,7 @@ impl<'a> Call<'a> {
         let inputs: Vec<_> = self.inputs.iter().map(|(_, value)| *value).collect();
         let mut outputs: Vec<_> = self.outputs.iter().map(|(_, value)| *value).collect();
         let session = self.network.session();
+        let start = Instant::now();
         ortsys![
             unsafe Run(
                 session.ptr().cast_mut(),
@@ -255,9 +257,11 @@ impl<'a> Call<'a> {
                 outputs.as_mut_ptr(),
             )?
         ];
-        let fetched = outputs.into_iter().take(std::mem::take(&mut self.fetched)).map(|value| {
+        let inner = session.inner();
+        self.network.spend(start.elapsed());
+        let fetched = outputs.into_iter().take(self.fetched).map(|value| {
             let value = NonNull::new(value).ok_or_else(|| ort::Error::new("an output was not made"))?;
-            Fetched::new(Handle(value), session.inner())
+            Fetched::new(Handle(value), inner.clone())
         });
         fetched.collect()
     }

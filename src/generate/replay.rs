@@ -107,7 +107,7 @@ impl Engine for ReplayEngine {
     }
 
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
-        (prompt.images, prompt.clips) = (Vec::new(), Vec::new());
+        (prompt.images, prompt.clips, prompt.features) = (Vec::new(), Vec::new(), None);
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Some(Reading { answer: self.admitted % self.answers.len(), fed: Vec::new() });
             self.admitted += 1;

@@ -22,13 +22,15 @@ pub struct Settings {
     pub context: usize,
     /// Prompt tokens that are prefilled between two decoding steps.
     pub prefill_chunk: usize,
-    /// Threads of ONNX Runtime; the machine's cores when absent.
+    /// Threads of the decoder; what the machine's cores leave it when absent.
     pub threads: Option<usize>,
     /// True lets tokens be guessed from the prompt and from earlier answers, for the model to check several in one step.
     /// Answers are the same with and without.
     pub drafts: bool,
     /// Which form of the decoder is run.
     pub decoder: Form,
+    /// Threads of the vision and audio encoders, which work beside the decoder; what the machine's cores leave them when absent.
+    pub encoder_threads: Option<usize>,
     /// True lets idle threads of ONNX Runtime spin: faster alone, worse beside other work.
     pub spinning: bool,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             threads: None,
             drafts: true,
             decoder: Form::Auto,
+            encoder_threads: None,
             spinning: false,
         }
     }
@@ -85,7 +88,9 @@ impl Settings {
         demand((2..=1 << 20).contains(&self.context), "context must be 2 to 1048576");
         demand(self.max_tokens < self.context, "max_tokens must be below context, which holds prompt and answer");
         demand((1..=1 << 16).contains(&self.prefill_chunk), "prefill_chunk must be 1 to 65536");
-        demand(self.threads.is_none_or(|count| (1..=1024).contains(&count)), "threads must be 1 to 1024");
+        for (count, name) in [(self.threads, "threads"), (self.encoder_threads, "encoder_threads")] {
+            demand(count.is_none_or(|count| (1..=1024).contains(&count)), &format!("{name} must be 1 to 1024"));
+        }
         problems
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use half::f16;
 
 use super::raw::{Element, Fetched};
-use crate::base::{Fault, FaultKind, StageName, model::TokenIds};
+use crate::base::{Fault, FaultKind, Features, StageName, model::TokenIds};
 
 /// `[n, width]` f32 features with `n` places in the prompt, both in prompt order.
 #[derive(Debug, Default)]
@@ -25,26 +25,14 @@ pub(super) enum Medium {
     Sound,
 }
 
-/// Rows of features, taken from the front.
-pub(super) struct Features {
-    /// `[n, width]`.
-    pub(super) rows: Vec<f32>,
-}
-
 impl Splice {
     /// Assigns the features of pictures to image and video tokens, and those of clips to audio tokens.
     ///
     /// # Errors
     /// When there are more or fewer features than places.
-    pub(super) fn new(
-        tokens: &[u32],
-        ids: &TokenIds,
-        width: usize,
-        pictures: &Features,
-        clips: &Features,
-    ) -> Result<Self, Fault> {
+    pub(super) fn new(tokens: &[u32], ids: &TokenIds, width: usize, features: &Features) -> Result<Self, Fault> {
         let mut splice = Self { width, ..Self::default() };
-        let (mut pictures, mut clips) = (pictures.rows.chunks_exact(width), clips.rows.chunks_exact(width));
+        let (mut pictures, mut clips) = (features.pictures.chunks_exact(width), features.sound.chunks_exact(width));
         for (place, token) in tokens.iter().enumerate() {
             let (source, medium) = match *token {
                 token if token == ids.image || token == ids.video => (&mut pictures, Medium::Picture),
@@ -120,14 +108,14 @@ mod tests {
         end_audio: 22,
     };
 
-    fn features(values: &[f32]) -> Features {
-        Features { rows: values.to_vec() }
+    fn features(pictures: &[f32], sound: &[f32]) -> Features {
+        Features { pictures: pictures.to_vec(), sound: sound.to_vec(), ..Features::default() }
     }
 
     #[test]
     fn features_find_their_places_in_prompt_order() {
         let tokens = [2, 11, 10, 10, 12, 20, 13];
-        let splice = Splice::new(&tokens, &IDS, 2, &features(&[1., 1., 2., 2., 3., 3.]), &features(&[9., 9.])).unwrap();
+        let splice = Splice::new(&tokens, &IDS, 2, &features(&[1., 1., 2., 2., 3., 3.], &[9., 9.])).unwrap();
         assert_eq!(splice.places, [2, 3, 5, 6]);
         assert_eq!(splice.rows, [1., 1., 2., 2., 9., 9., 3., 3.]);
         assert_eq!(splice.rows(3..6, Medium::Picture), [2., 2.]);
@@ -136,8 +124,8 @@ mod tests {
 
     #[test]
     fn counts_that_differ_are_a_fault() {
-        assert!(Splice::new(&[10, 10], &IDS, 1, &features(&[1.]), &features(&[])).is_err());
-        assert!(Splice::new(&[10], &IDS, 1, &features(&[1., 2.]), &features(&[])).is_err());
-        assert!(Splice::new(&[20], &IDS, 1, &features(&[1.]), &features(&[])).is_err());
+        assert!(Splice::new(&[10, 10], &IDS, 1, &features(&[1.], &[])).is_err());
+        assert!(Splice::new(&[10], &IDS, 1, &features(&[1., 2.], &[])).is_err());
+        assert!(Splice::new(&[20], &IDS, 1, &features(&[1.], &[])).is_err());
     }
 }

@@ -5,19 +5,20 @@
 //! over a block have a fixed length, so that the compiler turns them into vector code; `pulp` picks the widest that
 //! the processor has.
 
+use std::ops::Range;
+
 use llguidance::toktrie::SimpleVob;
 use pulp::Arch;
 
+use super::{
+    exponentials::{NEGLIGIBLE, Sum},
+    tops::Tops,
+};
+
 /// Tokens of one block: the bits of one word of the mask.
-const BLOCK: usize = 32;
+pub(super) const BLOCK: usize = 32;
 
-/// Exponents below this are left out of sums: a whole vocabulary of them adds less than 1e-7.
-const NEGLIGIBLE: f32 = -30.0;
-
-type Block = [f32; BLOCK];
-
-/// Values of one vector.
-const LANES: usize = 8;
+pub(super) type Block = [f32; BLOCK];
 
 /// The scores of the allowed tokens. A score that is not finite counts as not allowed.
 pub(super) struct Sweep<'a> {
@@ -37,10 +38,7 @@ impl<'a> Sweep<'a> {
     pub(super) fn new(scores: &'a [f32], allowed: &'a SimpleVob) -> Option<Self> {
         let arch = Arch::new();
         let words = allowed.as_slice();
-        let tops = arch.dispatch(
-            #[inline(always)]
-            || tops(scores, words),
-        );
+        let tops = arch.dispatch(Tops { scores, words });
         let (place, highest) = first_highest(&tops)?;
         let block = masked(scores, words, place);
         let inside = block.iter().position(|score| *score == highest)?;
@@ -49,17 +47,13 @@ impl<'a> Sweep<'a> {
 
     /// The sum of `exp((score - highest) * scale)`.
     pub(super) fn total(&self, scale: f32) -> f64 {
-        self.arch.dispatch(
-            #[inline(always)]
-            || {
-                let mut total = [0.0; LANES];
-                for place in self.visited(scale) {
-                    let sums = self.sums(place, scale);
-                    total.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(sum));
-                }
-                total.iter().sum()
-            },
-        )
+        self.sum(0..self.tops.len(), scale)
+    }
+
+    /// The same over a range of blocks.
+    fn sum(&self, places: Range<usize>, scale: f32) -> f64 {
+        let (scores, words) = (&self.scores[places.start * BLOCK..], &self.words[places.start..]);
+        self.arch.dispatch(Sum { scores, words, tops: &self.tops[places], highest: self.highest, scale })
     }
 
     /// The weight of a score in that sum.
@@ -85,11 +79,7 @@ impl<'a> Sweep<'a> {
     pub(super) fn draw(&self, target: f64, scale: f32) -> u32 {
         let mut left = target;
         for place in self.visited(scale) {
-            let sums = self.arch.dispatch(
-                #[inline(always)]
-                || self.sums(place, scale),
-            );
-            let sum: f64 = sums.into_iter().map(f64::from).sum();
+            let sum = self.sum(place..place + 1, scale);
             if sum > left {
                 return self.draw_inside(place, left, scale);
             }
@@ -132,31 +122,6 @@ impl<'a> Sweep<'a> {
         let floor = self.highest + NEGLIGIBLE / scale;
         self.tops.iter().enumerate().filter(move |(_, top)| **top > floor).map(|(place, _)| place)
     }
-
-    /// The weights of a block, added up in lanes.
-    #[inline(always)]
-    fn sums(&self, place: usize, scale: f32) -> [f32; LANES] {
-        let scores = masked(self.scores, self.words, place);
-        let mut weights = [0.0; BLOCK];
-        for (weight, score) in weights.iter_mut().zip(scores) {
-            *weight = exponential((score - self.highest) * scale);
-        }
-        in_lanes(&weights, |a, b| a + b)
-    }
-}
-
-#[inline(always)]
-fn tops(scores: &[f32], words: &[u32]) -> Vec<f32> {
-    let (whole, rest) = scores.as_chunks::<BLOCK>();
-    let top = |(scores, word): (&Block, &u32)| match *word {
-        0 => f32::NEG_INFINITY,
-        word => in_lanes(&hidden(scores, word), higher).into_iter().fold(f32::NEG_INFINITY, higher),
-    };
-    let mut tops: Vec<f32> = whole.iter().zip(words).map(top).collect();
-    if !rest.is_empty() && tops.len() == whole.len() && words.len() > tops.len() {
-        tops.push(top((&masked(scores, words, whole.len()), &u32::MAX)));
-    }
-    tops
 }
 
 fn first_highest(tops: &[f32]) -> Option<(usize, f32)> {
@@ -166,7 +131,7 @@ fn first_highest(tops: &[f32]) -> Option<(usize, f32)> {
 
 /// A block's scores; negative infinity for what is not allowed, not finite or beyond the vocabulary.
 #[inline(always)]
-fn masked(scores: &[f32], words: &[u32], place: usize) -> Block {
+pub(super) fn masked(scores: &[f32], words: &[u32], place: usize) -> Block {
     let found = &scores[(place * BLOCK).min(scores.len())..];
     let word = words.get(place).copied().unwrap_or(0);
     match found.first_chunk() {
@@ -195,39 +160,6 @@ fn hidden(scores: &Block, word: u32) -> Block {
     shown
 }
 
-/// A block as wide as a vector: place `i` joins `i`, `i + 8`, `i + 16` and `i + 24`.
-#[inline(always)]
-fn in_lanes(block: &Block, join: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
-    let mut lanes = [0.0; LANES];
-    for (lane, joined) in lanes.iter_mut().enumerate() {
-        let (low, high) =
-            (join(block[lane], block[LANES + lane]), join(block[2 * LANES + lane], block[3 * LANES + lane]));
-        *joined = join(low, high);
-    }
-    lanes
-}
-
-/// The higher one, in one instruction; `f32::max` asks about NaN.
-#[inline(always)]
-fn higher(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
-}
-
-/// `exp(x)` for `x` of at most 0, and 0 below [`NEGLIGIBLE`]; off by 2e-7 of it at most. The argument is taken apart
-/// as `n ln 2 + r`; adding 1.5 * 2^23 rounds to the whole number `n`, which then stands in the lowest bits.
-#[inline(always)]
-pub(super) fn exponential(x: f32) -> f32 {
-    const ROUNDING: f32 = 12_582_912.0;
-    let bounded = if x > NEGLIGIBLE { x } else { NEGLIGIBLE };
-    let shifted = bounded * std::f32::consts::LOG2_E + ROUNDING;
-    let n = shifted - ROUNDING;
-    let r = (bounded - n * 0.693_145_75) - n * 1.428_606_8e-6;
-    let series = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
-    let value = series.into_iter().fold(0.0, |sum, factor| sum * r + factor);
-    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
-    if x > NEGLIGIBLE { value * power } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -237,16 +169,6 @@ mod tests {
     fn plain(scores: &[f32], allowed: &SimpleVob) -> Vec<(u32, f32)> {
         let scored = (0_u32..).zip(scores.iter().copied());
         scored.filter(|(token, score)| allowed.is_allowed(*token) && score.is_finite()).collect()
-    }
-
-    #[test]
-    fn the_exponential_is_that_of_the_library() {
-        for step in 0..30_000 {
-            let x = -(step as f32) / 1000.0;
-            let expected = f64::from(x).exp();
-            assert!((f64::from(exponential(x)) - expected).abs() <= 2.5e-7 * expected, "{x}");
-        }
-        assert_eq!((exponential(-30.0), exponential(f32::NEG_INFINITY), exponential(0.0)), (0.0, 0.0, 1.0));
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! Stage 4: engines, grammar, sampling and slots.
 
+mod ahead;
 mod closing;
 pub mod desk;
 mod drafts;

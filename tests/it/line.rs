@@ -70,7 +70,7 @@ impl Stage for Blank {
     type Out = Prompt;
 
     fn process(&mut self, item: Item<Unit>, emit: &mut dyn Emit<Prompt>) -> Result<(), Fault> {
-        let prompt = Prompt { tokens: vec![1], images: vec![], clips: vec![], budget: 0, text: None, encode_micros: 0 };
+        let prompt = Prompt { tokens: vec![1], ..Prompt::default() };
         emit.item(item.with(prompt));
         Ok(())
     }

@@ -1,17 +1,24 @@
 //! The stage itself: prompts come in, are seated in free slots, prefilled chunk by chunk while the others decode, and go
 //! out as generations. Nobody waits for a full batch.
 
+mod source;
 mod stepping;
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
+use crossbeam::channel::{Receiver, bounded};
 
+use self::source::Source;
 use super::{
+    ahead::{Ahead, Ready},
     answer::{Answer, Rules},
     draft::{Drafter, Shelf},
     engine::{Engine, EngineError, Slot},
     guide::Guide,
+    occupancy::Occupancy,
     sample::Sampler,
     seat::{Seat, Waiting, facts_of, micros},
     settings::Settings,
@@ -24,9 +31,6 @@ const PATIENCE: usize = 16;
 
 /// What a guessed token adds to a step, as a part of a step that feeds one token to one slot (BENCHMARKS.md).
 const DRAFT_COST: f64 = 0.06;
-
-/// How often a waiting generator asks whether it should stop.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// Totals of a run of this stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,8 +61,14 @@ pub struct Stats {
     pub accepted_tokens: u64,
     /// The most slots of one call after calls with more had failed; 0 when none had.
     pub narrowed_to: u64,
-    /// Microseconds with at least one unit in a slot.
+    /// Microseconds of work: of the encoders, and of all else with at least one unit in a slot.
     pub busy_micros: u64,
+    /// Microseconds of the encoders.
+    pub encoder_micros: u64,
+    /// Microseconds inside runs of the decoder; `None` where no model runs.
+    pub decoder_micros: Option<u64>,
+    /// Microseconds from the first admission to the last unit that left its slot.
+    pub span_micros: u64,
     /// Microseconds from start to end.
     pub wall_micros: u64,
 }
@@ -75,6 +85,7 @@ pub struct Generator<E> {
     /// The most slots that one call decodes.
     together: usize,
     stats: Stats,
+    occupancy: Occupancy,
     failures_in_a_row: usize,
 }
 
@@ -95,9 +106,18 @@ impl<E: Engine> Generator<E> {
         }
         let together = engine.card().slots.max(1);
         let seats = (0..together).map(|_| None).collect();
-        let stats = Stats::default();
-        let shelf = Shelf::default();
-        Ok(Self { engine, vocabulary, guide, settings, seats, shelf, together, stats, failures_in_a_row: 0 })
+        Ok(Self {
+            engine,
+            vocabulary,
+            guide,
+            settings,
+            seats,
+            shelf: Shelf::default(),
+            together,
+            stats: Stats::default(),
+            occupancy: Occupancy::default(),
+            failures_in_a_row: 0,
+        })
     }
 
     /// Works until the input is closed and all its units are answered, or until the run is aborted: then units in
@@ -111,8 +131,24 @@ impl<E: Engine> Generator<E> {
         emit: &mut dyn Emit<Generation>,
         stop: &Stop,
     ) -> Result<Stats, Fatal> {
-        let start = Instant::now();
-        let mut source = Source { input, closed: false };
+        let Some(encoders) = self.engine.encoders() else { return self.answer(Source::new(input), emit, stop) };
+        let (output, ready) = bounded(self.together);
+        let (running, ended) = bounded(0);
+        thread::scope(|scope| {
+            // Gone when this closure is left in whatever way: the thread then waits for nothing.
+            let _running = running;
+            scope.spawn(|| Ahead { encoders, input, output, ended }.run());
+            self.answer(Source::new(ready), emit, stop)
+        })
+    }
+
+    fn answer<T: Into<Ready>>(
+        mut self,
+        mut source: Source<T>,
+        emit: &mut dyn Emit<Generation>,
+        stop: &Stop,
+    ) -> Result<Stats, Fatal> {
+        let (start, before) = (Instant::now(), self.engine.decoding());
         while !stop.aborting() && emit.open() && !(source.closed && self.is_empty()) {
             self.admit_one(&mut source, emit)?;
             let busy = Instant::now();
@@ -120,6 +156,9 @@ impl<E: Engine> Generator<E> {
             self.stats.busy_micros += micros(busy.elapsed());
         }
         self.stats.wall_micros = micros(start.elapsed());
+        self.stats.span_micros = micros(self.occupancy.span());
+        self.stats.decoder_micros =
+            self.engine.decoding().zip(before).map(|(after, before)| micros(after.saturating_sub(before)));
         Ok(self.stats)
     }
 
@@ -135,17 +174,20 @@ impl<E: Engine> Generator<E> {
         self.find(|seat| seat.waiting == Waiting::Prefill)
     }
 
-    /// One at a time, and none while another prompt is being prefilled, so that live slots wait for one unit's
-    /// encoders at most.
-    fn admit_one(&mut self, source: &mut Source, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
+    /// One at a time, and none while another prompt is being prefilled, so that live slots wait for one prompt at most.
+    fn admit_one<T: Into<Ready>>(
+        &mut self,
+        source: &mut Source<T>,
+        emit: &mut dyn Emit<Generation>,
+    ) -> Result<(), Fatal> {
         let Some(slot) = self.seats.iter().position(Option::is_none) else { return Ok(()) };
         if self.prefilling().is_some() {
             return Ok(());
         }
-        let Some(item) = source.next(self.is_empty()) else { return Ok(()) };
+        let Some(ready) = source.next(self.is_empty()) else { return Ok(()) };
         let start = Instant::now();
-        let origin = item.origin.clone();
-        let seated = self.seat(slot, item);
+        let origin = ready.item.origin.clone();
+        let seated = self.seat(slot, ready);
         self.stats.busy_micros += micros(start.elapsed());
         match seated {
             Ok(seat) => self.seats[slot] = Some(seat),
@@ -158,9 +200,16 @@ impl<E: Engine> Generator<E> {
         Ok(())
     }
 
-    fn seat(&mut self, slot: Slot, item: Item<Prompt>) -> Result<Seat, EngineError> {
+    fn seat(&mut self, slot: Slot, ready: Ready) -> Result<Seat, EngineError> {
         let start = Instant::now();
-        let (mut prompt, envelope) = item.open();
+        let (mut prompt, envelope) = ready.item.open();
+        let encoders = prompt.features.as_ref().map_or(0, |features| features.micros);
+        (self.stats.encoder_micros, self.stats.busy_micros) =
+            (self.stats.encoder_micros + encoders, self.stats.busy_micros + encoders);
+        if let Some(error) = ready.error {
+            return Err(error);
+        }
+        self.occupancy.admitted(start);
         let facts = facts_of(&prompt);
         let allowance = self.allowance(prompt.tokens.len())?;
         let reused = self.engine.admit(slot, &mut prompt)?;
@@ -172,7 +221,7 @@ impl<E: Engine> Generator<E> {
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
         seat.drafter = self.drafts().then(|| Drafter::new(&prompt.tokens, DRAFT_COST));
         seat.keep(prompt);
-        seat.add_prefill(start.elapsed());
+        seat.add_prefill(start.elapsed() + Duration::from_micros(encoders));
         Ok(seat)
     }
 
@@ -197,6 +246,7 @@ impl<E: Engine> Generator<E> {
     /// The slot's answer is complete.
     fn finish(&mut self, slot: Slot, finish: Finish, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
         self.engine.release(slot);
+        self.occupancy.left(Instant::now());
         self.failures_in_a_row = 0;
         if let Some(seat) = self.seats[slot].take() {
             if self.drafts() {
@@ -213,6 +263,7 @@ impl<E: Engine> Generator<E> {
     fn fail(&mut self, slots: &[Slot], error: EngineError, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
         let seats: Vec<Seat> = slots.iter().filter_map(|slot| self.seats[*slot].take()).collect();
         slots.iter().for_each(|slot| self.engine.release(*slot));
+        self.occupancy.left(Instant::now());
         let fault = self.weigh(error)?;
         self.stats.faults += (seats.len() as u64).saturating_sub(1);
         seats.iter().for_each(|seat| emit.fault(&seat.envelope.origin, fault.clone()));
@@ -243,28 +294,5 @@ impl Stats {
         self.forced_tokens += u64::from(generation.effort.forced);
         self.drafted_tokens += u64::from(generation.effort.drafted);
         self.accepted_tokens += u64::from(generation.effort.accepted);
-    }
-}
-
-/// Where the prompts come from.
-struct Source {
-    input: Receiver<Item<Prompt>>,
-    closed: bool,
-}
-
-impl Source {
-    /// The next prompt, waiting a moment for it when there is nothing else to do.
-    fn next(&mut self, idle: bool) -> Option<Item<Prompt>> {
-        let (item, disconnected) = if idle {
-            let received = self.input.recv_timeout(GLANCE);
-            let disconnected = received.as_ref().is_err_and(|error| *error == RecvTimeoutError::Disconnected);
-            (received.ok(), disconnected)
-        } else {
-            let received = self.input.try_recv();
-            let disconnected = received.as_ref().is_err_and(|error| *error == TryRecvError::Disconnected);
-            (received.ok(), disconnected)
-        };
-        self.closed |= disconnected;
-        item
     }
 }

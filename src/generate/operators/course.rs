@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use crate::generate::sweep::exponential;
+use crate::generate::exponentials::exponential;
 
 /// Lanes of the widest vectors.
 pub(super) const LANES: usize = 16;

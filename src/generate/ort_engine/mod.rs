@@ -4,7 +4,7 @@ mod part;
 mod runner;
 mod scoring;
 
-use std::thread::available_parallelism;
+use std::{thread::available_parallelism, time::Duration};
 
 use part::{Part, Ran};
 use runner::Runner;
@@ -12,16 +12,16 @@ use runner::Runner;
 use super::{
     cuts::Cuts,
     embedder::Embedder,
-    encoders::{AudioEncoder, VisionEncoder},
+    encoders::{Encoders, OrtEncoders},
     engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot},
     network::Opening,
     prefix::Prefixes,
     runtime::{Device, Runtime},
     scores::Scores,
     settings::{Form, Settings},
-    splice::{Features, Splice},
+    splice::Splice,
 };
-use crate::base::{Fatal, Fault, FaultKind, Model, Prompt, StageName};
+use crate::base::{Fatal, Fault, FaultKind, Features, Model, Prompt, StageName};
 
 /// How the engine is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,15 @@ pub struct EngineSettings {
     pub context: usize,
     /// Prompt tokens of one prefill call.
     pub prefill_chunk: usize,
-    /// Threads of each session.
+    /// Threads of the decoder's session, and of the embeddings'.
     pub threads: usize,
+    /// Threads of each encoder's session.
+    pub encoder_threads: usize,
     /// Which form of the decoder is run.
     pub decoder: Form,
+    /// Whether pictures with as many patches go through the vision encoder together. When absent, on all devices but the
+    /// CPU: there a picture fills all threads, and a run of several takes longer for each.
+    pub pictures_together: Option<bool>,
     /// True lets idle threads spin.
     pub spinning: bool,
 }
@@ -50,11 +55,17 @@ impl EngineSettings {
             slots: settings.slots,
             context: settings.context,
             prefill_chunk: settings.prefill_chunk,
-            threads: settings.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+            threads: settings.threads.unwrap_or_else(cores),
+            encoder_threads: settings.encoder_threads.unwrap_or_else(cores),
             decoder: settings.decoder,
+            pictures_together: None,
             spinning: settings.spinning,
         }
     }
+}
+
+fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }
 
 /// Runs a model.
@@ -65,8 +76,8 @@ pub struct OrtEngine {
     cuts: Cuts,
     embedder: Embedder,
     runner: Runner,
-    vision: Option<VisionEncoder>,
-    audio: Option<AudioEncoder>,
+    /// Until they are handed out.
+    encoders: Option<OrtEncoders>,
     seats: Vec<Option<Seat>>,
     /// Of the latest step.
     runs: Vec<Scores>,
@@ -132,8 +143,12 @@ impl OrtEngine {
             cuts: Cuts::new(&model.manifest.tokens, &model.manifest.text),
             embedder,
             runner,
-            vision: VisionEncoder::open(runtime, model, opening)?,
-            audio: AudioEncoder::open(runtime, model, opening)?,
+            encoders: Some(OrtEncoders::open(
+                runtime,
+                model,
+                Opening { threads: settings.encoder_threads, ..opening },
+                settings.pictures_together.unwrap_or(device != Device::Cpu),
+            )?),
             seats: (0..settings.slots).map(|_| None).collect(),
             runs: Vec::new(),
             prefixes: Prefixes::default(),
@@ -148,35 +163,20 @@ impl OrtEngine {
     /// Puts a prompt and its features into a free slot. Returns how many of its pictures were known.
     fn seat_at(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<usize, EngineError> {
         self.fits(slot, prompt)?;
-        let (pictures, sound, known) = self.encode(prompt)?;
+        let features = self.features_of(prompt)?;
         let manifest = &self.model.manifest;
-        let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &pictures, &sound)?;
+        let splice = Splice::new(&prompt.tokens, &manifest.tokens, manifest.text.hidden_size, &features)?;
         self.runner.cache().forget(slot);
         self.seats[slot] = Some(Seat { tokens: prompt.tokens.clone(), splice, length: 0, latest: Vec::new() });
-        Ok(known)
+        Ok(features.known_pictures)
     }
 
-    /// Features of pictures and of sound, and how many of the pictures were known.
-    fn encode(&mut self, prompt: &mut Prompt) -> Result<(Features, Features, usize), EngineError> {
-        let (images, clips) = (std::mem::take(&mut prompt.images), std::mem::take(&mut prompt.clips));
-        let none = || Features { rows: Vec::new() };
-        let (pictures, known) = match &mut self.vision {
-            _ if images.is_empty() => (none(), 0),
-            Some(encoder) => encoder.encode(&images)?,
-            None => return Err(self.unsupported("pictures", "a vision encoder")),
-        };
-        let sound = match &mut self.audio {
-            _ if clips.is_empty() => none(),
-            Some(encoder) => encoder.encode(&clips)?,
-            None => return Err(self.unsupported("sound", "an audio encoder")),
-        };
-        Ok((pictures, sound, known))
-    }
-
-    fn unsupported(&self, what: &str, lacking: &str) -> EngineError {
-        let message = format!("the prompt holds {what}, but the model `{}` has no {lacking}", self.model.manifest.name);
-        let hint = format!("use a bundle with {lacking}, or leave such files out");
-        Fault::new(StageName::Generate, FaultKind::Unsupported, message, hint).into()
+    /// Takes the features out of a prompt, or encodes its pictures and clips at once.
+    fn features_of(&mut self, prompt: &mut Prompt) -> Result<Features, EngineError> {
+        if let Some(encoders) = self.encoders.as_mut().filter(|_| prompt.has_media()) {
+            encoders.encode(&mut [&mut *prompt]).into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok(prompt.features.take().unwrap_or_default())
     }
 
     fn seat(&mut self, slot: Slot) -> Result<&mut Seat, EngineError> {
@@ -272,6 +272,14 @@ impl OrtEngine {
 impl Engine for OrtEngine {
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    fn encoders(&mut self) -> Option<Box<dyn Encoders>> {
+        self.encoders.take().map(|encoders| Box::new(encoders) as Box<dyn Encoders>)
+    }
+
+    fn decoding(&self) -> Option<Duration> {
+        Some(self.runner.spent())
     }
 
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {

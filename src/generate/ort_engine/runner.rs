@@ -1,7 +1,7 @@
 //! The decoder in the form that the bundle and the device have: one run for all parts of a step, or a run for each chunk
 //! and for each column of tokens.
 
-use std::iter;
+use std::{iter, time::Duration};
 
 use super::{
     EngineSettings,
@@ -76,6 +76,14 @@ impl Runner {
         match self {
             Self::Packed(packed) => packed.cache(),
             Self::Sequences(decoder, _) => decoder.cache(),
+        }
+    }
+
+    /// Time spent inside runs.
+    pub(super) fn spent(&self) -> Duration {
+        match self {
+            Self::Packed(packed) => packed.spent(),
+            Self::Sequences(decoder, _) => decoder.spent(),
         }
     }
 

@@ -32,8 +32,8 @@ impl OrtEngine {
 
     /// Features of the prompt's pictures and of its clips, each `[soft tokens, hidden]` row-major; fills no slot.
     pub fn features(&mut self, prompt: &Prompt) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
-        let (pictures, sound, _) = self.encode(&mut prompt.clone())?;
-        Ok((pictures.rows, sound.rows))
+        let features = self.features_of(&mut prompt.clone())?;
+        Ok((features.pictures, features.sound))
     }
 
     /// Feeds prompts in chunks of so many tokens from now on.

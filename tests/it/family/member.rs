@@ -76,8 +76,7 @@ impl Member {
             images: self.images(),
             clips: self.clips(),
             budget: 70,
-            text: None,
-            encode_micros: 0,
+            ..Prompt::default()
         }
     }
 

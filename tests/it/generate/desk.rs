@@ -7,7 +7,7 @@ use lapidary::{
     base::{
         ByteBudget, ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Prompt, Source, Stop, item::Part,
     },
-    generate::{Generator, Guide, OrtEngine, Settings, Vocabulary},
+    generate::{Engine, Generator, Guide, OrtEngine, Settings, Vocabulary},
 };
 
 /// The id that ends an answer in [`vocabulary`].
@@ -30,11 +30,8 @@ pub fn vocabulary() -> Vocabulary {
 pub fn prompt(number: u32, length: usize) -> Prompt {
     Prompt {
         tokens: (0..length as u32).map(|place| 5 + (number * 7 + place * 13) % 200).collect(),
-        images: Vec::new(),
-        clips: Vec::new(),
-        budget: 0,
-        text: None,
         encode_micros: 1,
+        ..Prompt::default()
     }
 }
 
@@ -84,6 +81,14 @@ impl Emit<Generation> for Tray {
 
     fn open(&self) -> bool {
         true
+    }
+}
+
+/// Encodes everything beforehand, so that prompts meet in the slots in the same way in every run.
+pub fn encode(engine: &mut OrtEngine, items: &mut [Item<Prompt>]) {
+    let mut encoders = engine.encoders().unwrap();
+    for item in items.iter_mut().filter(|item| item.body.has_media()) {
+        encoders.encode(&mut [&mut item.body]).remove(0).unwrap();
     }
 }
 

@@ -36,8 +36,7 @@ pub fn prompt() -> Prompt {
             soft_tokens: 12,
         }],
         budget: 70,
-        text: None,
-        encode_micros: 0,
+        ..Prompt::default()
     }
 }
 
