@@ -12,7 +12,7 @@ use lapidary::{
         model::TokenIds,
     },
     encode::vocabulary::Vocabulary as Tokenizer,
-    generate::{Generator, Guide, Logits, ReplayEngine, Sampler, Settings, Vocabulary},
+    generate::{Drafter, Generator, Guide, Logits, ReplayEngine, Sampler, Settings, Shelf, Vocabulary},
 };
 
 const UNITS: u32 = 200;
@@ -147,6 +147,22 @@ fn forced_tokens_of_one_answer(bencher: Bencher) {
         for token in &tokens {
             divan::black_box(guided.forced().expect("the grammar goes on"));
             guided.consume(*token).expect("the answer follows the grammar");
+        }
+    });
+}
+
+/// Drafts of one answer of 1,200 tokens, checked against the answer itself: the look-ups, the shelf and the controller.
+#[divan::bench(sample_count = 20)]
+fn drafts_of_1200_tokens(bencher: Bencher) {
+    let answer: Vec<u32> = (0..1200_u32).map(|place| place.wrapping_mul(place) % 97 + place / 200).collect();
+    let mut shelf = Shelf::default();
+    (0..64).for_each(|other| shelf.learn(&answer.iter().map(|token| token + other % 5).collect::<Vec<u32>>()));
+    bencher.counter(ItemsCount::new(answer.len())).bench_local(|| {
+        let mut drafter = Drafter::new(&answer[..200], 0.03);
+        for said in 1..answer.len() {
+            let draft = drafter.propose(&shelf, &answer[..said], 32);
+            let accepted = draft.iter().zip(&answer[said..]).take_while(|(drafted, next)| drafted == next).count();
+            drafter.judge(draft.len(), accepted);
         }
     });
 }
