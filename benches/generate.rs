@@ -8,7 +8,7 @@ use crossbeam::channel::unbounded;
 use divan::{Bencher, counter::ItemsCount};
 use lapidary::{
     base::{
-        ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop,
+        ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop, TextLayer,
         model::TokenIds,
     },
     encode::vocabulary::Vocabulary as Tokenizer,
@@ -163,6 +163,25 @@ fn drafts_of_1200_tokens(bencher: Bencher) {
             let draft = drafter.propose(&shelf, &answer[..said], 32);
             let accepted = draft.iter().zip(&answer[said..]).take_while(|(drafted, next)| drafted == next).count();
             drafter.judge(draft.len(), accepted);
+        }
+    });
+}
+
+/// The same for a page of text that is written out: finding the place, and spelling what follows with the full vocabulary.
+#[divan::bench(sample_count = 20)]
+fn drafts_of_a_page_written_out(bencher: Bencher) {
+    let (vocabulary, tokenizer) = full_vocabulary();
+    let text = include_str!("../ARCHITECTURE.md");
+    let answer = tokenizer.ids(&format!("{{\"text\":{}", serde_json::json!(text))).expect("text");
+    let (layer, shelf) = (TextLayer { text: text.to_owned(), words: Vec::new() }, Shelf::default());
+    bencher.counter(ItemsCount::new(answer.len())).bench_local(|| {
+        let mut drafter = Drafter::new(&[2], 0.03).with_page(&vocabulary, Some(&layer));
+        let mut said = 1;
+        while said < answer.len() {
+            let draft = drafter.propose(&shelf, &answer[..said], 32);
+            let accepted = draft.iter().zip(&answer[said..]).take_while(|(drafted, next)| drafted == next).count();
+            drafter.judge(draft.len(), accepted);
+            said += accepted + 1;
         }
     });
 }

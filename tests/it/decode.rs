@@ -12,7 +12,7 @@ use std::{
 use lapidary::{
     base::{
         ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Page, Part, Source, Stage, Stop,
-        Unit, UnitQuota,
+        TextLayer, Unit, UnitQuota,
     },
     decode::{Decoder, Render, Settings},
 };
@@ -94,4 +94,9 @@ fn decoder(settings: &Settings) -> Decoder {
 fn decode(settings: &Settings, name: &str, kind: Kind) -> Result<Emitted, Fault> {
     let mut emitted = Emitted::default();
     decoder(settings).process(item(&fixture(name), kind), &mut emitted).map(|()| emitted)
+}
+
+/// The text layer of the first page of a PDF of the fixtures.
+pub fn layer_of(name: &str) -> TextLayer {
+    decode(&Settings::default(), name, Kind::Pdf).unwrap().page(0).text.clone().unwrap()
 }

@@ -59,11 +59,12 @@ pub(super) struct Length {
     length: usize,
     pause: usize,
     waits: usize,
+    hits: f64,
 }
 
 impl Default for Length {
     fn default() -> Self {
-        Self { length: FIRST, pause: 0, waits: 0 }
+        Self { length: FIRST, pause: 0, waits: 0, hits: 0.5 }
     }
 }
 
@@ -78,11 +79,17 @@ impl Length {
         if self.waits > 0 { 0 } else { self.length }
     }
 
+    /// The part of the drafted tokens that was taken lately.
+    pub fn hits(&self) -> f64 {
+        self.hits
+    }
+
     /// The source's draft was fed, and `accepted` of its tokens were taken.
     pub fn judge(&mut self, drafted: usize, accepted: usize) {
         if drafted == 0 {
             return;
         }
+        self.hits += (accepted as f64 / drafted as f64 - self.hits) / 4.0;
         match accepted {
             0 => self.miss(),
             _ if accepted >= drafted => self.hit((2 * drafted).max(self.length)),

@@ -4,9 +4,12 @@
 //! A draft is only a guess. The generator feeds it behind the token that is certain and takes of it what the model
 //! would have chosen itself, so answers are the same with drafts and without; only their number of steps differs.
 
+mod copyist;
 mod drafter;
 mod length;
+mod page;
 mod shelf;
+mod strings;
 mod trail;
 
 pub use drafter::Drafter;

@@ -1,8 +1,11 @@
 //! Drafts, checked by a model that is known to say a given text: what they save, and what they cost where they fail.
 
-use lapidary::generate::{Drafter, Shelf};
+use lapidary::{
+    base::TextLayer,
+    generate::{Drafter, Shelf, Vocabulary},
+};
 
-use crate::vocabulary;
+use crate::{decode, vocabulary};
 
 /// What a drafted token adds to a step in these tests.
 const COST: f64 = 0.03;
@@ -37,6 +40,12 @@ fn write(drafter: &mut Drafter, shelf: &mut Shelf, target: &[u32]) -> Tally {
     }
     shelf.learn(target);
     tally
+}
+
+/// The next of a fixed sequence of numbers without pattern, each less than `below`.
+fn next(state: &mut u64, below: u64) -> u32 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    ((*state >> 33) % below) as u32
 }
 
 fn invoice(number: u32) -> String {
@@ -82,15 +91,11 @@ fn an_answer_that_copies_its_prompt_is_written_in_few_steps() {
 #[test]
 fn an_answer_like_nothing_before_costs_next_to_nothing() {
     let mut state = 1_u64;
-    let mut next = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 33) % below) as u32
-    };
     // Few different tokens, so that each three of them have come by often, and what followed says nothing.
-    for different in [6, 20, 1000] {
+    for different in [6, 20, 900] {
         let mut shelf = Shelf::default();
         for _ in 0..6 {
-            let target: Vec<u32> = (0..600).map(|_| next(different)).collect();
+            let target: Vec<u32> = (0..600).map(|_| 20 + next(&mut state, different)).collect();
             let tally = write(&mut Drafter::new(&target[300..], COST), &mut shelf, &target);
             let bound = 1.03 * target.len() as f64;
             assert!(tally.time() <= bound, "{different} tokens: {} of {}: {tally:?}", tally.time(), target.len());
@@ -107,4 +112,63 @@ fn the_same_answers_are_drafted_in_the_same_way() {
     };
     let (first, second): (Vec<usize>, Vec<usize>) = (run(), run());
     assert_eq!(first, second);
+}
+
+/// Writes `answer` about a page, without and with its text layer.
+fn with_and_without(vocabulary: &Vocabulary, target: &[u32], layer: &TextLayer) -> [Tally; 2] {
+    [None, Some(layer)].map(|layer| {
+        write(&mut Drafter::new(&[2, 105], COST).with_page(vocabulary, layer), &mut Shelf::default(), target)
+    })
+}
+
+#[test]
+fn a_page_that_is_written_out_takes_a_step_for_many_tokens() {
+    let (vocabulary, tokenizer) = vocabulary::full_speller();
+    for name in ["documents/invoice.pdf", "documents/receipt.pdf"] {
+        let layer = decode::layer_of(name);
+        for lines in ["\n", " "] {
+            let text: Vec<&str> = layer.text.lines().map(str::trim).collect();
+            let answer = serde_json::json!({ "text": text.join(lines), "language": "en" }).to_string();
+            let target = tokenizer.ids(&answer).unwrap();
+            let [without, with] = with_and_without(&vocabulary, &target, &layer);
+            println!("{name} {lines:?}: {} tokens, {with:?} instead of {without:?}", target.len());
+            assert!(3 * with.steps < target.len(), "{name}: {} steps for {} tokens", with.steps, target.len());
+            assert!(with.time() < without.time(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn values_copied_from_a_page_are_drafted_from_their_place_on() {
+    let (vocabulary, tokenizer) = vocabulary::full_speller();
+    let layer = TextLayer {
+        text: "Article\tDescription\r\nA-1 Diamond file set, \"fine\"\r\nA-2 Granite slab, polished on both sides\r\n\
+               A-3 Größe 42, Ölstein mit Lederbezug und Griff aus Nußbaum"
+            .to_owned(),
+        words: Vec::new(),
+    };
+    let answer = serde_json::json!({ "items": [
+        { "article": "A-1", "description": "Diamond file set, \"fine\"" },
+        { "article": "A-2", "description": "Granite slab, polished on both sides" },
+        { "article": "A-3", "description": "Größe 42, Ölstein mit Lederbezug und Griff aus Nußbaum" },
+    ] });
+    let target = tokenizer.ids(&answer.to_string()).unwrap();
+    let [without, with] = with_and_without(&vocabulary, &target, &layer);
+    println!("{} tokens, {with:?} instead of {without:?}", target.len());
+    assert!(with.steps + 8 < without.steps, "{with:?} instead of {without:?}");
+}
+
+#[test]
+fn a_page_that_the_answer_does_not_copy_costs_next_to_nothing() {
+    let (vocabulary, tokenizer) = vocabulary::full_speller();
+    let page =
+        TextLayer { text: "It was the best of times, it was the worst of times. ".repeat(40), words: Vec::new() };
+    let words = ["it was ", "the best ", "of a ", "times for ", "worst was ", "best it "];
+    let mut state = 1_u64;
+    let text: String = (0..300).map(|_| words[next(&mut state, words.len() as u64) as usize]).collect();
+    let target = tokenizer.ids(&serde_json::json!({ "text": text }).to_string()).unwrap();
+    let mut drafter = Drafter::new(&[], COST).with_page(&vocabulary, Some(&page));
+    let tally = write(&mut drafter, &mut Shelf::default(), &target);
+    println!("{} tokens, {tally:?}", target.len());
+    assert!(tally.time() <= 1.03 * target.len() as f64, "{} of {}: {tally:?}", tally.time(), target.len());
 }
