@@ -219,7 +219,9 @@ impl<E: Engine> Generator<E> {
         let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
         let sampler = Sampler::new(&self.settings, &envelope.origin);
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
-        seat.drafter = self.drafts().then(|| Drafter::new(&prompt.tokens, DRAFT_COST));
+        seat.drafter = self
+            .drafts()
+            .then(|| Drafter::new(&prompt.tokens, DRAFT_COST).with_page(&self.vocabulary, prompt.text.as_ref()));
         seat.keep(prompt);
         seat.add_prefill(start.elapsed() + Duration::from_micros(encoders));
         Ok(seat)
