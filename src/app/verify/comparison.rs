@@ -18,8 +18,10 @@ pub enum Tolerance {
 /// Tolerances of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerances {
-    /// Features of pictures and sound.
-    pub features: Tolerance,
+    /// Features of pictures.
+    pub pictures: Tolerance,
+    /// Features of sound.
+    pub sound: Tolerance,
     /// Logits.
     pub logits: Tolerance,
 }
@@ -60,16 +62,19 @@ impl Tolerances {
     /// Gelu, shows in f32 alone: that is the precision in which to verify a new kind of graph.
     pub fn of(model: &Model) -> Self {
         let precision = &model.manifest.precision;
-        let features = match precision.dtype.as_str() {
+        let rounds = |part: &str| precision.parts.get(part).is_some_and(|format| format == "int8");
+        let features = |encoder: &str| match precision.dtype.as_str() {
+            _ if rounds(encoder) => Tolerance::Relative(0.05),
             "f32" => Tolerance::Absolute(1e-4),
             _ => Tolerance::Relative(5e-3),
         };
+        let (pictures, sound) = (features("vision"), features("audio"));
         let logits = match (precision.dtype.as_str(), precision.quantize.as_str()) {
-            ("f32", "none") => Tolerance::Absolute(2e-3),
-            (_, "none") => Tolerance::Relative(0.02),
+            ("f32", "none") if !rounds("vision") && !rounds("audio") => Tolerance::Absolute(2e-3),
+            ("f16", "none") if !rounds("vision") && !rounds("audio") => Tolerance::Relative(0.02),
             _ => Tolerance::Relative(0.1),
         };
-        Self { features, logits }
+        Self { pictures, sound, logits }
     }
 }
 
