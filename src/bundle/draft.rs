@@ -290,9 +290,7 @@ impl<'a> Draft<'a> {
             (
                 Linear::Dense(weight) | Linear::Int8(weight, _),
                 Operand::Plain(value) | Operand::Rounded(Rounded { codes: value, .. }),
-            ) => {
-                self.graph.contrib("FusedMatMul", &[value, weight], &[("transB", Attribute::Int(1))])
-            }
+            ) => self.graph.contrib("FusedMatMul", &[value, weight], &[("transB", Attribute::Int(1))]),
         }
     }
 }
