@@ -6,7 +6,7 @@ use super::{
     Format, Part, Precision, Tensor,
     checkpoint::Checkpoint,
     export::GRAPHS,
-    graph::{Attribute, Element, Graph, OWN, Value, Weights},
+    graph::{Attribute, Element, Graph, OWN, Rounded, Value, Weights},
     output::Output,
     quantize::{self, Int4, Losses},
 };
@@ -68,8 +68,8 @@ pub struct Int4Codes {
 pub enum Operand {
     /// As it is, at the compute type.
     Plain(Value),
-    /// Rows rounded to u8 around 128, and the scale of each row.
-    Rounded(Value, Value),
+    /// Rows in 8 bits.
+    Rounded(Rounded),
 }
 
 impl<'a> Draft<'a> {
@@ -253,46 +253,30 @@ impl<'a> Draft<'a> {
         self.store(name, element, dims, |out| quantize::write_dense(out, name, values, element))
     }
 
-    /// Makes a value ready for linear maps. Every row is rounded by its own largest value, so that no row
-    /// depends on its neighbours in the batch.
-    pub fn operand(&mut self, value: &Value, element: Element) -> Operand {
+    /// Makes a value with rows of `width` ready for linear maps.
+    pub fn operand(&mut self, value: &Value, width: usize, element: Element) -> Operand {
         let compute = self.compute();
         let value = self.convert(value, element, compute);
         match self.format() {
-            Format::Int8 => self.rounded(&value),
+            Format::Int8 => Operand::Rounded(self.rounded(&value, width)),
             _ => Operand::Plain(value),
         }
     }
 
-    fn rounded(&mut self, value: &Value) -> Operand {
-        let graph = &mut self.graph;
-        if self.own_operators {
-            let mut made = graph.ops(OWN, "RoundRows", &[value], 2, &[]).into_iter();
-            let mut next = || made.next().unwrap_or_else(Value::absent);
-            return Operand::Rounded(next(), next());
+    fn rounded(&mut self, value: &Value, width: usize) -> Rounded {
+        if !self.own_operators {
+            return self.graph.rounded(value, width);
         }
-        let (last, tiny, most, middle) =
-            (graph.ints(&[-1]), graph.float(1e-30), graph.float(127.0), graph.float(128.0));
-        let size = graph.op("Abs", &[value], &[]);
-        let largest = graph.op("ReduceMax", &[&size, &last], &[("keepdims", Attribute::Int(1))]);
-        let largest = graph.op("Max", &[&largest, &tiny], &[]);
-        let scale = graph.div(&largest, &most);
-        let scaled = graph.div(value, &scale);
-        let whole = graph.op("Round", &[&scaled], &[]);
-        let shifted = graph.add(&whole, &middle);
-        Operand::Rounded(graph.cast(&shifted, Element::U8), scale)
+        let mut made = self.graph.ops(OWN, "RoundRows", &[value], 2, &[]).into_iter();
+        let mut next = || made.next().unwrap_or_else(Value::absent);
+        Rounded { codes: next(), scales: next() }
     }
 
     /// `operand @ weight^T` at the compute type.
     pub fn apply(&mut self, weight: &Linear, operand: &Operand) -> Value {
         match (weight, operand) {
-            (Linear::Int8(codes, scales), Operand::Rounded(rows, row_scales)) => {
-                let one = self.graph.float(1.0);
-                let middle = self.graph.constant(Element::U8, &[], vec![128]);
-                let product = self.graph.contrib("MatMulIntegerToFloat", &[rows, codes, &one, scales, &middle], &[]);
-                self.graph.mul(&product, row_scales)
-            }
-            (Linear::Int4(blocks), Operand::Plain(value) | Operand::Rounded(value, _)) => {
+            (Linear::Int8(codes, scales), Operand::Rounded(rows)) => self.graph.rounded_matmul(rows, codes, scales),
+            (Linear::Int4(blocks), Operand::Plain(value) | Operand::Rounded(Rounded { codes: value, .. })) => {
                 let attributes = [
                     ("K", Attribute::Int(blocks.inputs as i64)),
                     ("N", Attribute::Int(blocks.outputs as i64)),
@@ -303,9 +287,10 @@ impl<'a> Draft<'a> {
                 let inputs = [value, &blocks.codes, &blocks.scales].into_iter().chain(&blocks.zeros);
                 self.graph.contrib("MatMulNBits", &inputs.collect::<Vec<_>>(), &attributes)
             }
-            (Linear::Dense(weight) | Linear::Int8(weight, _), Operand::Plain(value) | Operand::Rounded(value, _)) => {
-                self.graph.contrib("FusedMatMul", &[value, weight], &[("transB", Attribute::Int(1))])
-            }
+            (
+                Linear::Dense(weight) | Linear::Int8(weight, _),
+                Operand::Plain(value) | Operand::Rounded(Rounded { codes: value, .. }),
+            ) => self.graph.contrib("FusedMatMul", &[value, weight], &[("transB", Attribute::Int(1))]),
         }
     }
 }

@@ -126,13 +126,15 @@ impl Source {
 
     fn graphs(&self, precision: Precision, output: &Output) -> Result<Losses, Fatal> {
         let Self { checkpoint, config, .. } = self;
+        let mut losses = Losses::default();
         if config.vision.is_some() {
-            towers::vision::write(checkpoint, config, precision, output)?;
+            losses.merge(towers::vision::write(checkpoint, config, precision, output)?);
         }
         if config.audio.is_some() {
-            towers::audio::write(checkpoint, config, precision, output)?;
+            losses.merge(towers::audio::write(checkpoint, config, precision, output)?);
         }
-        text::write(checkpoint, config, precision, output)
+        losses.merge(text::write(checkpoint, config, precision, output)?);
+        Ok(losses)
     }
 }
 

@@ -127,9 +127,9 @@ pub enum Part {
     Embedding,
     /// The table of per-layer embeddings.
     PerLayerEmbedding,
-    /// The vision encoder's matrices and tables.
+    /// The vision encoder: in 8 bits the linear maps of its layers, in floats its other matrices and tables too.
     Vision,
-    /// The audio encoder's matrices.
+    /// The audio encoder: the same.
     Audio,
 }
 
@@ -208,6 +208,12 @@ impl Precision {
         self.formats[part as usize]
     }
 
+    /// The format of what stays in floats where the maps of a part do not: what stands around an encoder's layers.
+    pub fn around(&self, part: Part) -> Format {
+        let format = self.of(part);
+        if format.dense().is_some() { format } else { self.dtype.format() }
+    }
+
     /// What the maps of a part compute with: the product of 8 bits exists for f32 only.
     pub fn compute(&self, part: Part) -> Element {
         match self.of(part) {
@@ -219,7 +225,9 @@ impl Precision {
     fn check(&self, part: Part) -> Result<(), Fatal> {
         let format = self.of(part);
         let (problem, hint) = match (part, format.dense()) {
-            (Part::Vision | Part::Audio, None) => ("encoders are not quantised", "give it f32 or f16"),
+            (Part::Vision | Part::Audio, None) if format.in_blocks() => {
+                ("encoders lose too much in 4 bits", "give it f32, f16 or int8")
+            }
             (Part::Decoder | Part::Head | Part::Experts, Some(element)) if element != self.dtype.element() => {
                 ("its maps take floats of the type that is computed with", "give it the type of `compute`")
             }

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_by_the_name_of_its_part() {
-        assert!(refusal("vision = \"f32\"", "vision = \"int8\"").contains("`vision` cannot be int8"));
+        assert!(refusal("vision = \"int8\"", "vision = \"int4\"").contains("`vision` cannot be int4"));
         assert!(refusal("audio = \"f32\"", "audio = \"int4-asymmetric\"").contains("`audio`"));
         assert!(refusal("head = \"int4\"", "head = \"f16\"").contains("`head` cannot be f16 where `compute` is f32"));
         assert!(refusal("experts = \"int4\"", "experts = \"int3\"").contains("int3"));

@@ -2,6 +2,7 @@
 //! larger than the sliding window, and sound where the model hears (`fixtures/family`).
 
 mod batches;
+mod encoders;
 pub mod member;
 mod steps;
 

@@ -202,7 +202,7 @@ fn inspect_names_the_format_of_each_part() {
     assert_eq!(code, Some(0), "{errors}");
     assert!(errors.contains("stand-in") && errors.contains("experts: relative error"), "{errors}");
     let (_, described, _) = lapidary(&["model", "inspect", out]);
-    for words in ["decoder int4", "experts int8", "embedding int4", "vision f32"] {
+    for words in ["decoder int4", "experts int8", "embedding int4", "vision int8"] {
         assert!(described.contains(words), "{described}");
     }
     assert!(!described.contains("audio f32"), "{described}");
@@ -217,7 +217,7 @@ fn without_a_recipe_the_text_is_in_4_bits_and_experts_are_in_8() {
         let out = out.to_str().unwrap();
         assert_eq!(lapidary(&["model", "synthesize", &config, out]).0, Some(0));
         let (_, described, _) = lapidary(&["model", "inspect", out]);
-        for words in ["decoder int4", "embedding int4", "vision f32", experts] {
+        for words in ["decoder int4", "embedding int4", "vision int8", experts] {
             assert!(described.contains(words), "{name}: {described}");
         }
     }

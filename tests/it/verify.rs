@@ -11,7 +11,7 @@ use std::{
 use lapidary::{
     app::verify::{Request, Verified, verify},
     base::Fatal,
-    bundle::{Dtype, Quantize},
+    bundle::{Dtype, Precision, Quantize, Recipe},
 };
 
 use crate::family::member::{Exported, MEMBERS, Member};
@@ -24,6 +24,16 @@ const PRECISIONS: [(Dtype, Quantize); 5] = [
     (Dtype::F32, Quantize::Int4),
     (Dtype::F16, Quantize::Int4),
 ];
+
+/// All of those, and one with encoders in 8 bits.
+fn precisions() -> Vec<Precision> {
+    let uniform = PRECISIONS.map(|(dtype, quantize)| Precision::uniform(dtype, quantize)).into_iter();
+    uniform.chain([rounded_encoders()]).collect()
+}
+
+fn rounded_encoders() -> Precision {
+    Recipe::find("cpu-int8").unwrap().precision
+}
 
 fn verified(bundle: &Path) -> Verified {
     against(bundle, None, None).unwrap()
@@ -41,7 +51,11 @@ struct Place {
 
 impl Place {
     fn new(shape: &'static str, dtype: Dtype, quantize: Quantize) -> Self {
-        Self { exported: Member(shape).export(dtype, quantize), member: Member(shape) }
+        Self::stored_as(shape, Precision::uniform(dtype, quantize))
+    }
+
+    fn stored_as(shape: &'static str, precision: Precision) -> Self {
+        Self { exported: Member(shape).export_as(precision), member: Member(shape) }
     }
 
     fn bundle(&self) -> PathBuf {
@@ -120,11 +134,32 @@ const SUBTLE_OR_IN_AN_ENCODER: [Harm; 4] = [
     },
 ];
 
-fn assert_found(shape: &'static str, (dtype, quantize): (Dtype, Quantize), harm: &Harm) {
-    let place = Place::new(shape, dtype, quantize);
+const IN_AN_ENCODER: [Harm; 3] = [
+    Harm {
+        what: "the size of pixels",
+        change: |t| t.constant("vision_encoder.onnx", 2.0),
+        named: &["image features"],
+        unnamed: &["audio features"],
+    },
+    Harm {
+        what: "the scale of attention",
+        change: |t| t.first_node("vision_encoder.onnx", tamper::common_scale),
+        named: &["image features"],
+        unnamed: &["audio features"],
+    },
+    Harm {
+        what: "the weight of half a feed-forward",
+        change: |t| t.constant("audio_encoder.onnx", 0.5),
+        named: &["audio features"],
+        unnamed: &["image features"],
+    },
+];
+
+fn assert_found(shape: &'static str, precision: Precision, harm: &Harm) {
+    let place = Place::stored_as(shape, precision);
     (harm.change)(&place.tampered());
     let refusal = place.refusal();
-    let about = format!("{shape}, {}-{}, {}: {refusal}", dtype.as_str(), quantize.as_str(), harm.what);
+    let about = format!("{shape}, {precision:?}, {}: {refusal}", harm.what);
     assert!(harm.named.iter().all(|part| refusal.contains(part)), "{about}");
     assert!(!harm.unnamed.iter().any(|part| refusal.contains(part)), "{about}");
 }
@@ -132,14 +167,14 @@ fn assert_found(shape: &'static str, (dtype, quantize): (Dtype, Quantize), harm:
 #[test]
 fn fresh_bundles_of_the_whole_family_pass_in_every_precision() {
     for shape in MEMBERS {
-        for (dtype, quantize) in PRECISIONS {
-            let place = Place::new(shape, dtype, quantize);
+        for precision in precisions() {
+            let place = Place::stored_as(shape, precision);
             let verified = against(&place.bundle(), Some(&place.checkpoint()), None).unwrap();
             let lines: Vec<String> = verified.comparisons.iter().map(ToString::to_string).collect();
-            assert_eq!(verified.verdict(), Ok(()), "{shape} {dtype:?} {quantize:?}: {lines:#?}");
+            assert_eq!(verified.verdict(), Ok(()), "{shape} {precision:?}: {lines:#?}");
             let kinds = 2 + usize::from(place.member.has("audio_features"));
             // Twice the engine, with logits in four ways of each form, and once the self-test itself.
-            let forms = if dtype == Dtype::F32 { 2 } else { 1 };
+            let forms = if precision.dtype == Dtype::F32 { 2 } else { 1 };
             assert_eq!(verified.comparisons.len(), 2 * (kinds - 1 + 4 * forms) + kinds);
         }
     }
@@ -147,26 +182,33 @@ fn fresh_bundles_of_the_whole_family_pass_in_every_precision() {
 
 #[test]
 fn a_decoder_that_computes_something_else_is_found_in_every_precision() {
-    for precision in PRECISIONS {
+    for precision in precisions() {
         for harm in &IN_THE_DECODER {
             assert_found("e2b", precision, harm);
         }
     }
-    assert_found("e4b", PRECISIONS[0], &IN_THE_DECODER[0]);
+    assert_found("e4b", Precision::default(), &IN_THE_DECODER[0]);
     for shape in ["26b-a4b", "31b"] {
-        assert_found(shape, PRECISIONS[0], &WITHOUT_PICTURES);
-        assert_found(shape, PRECISIONS[3], &IN_THE_DECODER[2]);
+        assert_found(shape, Precision::default(), &WITHOUT_PICTURES);
+        assert_found(shape, precisions()[3], &IN_THE_DECODER[2]);
     }
-    assert_found("26b-a4b", PRECISIONS[0], &BETWEEN_MLP_AND_EXPERTS);
+    assert_found("26b-a4b", Precision::default(), &BETWEEN_MLP_AND_EXPERTS);
     for shape in MEMBERS {
-        assert_found(shape, PRECISIONS[0], &OVER_SLOTS);
+        assert_found(shape, Precision::default(), &OVER_SLOTS);
     }
 }
 
 #[test]
 fn subtle_errors_are_found_in_f32_and_the_encoder_that_is_wrong_is_named() {
     for harm in &SUBTLE_OR_IN_AN_ENCODER {
-        assert_found("e2b", PRECISIONS[0], harm);
+        assert_found("e2b", Precision::default(), harm);
+    }
+}
+
+#[test]
+fn an_encoder_in_8_bits_that_computes_something_else_is_named() {
+    for harm in &IN_AN_ENCODER {
+        assert_found("e2b", rounded_encoders(), harm);
     }
 }
 

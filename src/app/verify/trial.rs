@@ -3,7 +3,7 @@
 
 use ndarray::Array2;
 
-use super::comparison::{Comparison, Tolerances};
+use super::comparison::{Comparison, Tolerance, Tolerances};
 use crate::{
     base::{Fatal, Model, Prompt},
     bundle::{plain::Evaluated, self_test::KEPT},
@@ -84,16 +84,16 @@ impl<'a> Trial<'a> {
     ) -> Result<Vec<Comparison>, Fatal> {
         let width = self.model.manifest.text.hidden_size;
         let (pictures, sound) = engine.features(prompt).map_err(failed)?;
-        let compare = |what: &str, found: Vec<f32>, expected: &Array2<f32>| {
+        let compare = |what: &str, found: Vec<f32>, expected: &Array2<f32>, tolerance: Tolerance| {
             let what = format!("{what} against the {}", self.against);
-            Comparison::new(what, &matrix(found, width), expected, self.tolerances.features)
+            Comparison::new(what, &matrix(found, width), expected, tolerance)
         };
         let mut comparisons = Vec::new();
         if !prompt.images.is_empty() {
-            comparisons.push(compare("image features", pictures, &expected.image_features));
+            comparisons.push(compare("image features", pictures, &expected.image_features, self.tolerances.pictures));
         }
         if !prompt.clips.is_empty() {
-            comparisons.push(compare("audio features", sound, &expected.audio_features));
+            comparisons.push(compare("audio features", sound, &expected.audio_features, self.tolerances.sound));
         }
         Ok(comparisons)
     }

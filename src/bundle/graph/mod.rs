@@ -8,6 +8,7 @@ mod body;
 pub mod external;
 pub mod ops;
 pub mod proto;
+mod rounding;
 mod weights;
 
 use std::{collections::HashMap, io};
@@ -21,6 +22,7 @@ use proto::{
     DimensionProto, DimensionValue, GraphProto, IR_VERSION, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+pub use rounding::Rounded;
 pub use weights::{INLINE_BYTES, Stored, Weights};
 
 use super::output::Output;

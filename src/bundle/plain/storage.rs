@@ -28,10 +28,14 @@ pub enum Part {
     Embedding,
     /// The table of per-layer inputs, whose rows hold one embedding of this width for each layer.
     PerLayerEmbedding(usize),
-    /// The vision encoder and its projector.
+    /// Linear maps of the vision encoder's layers.
     Vision,
-    /// The audio encoder and its projector.
+    /// What stands around them: the patches' embedding, the tables of places, the projector.
+    AroundVision,
+    /// Linear maps of the audio encoder's layers.
     Audio,
+    /// What stands around them: convolutions, subsampling, the keys of distances, the projectors.
+    AroundAudio,
 }
 
 /// How the weights are seen.
@@ -50,7 +54,7 @@ impl Storage {
     /// When the format cannot hold a value.
     pub fn rows(self, part: Part, name: &str, rows: Vec<f32>, width: usize) -> Result<Vec<f32>, Fatal> {
         let Self::Bundle(precision) = self else { return Ok(rows) };
-        let format = precision.of(part.stored_as());
+        let format = part.format(precision);
         // In 8 bits each embedding of the row has a scale of its own.
         let width = match (format, part) {
             (Format::Int8, Part::PerLayerEmbedding(width)) => width,
@@ -62,15 +66,17 @@ impl Storage {
 }
 
 impl Part {
-    fn stored_as(self) -> precision::Part {
+    fn format(self, precision: Precision) -> Format {
         match self {
-            Self::Decoder => precision::Part::Decoder,
-            Self::Head => precision::Part::Head,
-            Self::Experts => precision::Part::Experts,
-            Self::Embedding => precision::Part::Embedding,
-            Self::PerLayerEmbedding(_) => precision::Part::PerLayerEmbedding,
-            Self::Vision => precision::Part::Vision,
-            Self::Audio => precision::Part::Audio,
+            Self::Decoder => precision.of(precision::Part::Decoder),
+            Self::Head => precision.of(precision::Part::Head),
+            Self::Experts => precision.of(precision::Part::Experts),
+            Self::Embedding => precision.of(precision::Part::Embedding),
+            Self::PerLayerEmbedding(_) => precision.of(precision::Part::PerLayerEmbedding),
+            Self::Vision => precision.of(precision::Part::Vision),
+            Self::AroundVision => precision.around(precision::Part::Vision),
+            Self::Audio => precision.of(precision::Part::Audio),
+            Self::AroundAudio => precision.around(precision::Part::Audio),
         }
     }
 }
@@ -80,7 +86,7 @@ impl Storage {
     /// value, 4-bit maps every block of a row, as `accuracy_level` 4 of MatMulNBits does.
     pub fn operand(self, part: Part, x: &Array2<f32>) -> Array2<f32> {
         let Self::Bundle(precision) = self else { return x.clone() };
-        let (together, steps): (usize, fn(f32, f32) -> f32) = match (precision.of(part.stored_as()), part) {
+        let (together, steps): (usize, fn(f32, f32) -> f32) = match (part.format(precision), part) {
             (Format::F32 | Format::F16, _) => return x.clone(),
             (Format::Int8, _) => (x.ncols(), |value, largest| value / (largest / 127.0)),
             // Experts in 4 bits are widened before they are applied.

@@ -14,7 +14,7 @@ pub use int4::{Int4, Int4Rows, int4_rows};
 pub use int8::int8_rows;
 pub use loss::{Loss, Losses};
 pub use restore::restored;
-pub use turned::{aside, write_turned};
+pub use turned::{aside, turn, write_turned};
 
 /// Weights that share one scale in 4 bits.
 pub const BLOCK: usize = 32;

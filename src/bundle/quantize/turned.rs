@@ -51,7 +51,7 @@ pub fn write_turned(tensor: &Tensor, aside: &Path, out: &mut dyn Write) -> io::R
 }
 
 /// `[rows, inputs]` to `[inputs, rows]`, tile by tile, so that what is read stays in the cache until all is used.
-fn turn(codes: &[i8], inputs: usize) -> Vec<u8> {
+pub fn turn(codes: &[i8], inputs: usize) -> Vec<u8> {
     let rows = codes.len() / inputs;
     let mut turned = vec![0; codes.len()];
     turned.par_chunks_mut(rows * TILE).enumerate().for_each(|(band, columns)| {

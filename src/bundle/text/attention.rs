@@ -70,7 +70,7 @@ pub fn attention(
     let shape = [config.hidden_size, config.heads * layer.head_dim];
     let weight = draft.checkpoint.tensor(&format!("{prefix}.self_attn.o_proj.weight"), &shape)?;
     let weight = draft.linear(&weight, "", "attention")?;
-    let operand = draft.operand(&mixed, draft.dtype());
+    let operand = draft.operand(&mixed, config.heads * layer.head_dim, draft.dtype());
     Ok((draft.apply(&weight, &operand), present))
 }
 

@@ -146,7 +146,7 @@ impl<'a> Decoder<'a> {
         let tensor = draft.checkpoint.tensor("language_model.per_layer_model_projection.weight", &shape)?;
         let part = tensor.part(layers.start * size..layers.end * size);
         let weight = draft.linear(&part, &format!(".{}", layers.start), "per-layer")?;
-        let operand = draft.operand(embeddings, Element::F32);
+        let operand = draft.operand(embeddings, config.hidden_size, Element::F32);
         let context = draft.apply(&weight, &operand);
         let context = draft.graph.reshape(&context, &[0, 0, layers.len() as i64, size as i64]);
         let context = self.context_norm(&context, layers.start)?;
@@ -178,7 +178,7 @@ impl<'a> Decoder<'a> {
         let (draft, config) = (&mut self.draft, self.config);
         let normed = draft.norm(x, "language_model.norm.weight", config.hidden_size, config.rms_norm_eps)?;
         draft.enter(Part::Head);
-        let operand = draft.operand(&normed, Element::F32);
+        let operand = draft.operand(&normed, config.hidden_size, Element::F32);
         let weight = head_weight(draft, config, table)?;
         let logits = draft.apply(&weight, &operand);
         let logits = draft.convert(&logits, draft.compute(), Element::F32);

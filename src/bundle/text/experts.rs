@@ -12,7 +12,7 @@ use crate::{
     bundle::{
         ExpertsConfig, Format, Part, Tensor, TextConfig,
         draft::{Draft, Linear, Operand},
-        graph::{Attribute, Element, Value},
+        graph::{Attribute, Element, Rounded, Value},
         quantize::BLOCK,
     },
 };
@@ -52,11 +52,11 @@ pub fn experts(
     let routing = route(draft, config, experts, prefix, &rows)?;
     let normed =
         draft.norm(&rows, &format!("{prefix}.pre_feedforward_layernorm_2.weight"), hidden, config.rms_norm_eps)?;
-    let operand = draft.operand(&normed, Element::F32);
+    let operand = draft.operand(&normed, hidden, Element::F32);
     let wide = experts.intermediate_size;
     let inner = stack(draft, &format!("{prefix}.experts.gate_up_proj"), [experts.count, 2 * wide, hidden])?;
     let outer = stack(draft, &format!("{prefix}.experts.down_proj"), [experts.count, hidden, wide])?;
-    let sum = sum_over_experts(draft, &routing, experts.active, &rows, &operand, [&inner, &outer]);
+    let sum = sum_over_experts(draft, &routing, experts, &rows, &operand, [&inner, &outer]);
     draft.enter(outside);
     let shape = draft.graph.op("Shape", &[x], &[]);
     Ok(draft.graph.op("Reshape", &[&sum, &shape], &[]))
@@ -94,7 +94,7 @@ fn route(
 fn sum_over_experts(
     draft: &mut Draft,
     routing: &Routing,
-    active: usize,
+    experts: &ExpertsConfig,
     rows: &Value,
     operand: &Operand,
     maps: [&Stack; 2],
@@ -111,8 +111,9 @@ fn sum_over_experts(
     let (round, going) = (graph.given_scalar(Element::I64), graph.given_scalar(Element::Bool));
     let sum = graph.given_tensor(Element::F32);
     let expert = graph.gather(&picked, &round, 0);
-    let (pairs, places) = places(draft, &routing.experts, &expert, active);
-    let output = one_expert(draft, maps, &expert, operand, &places);
+    let (pairs, places) = places(draft, &routing.experts, &expert, experts.active);
+    let rows = rows_at(draft, operand, &places);
+    let output = one_expert(draft, maps, experts.intermediate_size, &expert, &rows);
     let graph = &mut draft.graph;
     let weights = graph.gather(&routing.weights, &pairs, 0);
     let weights = graph.unsqueeze(&weights, &[1]);
@@ -134,16 +135,15 @@ fn places(draft: &mut Draft, picks: &Value, expert: &Value, active: usize) -> (V
     (pairs, places)
 }
 
-/// `down(gelu(gate x) * up x)` of one expert for the rows at `places`, f32.
-fn one_expert(draft: &mut Draft, [inner, outer]: [&Stack; 2], expert: &Value, rows: &Operand, places: &Value) -> Value {
-    let rows = rows_at(draft, rows, places);
+/// `down(gelu(gate x) * up x)` of one expert, which is `wide` inside, f32.
+fn one_expert(draft: &mut Draft, [inner, outer]: [&Stack; 2], wide: usize, expert: &Value, rows: &Operand) -> Value {
     let inner = inner.of(draft, expert);
-    let both = draft.apply(&inner, &rows);
+    let both = draft.apply(&inner, rows);
     let attributes = [("axis", Attribute::Int(-1)), ("num_outputs", Attribute::Int(2))];
     let halves = draft.graph.ops("", "Split", &[&both], 2, &attributes);
     let gate = draft.graph.gelu_tanh(&halves[0]);
     let product = draft.graph.mul(&gate, &halves[1]);
-    let operand = draft.operand(&product, draft.compute());
+    let operand = draft.operand(&product, wide, draft.compute());
     let outer = outer.of(draft, expert);
     let output = draft.apply(&outer, &operand);
     draft.convert(&output, draft.compute(), Element::F32)
@@ -153,8 +153,9 @@ fn rows_at(draft: &mut Draft, rows: &Operand, places: &Value) -> Operand {
     let graph = &mut draft.graph;
     match rows {
         Operand::Plain(rows) => Operand::Plain(graph.gather(rows, places, 0)),
-        Operand::Rounded(rows, scales) => {
-            Operand::Rounded(graph.gather(rows, places, 0), graph.gather(scales, places, 0))
+        Operand::Rounded(Rounded { codes, scales }) => {
+            let [codes, scales] = [codes, scales].map(|rows| graph.gather(rows, places, 0));
+            Operand::Rounded(Rounded { codes, scales })
         }
     }
 }

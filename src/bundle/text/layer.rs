@@ -50,7 +50,7 @@ fn attend(
     steps: &Steps,
 ) -> Result<(Value, Option<Cache>), Fatal> {
     let normed = norm(draft, config, &format!("{prefix}.input_layernorm"), x)?;
-    let operand = draft.operand(&normed, Element::F32);
+    let operand = draft.operand(&normed, config.hidden_size, Element::F32);
     let (mixed, present) = attention(draft, config, layer, prefix, &operand, past, steps)?;
     let mixed = draft.convert(&mixed, draft.compute(), Element::F32);
     let x = add_normed(draft, config, &format!("{prefix}.post_attention_layernorm"), x, &mixed)?;
@@ -60,7 +60,7 @@ fn attend(
 fn mlp(draft: &mut Draft, config: &TextConfig, layer: &LayerConfig, prefix: &str, x: &Value) -> Result<Value, Fatal> {
     let (hidden, wide) = (config.hidden_size, layer.intermediate_size);
     let normed = norm(draft, config, &format!("{prefix}.pre_feedforward_layernorm"), x)?;
-    let operand = draft.operand(&normed, Element::F32);
+    let operand = draft.operand(&normed, hidden, Element::F32);
     let gate = linear(draft, &format!("{prefix}.mlp.gate_proj"), [wide, hidden], "mlp")?;
     let gate = draft.apply(&gate, &operand);
     let up = linear(draft, &format!("{prefix}.mlp.up_proj"), [wide, hidden], "mlp")?;
@@ -68,7 +68,7 @@ fn mlp(draft: &mut Draft, config: &TextConfig, layer: &LayerConfig, prefix: &str
     let down = linear(draft, &format!("{prefix}.mlp.down_proj"), [hidden, wide], "mlp")?;
     let gate = draft.graph.gelu_tanh(&gate);
     let product = draft.graph.mul(&gate, &up);
-    let operand = draft.operand(&product, draft.compute());
+    let operand = draft.operand(&product, wide, draft.compute());
     let made = draft.apply(&down, &operand);
     let made = draft.convert(&made, draft.compute(), Element::F32);
     let made = beside_experts(draft, config, prefix, x, made)?;
@@ -99,12 +99,12 @@ fn add_per_layer(
 ) -> Result<Value, Fatal> {
     let (hidden, size) = (config.hidden_size, config.per_layer_size);
     let gate = linear(draft, &format!("{prefix}.per_layer_input_gate"), [size, hidden], "per-layer")?;
-    let operand = draft.operand(x, Element::F32);
+    let operand = draft.operand(x, hidden, Element::F32);
     let gate = draft.apply(&gate, &operand);
     let gate = draft.graph.gelu_tanh(&gate);
     let gated = draft.graph.mul(&gate, input);
     let projection = linear(draft, &format!("{prefix}.per_layer_projection"), [hidden, size], "per-layer")?;
-    let operand = draft.operand(&gated, draft.compute());
+    let operand = draft.operand(&gated, size, draft.compute());
     let made = draft.apply(&projection, &operand);
     let made = draft.convert(&made, draft.compute(), Element::F32);
     add_normed(draft, config, &format!("{prefix}.post_per_layer_input_norm"), x, &made)

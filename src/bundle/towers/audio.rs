@@ -21,23 +21,25 @@ use crate::{
         AudioConfig, Checkpoint, Config, Part, Precision,
         graph::{Attribute, Value},
         output::Output,
+        quantize::Losses,
     },
 };
 
 /// The name of the graph and of its files.
 pub const NAME: &str = "audio_encoder";
 
-/// Writes `audio_encoder.onnx` and `audio_encoder.onnx_data`.
+/// Writes `audio_encoder.onnx` and `audio_encoder.onnx_data`. Returns what quantisation cost.
 ///
 /// # Errors
 /// The model has no audio encoder or one whose attention window we cannot write, a tensor is missing or has another
 /// shape, or `output` cannot be written.
-pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<(), Fatal> {
+pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<Losses, Fatal> {
     let Some(facts) = &config.audio else {
         return Err(Fatal::new("this model has no audio encoder", "its config.json has no `audio_config`"));
     };
     check(facts)?;
-    let mut tower = Tower::begin(NAME, checkpoint, precision.of(Part::Audio), facts.clipped_linears.into(), output)?;
+    let stored = (Part::Audio, precision);
+    let mut tower = Tower::begin(NAME, checkpoint, stored, facts.clipped_linears.into(), output)?;
     let frames = subsampling::add(&mut tower, facts)?;
     let window = Window::of(&mut tower.graph, &frames, facts);
     let mut hidden = frames.hidden.clone();

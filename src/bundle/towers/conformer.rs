@@ -96,7 +96,8 @@ impl<'a> Block<'a> {
     }
 
     fn bounded(&self, tower: &mut Tower, x: &Value) -> Value {
-        tower.clamp(x, -self.facts.gradient_clipping, self.facts.gradient_clipping)
+        let bound = self.facts.gradient_clipping;
+        tower.clamp(x, [-bound, bound])
     }
 
     fn name(&self, part: &str) -> String {

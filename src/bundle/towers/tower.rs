@@ -1,18 +1,18 @@
 //! A tower being written: weights looked up by name in the checkpoint, layers added to the graph.
 
-use std::{io, path::PathBuf};
+use std::{collections::HashMap, io, path::PathBuf};
 
 use rayon::prelude::*;
 
 use crate::{
     base::Fatal,
     bundle::{
-        Checkpoint, Format,
+        Checkpoint, Format, Part, Precision, Tensor,
         draft::write_fatal,
         export::GRAPHS,
-        graph::{Axis, Element, Graph, Value},
+        graph::{Axis, Element, Graph, Rounded, Value},
         output::Output,
-        quantize::write_dense,
+        quantize::{self, Losses, write_dense},
     },
 };
 
@@ -50,30 +50,38 @@ pub(super) struct Tower<'a> {
     pub graph: Graph,
     path: PathBuf,
     checkpoint: &'a Checkpoint,
-    /// Of matrices and tables.
+    part: Part,
+    /// Of the layers' linear maps.
+    format: Format,
+    /// Of other matrices and of tables.
     element: Element,
     linears: Linears,
+    /// What linear layers in 8 bits are applied to, by what it was made of and the bounds that it was clamped to.
+    rounded: HashMap<(Value, [u32; 2]), Rounded>,
+    losses: Losses,
 }
 
 impl<'a> Tower<'a> {
-    /// Begins the graph `name`. Matrices and tables are stored in that format, one of floats; vectors are f32 always,
-    /// since they are small and scale everything.
+    /// Begins the graph `name` of a part. Vectors are f32 always, since they are small and scale everything.
     pub fn begin(
         name: &str,
         checkpoint: &'a Checkpoint,
-        format: Format,
+        (part, precision): (Part, Precision),
         linears: Linears,
         output: &Output,
     ) -> Result<Self, Fatal> {
         let path = output.path(&format!("{GRAPHS}/{name}.onnx"));
         let graph = Graph::create(output, GRAPHS, name).map_err(|error| write_fatal(&path, error))?;
-        Ok(Self { graph, path, checkpoint, element: format.dense().unwrap_or(Element::F32), linears })
+        let (format, element) = (precision.of(part), precision.around(part).dense().unwrap_or(Element::F32));
+        let (rounded, losses) = (HashMap::new(), Losses::default());
+        Ok(Self { graph, path, checkpoint, part, format, element, linears, rounded, losses })
     }
 
-    /// Declares what comes out, `[tokens, width]` f32, and writes the model file.
-    pub fn finish(mut self, features: &Value, name: &str, width: usize) -> Result<(), Fatal> {
+    /// Declares what comes out, `[tokens, width]` f32, and writes the model file. Returns what quantisation cost.
+    pub fn finish(mut self, features: &Value, name: &str, width: usize) -> Result<Losses, Fatal> {
         self.graph.output(features, name, Element::F32, &[Axis::Named("tokens"), Axis::Fixed(width)]);
-        self.graph.finish().map_err(|error| write_fatal(&self.path, error))
+        self.graph.finish().map_err(|error| write_fatal(&self.path, error))?;
+        Ok(self.losses)
     }
 
     /// The values of a tensor of the checkpoint, row-major.
@@ -129,14 +137,31 @@ impl<'a> Tower<'a> {
     fn matrix(&mut self, name: &str, size: Widths, order: Option<&[usize]>) -> Result<Value, Fatal> {
         let Widths { input, output } = size;
         let tensor = self.checkpoint.tensor(name, &[output, input])?;
-        let row = |index: usize| order.map_or(index, |order| order[index]);
         self.stored(name, &[input, output], |_| {
-            let (values, mut turned) = (tensor.values()?, vec![0.0; input * output]);
+            let (values, mut turned) = (rows(&tensor, order)?, vec![0.0; input * output]);
             turned.par_chunks_mut(output).enumerate().for_each(|(column, places)| {
-                places.iter_mut().enumerate().for_each(|(index, place)| *place = values[row(index) * input + column]);
+                places.iter_mut().enumerate().for_each(|(row, place)| *place = values[row * input + column]);
             });
             Ok(turned)
         })
+    }
+
+    /// The same in 8 bits: codes `[input, output]`, and scales `[output]` f32.
+    fn codes(&mut self, name: &str, size: Widths, order: Option<&[usize]>) -> Result<[Value; 2], Fatal> {
+        let Widths { input, output } = size;
+        let tensor = self.checkpoint.tensor(name, &[output, input])?;
+        let (mut of_outputs, mut losses, kind) = (Vec::new(), Losses::default(), self.part.as_str());
+        let written = self.graph.weight(&format!("{name}.s8"), Element::I8, &[input, output], |out| {
+            let values = rows(&tensor, order).map_err(io::Error::other)?;
+            let (codes, scales, loss) = quantize::int8_rows(name, &values, input)?;
+            of_outputs = scales;
+            losses.add(kind, loss);
+            out.write_all(&quantize::turn(&codes, input))
+        });
+        let codes = written.map_err(|error| write_fatal(&self.path, error))?;
+        self.losses.merge(losses);
+        let scales = self.floats(&format!("{name}.scales"), &[output], &of_outputs)?;
+        Ok([codes, scales])
     }
 
     /// RMS norm with the weight `name`.
@@ -170,25 +195,49 @@ impl<'a> Tower<'a> {
         size: Widths,
         order: Option<&[usize]>,
     ) -> Result<Value, Fatal> {
-        let x = self.clip(x, name, "input")?;
         let inner = format!("{name}.linear.weight");
         let weight = if self.checkpoint.has(&inner) { inner } else { format!("{name}.weight") };
-        let weight = self.matrix(&weight, size, order)?;
-        let product = self.graph.matmul(&x, &weight);
-        self.clip(&product, name, "output")
+        let bounds = self.bounds(name, "input")?;
+        let product = match self.format {
+            Format::Int8 => {
+                let rows = self.rounded(x, size.input, bounds);
+                let [codes, scales] = self.codes(&weight, size, order)?;
+                self.graph.rounded_matmul(&rows, &codes, &scales)
+            }
+            _ => {
+                let x = self.clamp(x, bounds);
+                let weight = self.matrix(&weight, size, order)?;
+                self.graph.matmul(&x, &weight)
+            }
+        };
+        let bounds = self.bounds(name, "output")?;
+        Ok(self.clamp(&product, bounds))
     }
 
-    fn clip(&mut self, x: &Value, name: &str, side: &str) -> Result<Value, Fatal> {
-        let (low, high) = (format!("{name}.{side}_min"), format!("{name}.{side}_max"));
-        if self.linears == Linears::Plain || !self.checkpoint.has(&low) || !self.checkpoint.has(&high) {
-            return Ok(x.clone());
+    /// Rows of `width` values, clamped and rounded. What several layers take is made once: queries, keys and values
+    /// have one input, gate and up another.
+    fn rounded(&mut self, x: &Value, width: usize, bounds: [f32; 2]) -> Rounded {
+        let key = (x.clone(), bounds.map(f32::to_bits));
+        if let Some(made) = self.rounded.get(&key) {
+            return made.clone();
         }
-        let (low, high) = (self.values(&low, &[])?, self.values(&high, &[])?);
-        Ok(self.clamp(x, low[0], high[0]))
+        let clamped = self.clamp(x, bounds);
+        let made = self.graph.rounded(&clamped, width);
+        self.rounded.entry(key).or_insert(made).clone()
+    }
+
+    /// What a side of a linear layer is clamped to; infinite where it is not.
+    fn bounds(&self, name: &str, side: &str) -> Result<[f32; 2], Fatal> {
+        let names = ["min", "max"].map(|end| format!("{name}.{side}_{end}"));
+        if self.linears == Linears::Plain || names.iter().any(|name| !self.checkpoint.has(name)) {
+            return Ok([f32::NEG_INFINITY, f32::INFINITY]);
+        }
+        let [low, high] = names.map(|name| self.values(&name, &[]).map(|value| value[0]));
+        Ok([low?, high?])
     }
 
     /// `x` between two bounds; infinite bounds clamp nothing and are left out.
-    pub fn clamp(&mut self, x: &Value, low: f32, high: f32) -> Value {
+    pub fn clamp(&mut self, x: &Value, [low, high]: [f32; 2]) -> Value {
         if low == f32::NEG_INFINITY && high == f32::INFINITY {
             return x.clone();
         }
@@ -201,4 +250,13 @@ impl<'a> Tower<'a> {
         let normed = self.bare_norm(x, size.input, epsilon);
         self.plain(&normed, &format!("{name}.embedding_projection.weight"), size)
     }
+}
+
+/// A matrix, row-major, with its rows rearranged: row `i` is the tensor's row `order[i]`.
+fn rows(tensor: &Tensor, order: Option<&[usize]>) -> Result<Vec<f32>, Fatal> {
+    let (values, width) = (tensor.values()?, tensor.row_length());
+    Ok(match order {
+        None => values,
+        Some(order) => order.iter().flat_map(|row| &values[row * width..(row + 1) * width]).copied().collect(),
+    })
 }

@@ -19,21 +19,22 @@ use super::{
 };
 use crate::{
     base::Fatal,
-    bundle::{Checkpoint, Config, Part, Precision, VisionConfig, graph::Value, output::Output},
+    bundle::{Checkpoint, Config, Part, Precision, VisionConfig, graph::Value, output::Output, quantize::Losses},
 };
 
 /// The name of the graph and of its files.
 pub const NAME: &str = "vision_encoder";
 
-/// Writes `vision_encoder.onnx` and `vision_encoder.onnx_data`.
+/// Writes `vision_encoder.onnx` and `vision_encoder.onnx_data`. Returns what quantisation cost.
 ///
 /// # Errors
 /// The model has no vision encoder, a tensor is missing or has another shape, or `output` cannot be written.
-pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<(), Fatal> {
+pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<Losses, Fatal> {
     let Some(facts) = &config.vision else {
         return Err(Fatal::new("this model has no vision encoder", "its config.json has no `vision_config`"));
     };
-    let mut tower = Tower::begin(NAME, checkpoint, precision.of(Part::Vision), facts.clipped_linears.into(), output)?;
+    let stored = (Part::Vision, precision);
+    let mut tower = Tower::begin(NAME, checkpoint, stored, facts.clipped_linears.into(), output)?;
     let patches = Patches::declare(&mut tower.graph, facts);
     let rotary = Rotary::of(&mut tower.graph, &patches, facts);
     let mask = Mask::of(&mut tower.graph, &patches, facts);

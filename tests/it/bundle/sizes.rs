@@ -39,6 +39,16 @@ impl Bundle {
         if self.precision.dtype == Dtype::F16 { 2 } else { 4 }
     }
 
+    /// A matrix or table outside an encoder's layers: in floats where those are in 8 bits.
+    fn around(&self, file: &mut DataFile, part: Part, rows: usize, width: usize) {
+        let bytes = match self.precision.of(part) {
+            Format::F16 => 2,
+            Format::Int8 => self.float(),
+            _ => 4,
+        };
+        file.add(bytes * rows * width);
+    }
+
     /// A matrix of a part; int8 has one scale per row, and a row may hold several of them.
     fn matrix(&self, file: &mut DataFile, part: Part, rows: usize, width: usize, parts: usize) {
         let blocks = width.div_ceil(32);
@@ -115,30 +125,32 @@ impl Bundle {
     fn vision(&self) -> u64 {
         let (vision, mut file) = (self.config.vision.as_ref().unwrap(), DataFile::default());
         let (hidden, heads) = (vision.hidden_size, vision.heads * vision.head_dim);
+        self.around(&mut file, Part::Vision, hidden, 768);
+        (0..2).for_each(|_| self.around(&mut file, Part::Vision, vision.positions, hidden));
         let mut map = |rows, width| self.matrix(&mut file, Part::Vision, rows, width, 1);
-        map(hidden, 768);
-        (0..2).for_each(|_| map(vision.positions, hidden));
         for _ in 0..vision.layers {
             (0..4).for_each(|_| map(heads, hidden));
-            (0..3).for_each(|_| map(vision.intermediate_size, hidden));
+            (0..2).for_each(|_| map(vision.intermediate_size, hidden));
+            map(hidden, vision.intermediate_size);
         }
         file.norms(4 * vision.layers + if vision.standardized { 2 } else { 0 }, hidden);
-        self.matrix(&mut file, Part::Vision, self.config.text.hidden_size, hidden, 1);
+        self.around(&mut file, Part::Vision, self.config.text.hidden_size, hidden);
         file.length()
     }
 
     fn audio(&self) -> Option<u64> {
         let (audio, mut file) = (self.config.audio.as_ref()?, DataFile::default());
         let hidden = audio.hidden_size;
-        let mut map = |rows, width| self.matrix(&mut file, Part::Audio, rows, width, 1);
-        map(128, 9);
-        map(32, 128 * 9);
-        map(hidden, 32 * 32);
-        for _ in 0..audio.layers {
-            (0..4).for_each(|_| map(4 * hidden, hidden));
-            (0..4 + 2 + 1).for_each(|_| map(hidden, hidden));
+        for [rows, width] in [[128, 9], [32, 128 * 9], [hidden, 32 * 32], [audio.output_size, hidden]] {
+            self.around(&mut file, Part::Audio, rows, width);
         }
-        map(audio.output_size, hidden);
+        let mut map = |rows, width| self.matrix(&mut file, Part::Audio, rows, width, 1);
+        for _ in 0..audio.layers {
+            (0..2).for_each(|_| map(4 * hidden, hidden));
+            (0..2).for_each(|_| map(hidden, 4 * hidden));
+            map(2 * hidden, hidden);
+            (0..4 + 1).for_each(|_| map(hidden, hidden));
+        }
         for _ in 0..audio.layers {
             file.norms(9, hidden);
             // The depthwise convolution, and the keys of 13 distances.
@@ -146,7 +158,7 @@ impl Bundle {
             file.add(4 * 13 * hidden);
         }
         file.add(4 * audio.output_size);
-        self.matrix(&mut file, Part::Audio, self.config.text.hidden_size, audio.output_size, 1);
+        self.around(&mut file, Part::Audio, self.config.text.hidden_size, audio.output_size);
         Some(file.length())
     }
 }

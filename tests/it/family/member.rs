@@ -39,6 +39,11 @@ impl Member {
 
     /// Copies the checkpoint, with a stand-in for the tokenizer, and exports it.
     pub fn export(self, dtype: Dtype, quantize: Quantize) -> Exported {
+        self.export_as(Precision::uniform(dtype, quantize))
+    }
+
+    /// The same with a format for each part.
+    pub fn export_as(self, precision: Precision) -> Exported {
         let folder = tempfile::tempdir().unwrap();
         let checkpoint = folder.path().join(self.0);
         fs::create_dir(&checkpoint).unwrap();
@@ -47,7 +52,7 @@ impl Member {
         }
         fs::write(checkpoint.join("tokenizer.json"), "{}").unwrap();
         let out = folder.path().join("bundle");
-        export(ExportRequest { checkpoint, out: out.clone(), precision: Precision::uniform(dtype, quantize) }).unwrap();
+        export(ExportRequest { checkpoint, out: out.clone(), precision }).unwrap();
         Exported { model: open(&out, Check::Full).unwrap(), folder }
     }
 

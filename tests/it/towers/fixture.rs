@@ -57,7 +57,10 @@ impl Fixture {
     }
 
     pub fn vision(&self, dtype: Dtype) -> Encoder {
-        let precision = Precision::uniform(dtype, Quantize::None);
+        self.vision_as(Precision::uniform(dtype, Quantize::None))
+    }
+
+    pub fn vision_as(&self, precision: Precision) -> Encoder {
         lapidary::bundle::towers::vision::write(
             &self.checkpoint(),
             &self.config(),
@@ -69,7 +72,10 @@ impl Fixture {
     }
 
     pub fn audio(&self, dtype: Dtype) -> Encoder {
-        let precision = Precision::uniform(dtype, Quantize::None);
+        self.audio_as(Precision::uniform(dtype, Quantize::None))
+    }
+
+    pub fn audio_as(&self, precision: Precision) -> Encoder {
         lapidary::bundle::towers::audio::write(
             &self.checkpoint(),
             &self.config(),

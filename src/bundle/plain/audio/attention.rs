@@ -97,5 +97,5 @@ fn distances(weights: &Weights, config: &AudioConfig, prefix: &str) -> Result<Ar
         (if index < half { angle.sin() } else { angle.cos() }) as f32
     };
     let waves = Array2::from_shape_fn((config.context_left, 2 * half), wave);
-    weights.linear(Part::Audio, &format!("{prefix}.self_attn.relative_k_proj.weight"), &waves, config.hidden_size)
+    weights.linear(Part::AroundAudio, &format!("{prefix}.self_attn.relative_k_proj.weight"), &waves, config.hidden_size)
 }

@@ -80,7 +80,7 @@ impl Block<'_> {
     fn over_time(&self, x: &Array2<f32>, clips: &Clips) -> Result<Array2<f32>, Fatal> {
         let taps = self.config.conv_kernel;
         let name = format!("{}.lconv1d.depthwise_conv1d.weight", self.prefix);
-        let kernel = self.weights.small(Part::Audio, &name, &[x.ncols(), 1, taps])?;
+        let kernel = self.weights.small(Part::AroundAudio, &name, &[x.ncols(), 1, taps])?;
         let mut mixed = Array2::zeros(x.dim());
         for span in &clips.spans {
             for (row, back) in

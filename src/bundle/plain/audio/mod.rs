@@ -41,7 +41,7 @@ pub fn features(weights: &Weights, config: &Config, clips: &[LogMel]) -> Result<
     let kept: Vec<usize> = (0..x.nrows()).filter(|&row| clips.valid[row]).collect();
     let projected = output(weights, audio, &x.select(Axis(0), &kept))?;
     let normed = rms_norm(&projected, None, audio.rms_norm_eps);
-    weights.linear(Part::Audio, "embed_audio.embedding_projection.weight", &normed, width)
+    weights.linear(Part::AroundAudio, "embed_audio.embedding_projection.weight", &normed, width)
 }
 
 fn check(clip: &LogMel) -> Result<(), Fatal> {
@@ -68,6 +68,6 @@ fn subsampled(weights: &Weights, config: &AudioConfig, clips: &[LogMel]) -> Resu
 /// The only map with a bias.
 fn output(weights: &Weights, config: &AudioConfig, x: &Array2<f32>) -> Result<Array2<f32>, Fatal> {
     let bias = weights.vector("audio_tower.output_proj.bias", config.output_size)?;
-    let made = weights.linear(Part::Audio, "audio_tower.output_proj.weight", x, config.output_size)?;
+    let made = weights.linear(Part::AroundAudio, "audio_tower.output_proj.weight", x, config.output_size)?;
     Ok(made + ndarray::Array1::from(bias))
 }

@@ -24,7 +24,7 @@ pub fn subsample(weights: &Weights, config: &AudioConfig, clip: &LogMel) -> Resu
     let (_, frequencies, channels) = x.dim();
     let flat = matrix(x.into_iter().collect(), frequencies * channels);
     let name = "audio_tower.subsample_conv_projection.input_proj_linear.weight";
-    Ok((weights.linear(Part::Audio, name, &flat, config.hidden_size)?, mask))
+    Ok((weights.linear(Part::AroundAudio, name, &flat, config.hidden_size)?, mask))
 }
 
 /// Padding counts as nothing.
@@ -42,7 +42,7 @@ fn convolve(
 ) -> Result<Array3<f32>, Fatal> {
     let (time, frequencies, inner) = x.dim();
     let name = format!("{prefix}.conv.weight");
-    let kernel = weights.small(Part::Audio, &name, &[channels, inner, TAPS, TAPS])?;
+    let kernel = weights.small(Part::AroundAudio, &name, &[channels, inner, TAPS, TAPS])?;
     let kernel = matrix(kernel, inner * TAPS * TAPS);
     let norm = weights.vector(&format!("{prefix}.norm.weight"), channels)?;
     let mut made = Array3::zeros((time.div_ceil(2), frequencies.div_ceil(2), channels));

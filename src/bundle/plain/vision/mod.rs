@@ -31,7 +31,7 @@ pub fn features(weights: &Weights, config: &Config, pictures: &[ImagePatches]) -
     let pooled = pool(vision, pictures, &x)?;
     let standard = standardize(weights, vision, pooled)?;
     let normed = rms_norm(&standard, None, vision.rms_norm_eps);
-    weights.linear(Part::Vision, "embed_vision.embedding_projection.weight", &normed, width)
+    weights.linear(Part::AroundVision, "embed_vision.embedding_projection.weight", &normed, width)
 }
 
 /// Where each picture's patches lie among those of all.

@@ -36,9 +36,9 @@ pub fn embed(weights: &Weights, config: &VisionConfig, pictures: &[ImagePatches]
         concatenate(Axis(0), &pixels).map_err(|error| unfit(format!("pictures do not fit together: {error}")))?;
     let centred = pixels.mapv(|value| 2.0 * (value - 0.5));
     let name = "vision_tower.patch_embedder.input_proj.weight";
-    let mut x = weights.linear(Part::Vision, name, &centred, config.hidden_size)?;
+    let mut x = weights.linear(Part::AroundVision, name, &centred, config.hidden_size)?;
     let shape = [2, config.positions, config.hidden_size];
-    let table = weights.small(Part::Vision, "vision_tower.patch_embedder.position_embedding_table", &shape)?;
+    let table = weights.small(Part::AroundVision, "vision_tower.patch_embedder.position_embedding_table", &shape)?;
     let places = pictures.iter().flat_map(|picture| picture.positions.rows());
     for (mut row, place) in x.rows_mut().into_iter().zip(places) {
         for (axis, &at) in place.iter().enumerate() {
