@@ -42,7 +42,10 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let encoder = make::encoder(&plan)?;
     let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(&plan, &vocabulary)?;
-    let engine = make::engine(&plan, request.answers, &vocabulary, shares)?;
+    let capacity = make::capacity(&plan, &encoder)?;
+    tracing::info!(target: "lapidary", "{capacity}");
+    capacity.warning().iter().for_each(|warning| tracing::warn!(target: "lapidary", "{warning}"));
+    let engine = make::engine(&plan, request.answers, &vocabulary, shares, &capacity)?;
     let card = engine.card().clone();
     let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
     make::probe_decoder()?;
@@ -68,7 +71,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     .run(gauge, stop);
     let totals = if stop.draining() || result.is_err() { writer.interrupt() } else { writer.finish() }?;
     let ending = Ending::of(&result, stop);
-    let engine = Engine { card, stats: result.as_ref().copied().unwrap_or_default(), shares };
+    let engine = Engine { card, stats: result.as_ref().copied().unwrap_or_default(), shares, capacity };
     let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
     report::save(&report, &request.output)?;
     result.map(|_| report)
