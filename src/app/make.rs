@@ -78,6 +78,7 @@ pub fn engine(
     vocabulary: &Vocabulary,
     shares: Shares,
     capacity: &Capacity,
+    stop: &Stop,
 ) -> Result<Box<dyn Engine>, Fatal> {
     let Capacity { slots, context, .. } = *capacity;
     let (model, settings) = (plan.model()?, &plan.pipeline.generate);
@@ -91,7 +92,7 @@ pub fn engine(
             let encoder_threads = settings.encoder_threads.unwrap_or(shares.towers);
             let settings =
                 EngineSettings { threads, encoder_threads, slots, context, ..EngineSettings::new(settings, device) };
-            Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?))
+            Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?.heed(stop)))
         }
     }
 }

@@ -26,6 +26,7 @@ mod network;
 mod occupancy;
 mod operators;
 mod ort_engine;
+mod pace;
 mod packed;
 mod prefix;
 mod probe;
@@ -43,6 +44,7 @@ mod splice;
 mod sweep;
 mod tops;
 mod vocabulary;
+mod watchdog;
 
 pub use answer::{Answer, Rules, Turn};
 pub use capacity::{Capacity, Spare};

@@ -210,7 +210,7 @@ fn a_bundle_with_a_wrong_hash_is_refused_by_name() {
     assert!(errors(&output).contains("tokenizer.json"), "{}", errors(&output));
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

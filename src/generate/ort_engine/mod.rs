@@ -20,8 +20,9 @@ use super::{
     scores::Scores,
     settings::{Form, Settings},
     splice::Splice,
+    watchdog::Watchdog,
 };
-use crate::base::{Fatal, Fault, FaultKind, Features, Model, Prompt, StageName};
+use crate::base::{Fatal, Fault, FaultKind, Features, Model, Prompt, StageName, Stop};
 
 /// How the engine is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct EngineSettings {
     pub pictures_together: Option<bool>,
     /// True lets idle threads spin.
     pub spinning: bool,
+    /// No run of a graph is stuck before this; zero is never.
+    pub step_timeout: Duration,
 }
 
 impl EngineSettings {
@@ -61,6 +64,7 @@ impl EngineSettings {
             decoder: settings.decoder,
             pictures_together: None,
             spinning: settings.spinning,
+            step_timeout: Duration::try_from_secs_f64(settings.step_timeout_s).unwrap_or_default(),
         }
     }
 }
@@ -83,6 +87,7 @@ pub struct OrtEngine {
     /// Of the latest step.
     runs: Vec<Scores>,
     prefixes: Prefixes,
+    watchdog: Watchdog,
 }
 
 /// What a slot holds.
@@ -120,7 +125,8 @@ impl OrtEngine {
     }
 
     fn open_on(runtime: &Runtime, model: &Model, settings: EngineSettings, device: Device) -> Result<Self, Fatal> {
-        let opening = Opening { device, threads: settings.threads, spinning: settings.spinning };
+        let watchdog = Watchdog::new(settings.step_timeout)?;
+        let opening = Opening { watchdog: &watchdog, device, threads: settings.threads, spinning: settings.spinning };
         let mut embedder = Embedder::open(runtime, model, opening)?;
         let (mut runner, remark) = Runner::open(runtime, model, opening, settings, &mut embedder)?;
         let remarks: Vec<String> = model.notes.iter().cloned().chain(remark).collect();
@@ -150,10 +156,17 @@ impl OrtEngine {
                 Opening { threads: settings.encoder_threads, ..opening },
                 settings.pictures_together.unwrap_or(device != Device::Cpu),
             )?),
+            watchdog,
             seats: (0..settings.slots).map(|_| None).collect(),
             runs: Vec::new(),
             prefixes: Prefixes::default(),
         })
+    }
+
+    /// Tells `stop` when a run is stuck and cannot be ended.
+    pub fn heed(self, stop: &Stop) -> Self {
+        self.watchdog.tell(stop.clone());
+        self
     }
 
     fn noting(mut self, reasons: &[String]) -> Self {
