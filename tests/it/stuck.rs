@@ -1,4 +1,5 @@
-//! Runs of the model that never come to an end: one that ONNX Runtime can end between its nodes, and one that it cannot.
+//! Runs of the model that never come to an end, one that ONNX Runtime can end between its nodes and one that it cannot;
+//! and runs for which there is no memory.
 
 mod poison;
 
@@ -29,11 +30,35 @@ fn settings(step_timeout_s: f64) -> Settings {
     Settings { slots, context, max_tokens: 8, step_timeout_s, ..Settings::default() }
 }
 
-/// A model whose embeddings loop for ages when they are to look up [`POISON`].
-fn looping() -> Exported {
+/// A model whose embeddings do that when they are to look up [`POISON`].
+fn poisoned(kind: poison::Kind) -> Exported {
     let exported = models::e2b_like(Dtype::F32);
-    poison::add(&exported.folder.path().join("bundle"), i64::from(POISON), poison::Kind::Loop);
+    poison::add(&exported.folder.path().join("bundle"), i64::from(POISON), kind);
     exported
+}
+
+/// Five units, of which the third is poisoned.
+fn items() -> impl Iterator<Item = Item<Prompt>> {
+    let lengths = [20, 5, 20, 20, 11];
+    (0..).zip(lengths).map(|(number, length)| {
+        let mut prompt = desk::prompt(number, length);
+        if number == 2 {
+            prompt.tokens[7] = POISON;
+        }
+        desk::item(number, prompt)
+    })
+}
+
+/// The tokens of what was answered, by unit.
+fn tokens(mut tray: Tray) -> Vec<(u64, Vec<u32>)> {
+    tray.done.sort_by_key(|item| item.origin.source.ordinal);
+    tray.done.into_iter().map(|item| (item.origin.source.ordinal, item.body.tokens)).collect()
+}
+
+/// What all but the third say in a model that is sound.
+fn sound() -> Vec<(u64, Vec<u32>)> {
+    let items = items().filter(|item| item.origin.source.ordinal != 2).collect();
+    tokens(answer(&models::e2b_like(Dtype::F32), settings(0.0), items).1)
 }
 
 fn answer(exported: &Exported, settings: Settings, items: Vec<Item<Prompt>>) -> (Stats, Tray) {
@@ -49,11 +74,7 @@ fn answer(exported: &Exported, settings: Settings, items: Vec<Item<Prompt>>) -> 
 
 #[test]
 fn a_unit_that_is_stuck_fails_alone_with_what_was_stuck_and_the_others_go_on() {
-    let exported = looping();
-    let mut poisoned = desk::prompt(2, 20);
-    poisoned.tokens[7] = POISON;
-    let prompts = [desk::prompt(0, 20), desk::prompt(1, 5), poisoned, desk::prompt(3, 20), desk::prompt(4, 11)];
-    let items = || (0..).zip(prompts.clone()).map(|(number, prompt)| desk::item(number, prompt));
+    let exported = poisoned(poison::Kind::Loop);
     let (stats, tray) = answer(&exported, settings(0.5), items().collect());
     assert_eq!((stats.units, stats.faults), (4, 1), "{:?}", tray.faults);
     let (name, fault) = &tray.faults[0];
@@ -62,15 +83,27 @@ fn a_unit_that_is_stuck_fails_alone_with_what_was_stuck_and_the_others_go_on() {
         assert!(fault.message.contains(word), "{word}: {}", fault.message);
     }
     assert!(fault.hint.contains("step_timeout_s"), "{}", fault.hint);
-    // What its neighbours say is what they say without it.
-    let sound = items().filter(|item| item.origin.source.ordinal != 2).collect();
-    let (_, mut alone) = answer(&models::e2b_like(Dtype::F32), settings(0.0), sound);
-    let mut tray = tray;
-    for tray in [&mut tray, &mut alone] {
-        tray.done.sort_by_key(|item| item.origin.source.ordinal);
-    }
-    let tokens = |tray: &Tray| tray.done.iter().map(|item| item.body.tokens.clone()).collect::<Vec<_>>();
-    assert_eq!(tokens(&tray), tokens(&alone));
+    assert_eq!(tokens(tray), sound(), "its neighbours say what they say without it");
+}
+
+#[test]
+fn a_unit_for_which_there_is_no_memory_fails_alone_and_the_others_go_on() {
+    let (stats, tray) = answer(&poisoned(poison::Kind::Memory), settings(60.0), items().collect());
+    assert_eq!((stats.units, stats.faults), (4, 1), "{:?}", tray.faults);
+    let (name, fault) = &tray.faults[0];
+    assert_eq!((name.as_str(), fault.kind), ("unit 2", FaultKind::Engine));
+    assert_eq!(tokens(tray), sound());
+}
+
+#[test]
+fn a_chunk_that_is_too_long_for_the_engine_is_fed_in_shorter_ones() {
+    let items = || (0..3).map(|number| desk::item(number, desk::prompt(number, 90))).collect();
+    let settings = |prefill_chunk| Settings { prefill_chunk, slots: Some(1), ..settings(60.0) };
+    let (stats, tray) = answer(&poisoned(poison::Kind::Many), settings(256), items());
+    assert_eq!((stats.units, stats.faults), (3, 0), "{:?}", tray.faults);
+    // 90, 45 and 22 tokens were tried.
+    let (_, alone) = answer(&models::e2b_like(Dtype::F32), settings(22), items());
+    assert_eq!(tokens(tray), tokens(alone));
 }
 
 /// The tiny bundle, poisoned by `~` (token 369), and a pipeline over it.

@@ -3,6 +3,7 @@
 mod part;
 mod runner;
 mod scoring;
+mod shorter;
 
 use std::{thread::available_parallelism, time::Duration};
 
@@ -315,7 +316,12 @@ impl Engine for OrtEngine {
         if parts.is_empty() {
             return Err(internal("an empty step"));
         }
-        self.run(&parts)
+        match (self.run(&parts), &parts[..]) {
+            (Err(EngineError::Unit(fault)), [part]) if part.of_prompt => {
+                self.feed_shorter(part.slot, part.tokens.len(), fault)
+            }
+            (done, _) => done,
+        }
     }
 
     fn logits(&self, slot: Slot, place: usize) -> Option<Logits<'_>> {

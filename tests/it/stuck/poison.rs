@@ -20,6 +20,10 @@ pub enum Kind {
     Loop,
     /// One node: `NonMaxSuppression` of two million boxes that do not touch, which compares each with each.
     Node,
+    /// A tensor of 2^44 numbers, for which no machine has the memory.
+    Memory,
+    /// Nothing for one token; a failure when more than 40 are looked up at once, whichever they are.
+    Many,
 }
 
 /// Poisons `embed_tokens` and corrects the manifest.
@@ -54,6 +58,8 @@ fn poison(graph: &mut GraphProto, token: i64, kind: Kind) {
     let (many, work) = match kind {
         Kind::Loop => (1 << 60, around_and_around()),
         Kind::Node => (2_000_000, each_with_each()),
+        Kind::Memory => (1 << 44, a_large_tensor()),
+        Kind::Many => (1, a_bound()),
     };
     graph.initializer.extend([
         number("poison.token", &[], token),
@@ -64,6 +70,7 @@ fn poison(graph: &mut GraphProto, token: i64, kind: Kind) {
         number("poison.axis", &[1], -1),
         number("poison.whole", &[1], -1),
         number("poison.zero", &[1], 0),
+        numbers("poison.row", &[40], &[0; 40]),
         numbers("poison.zeros", &[2], &[0, 1]),
         real("poison.nothing", 0.0),
         real("poison.unit", 1.0),
@@ -96,6 +103,24 @@ fn around_and_around() -> Vec<NodeProto> {
     };
     let body = AttributeProto { name: "body".to_owned(), kind: 5, g: Some(body), ..AttributeProto::default() };
     vec![node("Loop", &["poison.rounds", "", "poison.nothing"], "poison.result", &[body])]
+}
+
+fn a_large_tensor() -> Vec<NodeProto> {
+    vec![
+        node("Reshape", &["poison.rounds", "poison.whole"], "poison.shape", &[]),
+        node("ConstantOfShape", &["poison.shape"], "poison.large", &[]),
+        node("ReduceMax", &["poison.large"], "poison.result", &[int("keepdims", 0)]),
+    ]
+}
+
+/// Element `ids - 1` of a row of 40.
+fn a_bound() -> Vec<NodeProto> {
+    vec![
+        node("Size", &["input_ids"], "poison.ids", &[]),
+        node("Sub", &["poison.ids", "poison.one"], "poison.last", &[]),
+        node("Gather", &["poison.row", "poison.last"], "poison.element", &[]),
+        node("Cast", &["poison.element"], "poison.result", &[int("to", FLOAT.into())]),
+    ]
 }
 
 fn each_with_each() -> Vec<NodeProto> {
