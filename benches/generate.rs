@@ -94,7 +94,7 @@ impl Emit<Generation> for Nowhere {
 fn units_over_replayed_answers(bencher: Bencher) {
     let (vocabulary, settings) = (vocabulary(), Settings::default());
     let fresh = || {
-        let engine = ReplayEngine::new(&[ANSWER.to_owned()], &vocabulary, 1, settings.slots, settings.context);
+        let engine = ReplayEngine::new(&[ANSWER.to_owned()], &vocabulary, 1, 4, 4096);
         let engine = engine.expect("the answer can be spelled");
         let (sender, receiver) = unbounded();
         (0..UNITS).for_each(|number| sender.send(item(number)).expect("the receiver is here"));

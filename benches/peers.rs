@@ -107,11 +107,12 @@ struct Bench {
 impl Bench {
     fn settings(&self, max_tokens: usize) -> Settings {
         let work = &self.work;
-        let longest = (work.shared + work.own + work.allowance).max(work.prompt + 2).max(work.short + LEAD + work.steps);
+        let longest =
+            (work.shared + work.own + work.allowance).max(work.prompt + 2).max(work.short + LEAD + work.steps);
         Settings {
             max_tokens,
-            slots: work.slots,
-            context: longest.next_multiple_of(64),
+            slots: Some(work.slots),
+            context: Some(longest.next_multiple_of(64)),
             prefill_chunk: work.prompt,
             threads: Some(work.threads),
             ..Settings::default()

@@ -8,9 +8,7 @@ use std::{
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use lapidary::{
-    base::{
-        ContentHash, Emit, Fatal, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Source, Stop,
-    },
+    base::{ContentHash, Emit, Fatal, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Source, Stop},
     generate::{Engine, Generator},
 };
 
@@ -52,10 +50,7 @@ impl Desk {
 }
 
 /// Runs the generator on this thread and the script, which asks it, on another.
-pub fn run<E: Engine, T: Send>(
-    generator: Generator<E>,
-    script: impl FnOnce(&Desk) -> T + Send,
-) -> Result<T, Fatal> {
+pub fn run<E: Engine, T: Send>(generator: Generator<E>, script: impl FnOnce(&Desk) -> T + Send) -> Result<T, Fatal> {
     let (prompts, input) = unbounded();
     let (mut tray, answers) = Tray::new();
     thread::scope(|scope| {
@@ -68,7 +63,8 @@ pub fn run<E: Engine, T: Send>(
 }
 
 fn item(number: usize, tokens: Vec<u32>) -> Item<Prompt> {
-    let hash = ContentHash(*blake3::hash(&tokens.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>()).as_bytes());
+    let hash =
+        ContentHash(*blake3::hash(&tokens.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>()).as_bytes());
     let source = Source { name: format!("unit {number}"), hash, kind: Kind::Text, bytes: 1, ordinal: number as u64 };
     let body = Prompt { tokens, ..Prompt::default() };
     Item { origin: Origin { source: Arc::new(source), part: Part::Whole }, lease: Lease::none(), body }

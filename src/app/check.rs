@@ -4,10 +4,7 @@ use super::{
     make,
     plan::{Plan, Request},
 };
-use crate::{
-    base::{Fatal, model::Layout},
-    generate::kv_bytes,
-};
+use crate::base::{Fatal, model::Layout};
 
 /// What a sound pipeline amounts to, one line each, for people.
 pub fn check(request: &Request) -> Result<Vec<String>, Fatal> {
@@ -29,6 +26,7 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let encoder = make::encoder(plan)?;
     let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(plan, &vocabulary)?;
+    let capacity = make::capacity(plan, &encoder)?;
     let manifest = &model.manifest;
     let files = match model.layout {
         Layout::Bundle => "every file's hash is right",
@@ -37,13 +35,8 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let mut findings =
         vec![format!("model: {} ({}, {}), {files}", manifest.name, manifest.precision.dtype, model.hash)];
     findings.extend(model.notes.iter().map(|note| format!("model: {note}")));
-    let settings = &plan.pipeline.generate;
-    findings.push(format!(
-        "memory: {:.1} MB of keys and values for {} slots of {} tokens",
-        kv_bytes(manifest, settings) as f64 / 1e6,
-        settings.slots,
-        settings.context
-    ));
+    findings.push(format!("memory: {capacity}"));
+    findings.extend(capacity.warning().map(|warning| format!("memory: {warning}")));
     findings.push(format!(
         "grammar: compiled; up to {} of {} tokens are kept back to close an answer",
         guide.reserve(),

@@ -42,7 +42,8 @@ pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize) -> Result<S
 }
 
 fn engine(runtime: &Runtime, model: &Model, context: usize) -> Result<OrtEngine, Fatal> {
-    let settings = Settings { slots: 1, context: context.max(2), prefill_chunk: CHUNK, ..Settings::default() };
+    let settings =
+        Settings { slots: Some(1), context: Some(context.max(2)), prefill_chunk: CHUNK, ..Settings::default() };
     OrtEngine::open(runtime, model, EngineSettings::new(&settings, Device::Cpu))
 }
 

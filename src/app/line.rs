@@ -10,6 +10,7 @@
 //! last sender is gone, so no other stage can wait for ever.
 
 use std::{
+    convert::Infallible,
     panic::resume_unwind,
     sync::Arc,
     thread,
@@ -58,6 +59,10 @@ pub type Generating<'a, S> =
 /// parts that have grown old.
 pub type Writing<'a> = Box<dyn FnMut(Option<Outcome>) -> Result<(), Fatal> + 'a>;
 
+/// Called on the thread that called [`Line::run`] when a thread is stuck and cannot be waited for: closes what is
+/// written and ends the process.
+pub type LastWords<'a> = Box<dyn FnOnce(&Fatal) -> Infallible + 'a>;
+
 /// One decoder per lane.
 pub type Decoding = Box<dyn Stage<In = Document, Out = Unit>>;
 
@@ -81,6 +86,8 @@ pub struct Line<'a, S> {
     pub parse: Parsing,
     /// Stage 6.
     pub write: Writing<'a>,
+    /// When a thread is stuck.
+    pub last_words: LastWords<'a>,
     /// The allowance of `--limit`.
     pub quota: UnitQuota,
     /// Prompts that may wait for `generate`.
@@ -89,9 +96,9 @@ pub struct Line<'a, S> {
 
 impl<S: Send> Line<'_, S> {
     /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
-    /// ended when this returns.
+    /// ended when this returns; where one never will, the last words are said instead.
     pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
-        let Self { collect, decode, encode, generate, parse, mut write, quota, ahead } = self;
+        let Self { collect, decode, encode, generate, parse, mut write, last_words, quota, ahead } = self;
         let (outcomes, written) = bounded(OUTCOMES);
         let (documents_in, documents) = bounded(DOCUMENTS);
         let (units_in, units) = bounded(encode.len() + 1);
@@ -119,6 +126,9 @@ impl<S: Send> Line<'_, S> {
             // From here on only the threads hold senders: each channel closes when the stage before it has ended.
             drop((books, documents, units_in, units, prompts_in));
             let writing = run_write(&mut write, &written, gauge, stop);
+            if let Some(why) = stop.given_up() {
+                match last_words(why) {}
+            }
             let generated = engine.join().unwrap_or_else(|panic| resume_unwind(panic));
             writing.and(generated)
         })
@@ -171,11 +181,11 @@ fn run_parse(mut parse: Parsing, generations: &Receiver<Item<Generation>>, books
     lane::run(&mut *parse, generations, books, &mut to_rows);
 }
 
-/// Writes until every sender is gone. After an error of its own it aborts the run and goes on listening, so that
+/// Writes until every sender is gone, or until the run is given up. After an error of its own it aborts the run and goes on listening, so that
 /// nobody waits for it.
 fn run_write(write: &mut Writing, outcomes: &Receiver<Outcome>, gauge: &Gauge, stop: &Stop) -> Result<(), Fatal> {
     let mut result = Ok(());
-    loop {
+    while stop.given_up().is_none() {
         let outcome = match outcomes.recv_timeout(QUIET) {
             Ok(outcome) => Some(outcome),
             Err(RecvTimeoutError::Timeout) => None,
@@ -194,4 +204,5 @@ fn run_write(write: &mut Writing, outcomes: &Receiver<Outcome>, gauge: &Gauge, s
             gauge.stage(StageName::Write).items.add(1);
         }
     }
+    result
 }

@@ -2,12 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{plan::Plan, threads::Shares};
+use super::{memory, plan::Plan, threads::Shares};
 use crate::{
     base::{ByteBudget, Fatal, Model, Stop, UnitQuota, grid::BUDGETS},
     decode::{self, Decoder, Render},
     encode::Encoder,
-    generate::{Device, Engine, EngineSettings, Guide, OrtEngine, ReplayEngine, Runtime, Vocabulary},
+    generate::{
+        Capacity, Device, Engine, EngineSettings, Guide, Keeping, OrtEngine, ReplayEngine, Runtime, Spare, Vocabulary,
+        declared_element,
+    },
 };
 
 /// Where answers come from.
@@ -56,24 +59,40 @@ pub fn guide(plan: &Plan, vocabulary: &Vocabulary) -> Result<Guide, Fatal> {
     })
 }
 
+/// How many slots of how many tokens the engine gets.
+pub fn capacity(plan: &Plan, encoder: &Encoder) -> Result<Capacity, Fatal> {
+    let (model, settings, decode) = (plan.model()?, &plan.pipeline.generate, &plan.pipeline.decode);
+    let manifest = &model.manifest;
+    let longest = encoder.longest(decode.video.frames as usize, decode.limits.seconds);
+    let prompt = longest.map_err(|fault| Fatal::new(fault.message, fault.hint))?;
+    let element = declared_element(manifest);
+    let keeping = Keeping { manifest, layout: model.layout, element, prefill_chunk: settings.prefill_chunk };
+    let spare = Spare { free: memory::free(), weights: manifest.files.values().map(|file| file.bytes).sum() };
+    Capacity::choose(&keeping, settings, prompt, spare)
+}
+
 /// The engine, with its sessions open. Loads ONNX Runtime, so it must come before any thread of ours.
 pub fn engine(
     plan: &Plan,
     answers: Answers,
     vocabulary: &Vocabulary,
     shares: Shares,
+    capacity: &Capacity,
+    stop: &Stop,
 ) -> Result<Box<dyn Engine>, Fatal> {
+    let Capacity { slots, context, .. } = *capacity;
     let (model, settings) = (plan.model()?, &plan.pipeline.generate);
     match answers {
         Answers::Replay(path) => {
             let end = model.manifest.tokens.eos.first().copied().unwrap_or(model.manifest.tokens.pad);
-            Ok(Box::new(ReplayEngine::read(path, vocabulary, end, settings.slots, settings.context)?))
+            Ok(Box::new(ReplayEngine::read(path, vocabulary, end, slots, context)?))
         }
         Answers::Model(device) => {
             let threads = settings.threads.unwrap_or(shares.engine);
             let encoder_threads = settings.encoder_threads.unwrap_or(shares.towers);
-            let settings = EngineSettings { threads, encoder_threads, ..EngineSettings::new(settings, device) };
-            Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?))
+            let settings =
+                EngineSettings { threads, encoder_threads, slots, context, ..EngineSettings::new(settings, device) };
+            Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?.heed(stop)))
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod gauge;
 pub mod lane;
 pub mod line;
 pub mod make;
+mod memory;
 pub mod pipeline;
 pub mod plan;
 pub mod report;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{gauge::Gauge, plan::Plan, run, threads::Shares};
 use crate::{
     base::{Fatal, StageName, Stop},
-    generate::{Card, Stats},
+    generate::{Capacity, Card, Stats},
     write::Totals,
 };
 
@@ -52,6 +52,8 @@ pub struct Engine {
     pub stats: Stats,
     /// Threads where the pipeline names none.
     pub shares: Shares,
+    /// How slots and context were chosen.
+    pub capacity: Capacity,
 }
 
 /// `run.json`.
@@ -120,6 +122,12 @@ pub struct Answered {
     pub encoder_threads: usize,
     /// Units decoded together.
     pub slots: usize,
+    /// Most tokens of a prompt and its answer.
+    pub context: usize,
+    /// Bytes of the keys and values of all slots.
+    pub kv_bytes: u64,
+    /// How slots and context came about.
+    pub kv: String,
     /// Calls that fed tokens of answers.
     pub steps: u64,
     /// Tokens of answers that the grammar left no choice about: they cost no call of their own.
@@ -234,6 +242,9 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         threads: plan.pipeline.generate.threads.unwrap_or(engine.shares.engine),
         encoder_threads: plan.pipeline.generate.encoder_threads.unwrap_or(engine.shares.towers),
         slots: card.slots,
+        context: card.context,
+        kv_bytes: engine.capacity.bytes(),
+        kv: engine.capacity.to_string(),
         steps: stats.steps,
         narrowed_to: Some(stats.narrowed_to).filter(|slots| *slots > 0),
         forced_tokens: stats.forced_tokens,

@@ -1,6 +1,10 @@
 //! `lapidary run` without its command line: a plan, inputs and an output folder in, a dataset and a report out.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    path::{Path, PathBuf},
+};
 
 use super::{
     gauge::Gauge,
@@ -13,9 +17,9 @@ use super::{
 use crate::{
     base::{ByteBudget, Fatal, Stop, UnitQuota},
     collect::{self, Collect, Inputs},
-    generate::{self, Generator},
+    generate::{self, Generator, Stats},
     parse::Parser,
-    write::{RunIdentity, Writer},
+    write::{RunIdentity, Totals, Writer},
 };
 
 /// What to run.
@@ -31,6 +35,8 @@ pub struct Request<'a> {
     pub limit: Option<u64>,
     /// Where the answers come from.
     pub answers: Answers<'a>,
+    /// Says why a run with a stuck thread is given up, and ends the process; what is written is closed by then.
+    pub give_up: fn(&Fatal) -> Infallible,
 }
 
 /// Runs to the end, the drain or the abort, and leaves `OUT/run.json` in each case. An error means that the run could
@@ -42,36 +48,58 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let encoder = make::encoder(&plan)?;
     let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(&plan, &vocabulary)?;
-    let engine = make::engine(&plan, request.answers, &vocabulary, shares)?;
+    let capacity = make::capacity(&plan, &encoder)?;
+    tracing::info!(target: "lapidary", "{capacity}");
+    capacity.warning().iter().for_each(|warning| tracing::warn!(target: "lapidary", "{warning}"));
+    let engine = make::engine(&plan, request.answers, &vocabulary, shares, &capacity, stop)?;
     let card = engine.card().clone();
     let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
     make::probe_decoder()?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
-    let mut writer = Writer::create(&request.output, plan.shape.clone(), plan.pipeline.write.clone(), identity)?;
+    let writer = Writer::create(&request.output, plan.shape.clone(), plan.pipeline.write.clone(), identity)?;
+    let writer = RefCell::new(Some(writer));
     let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
     let decoding = |_| Box::new(make::decoder(&plan, &budget, &quota, stop)) as Decoding;
-    let began = chrono::Utc::now();
+    let (began, ahead) = (chrono::Utc::now(), card.slots);
+    let close = |result: &Result<Stats, Fatal>| {
+        let totals = close(writer.take(), stop.draining() || result.is_err())?;
+        let ending = Ending::of(result, stop);
+        let stats = result.as_ref().copied().unwrap_or_default();
+        let engine = Engine { card: card.clone(), stats, shares, capacity: capacity.clone() };
+        let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
+        report::save(&report, &request.output).map(|()| report)
+    };
     let result = Line {
         collect: Box::new(|sink| collect.run(stop, &mut |found| sink(convert(found)))),
         decode: (0..shares.decode).map(decoding).collect(),
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
         generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
         parse: Box::new(Parser::new(plan.shape.clone())),
-        write: Box::new(|outcome| match outcome {
-            Some(outcome) => writer.accept(outcome),
-            None => writer.tick(),
+        write: Box::new(|outcome| match (&mut *writer.borrow_mut(), outcome) {
+            (Some(writer), Some(outcome)) => writer.accept(outcome),
+            (Some(writer), None) => writer.tick(),
+            (None, _) => Ok(()),
+        }),
+        last_words: Box::new(|why| match close(&Err(why.clone())) {
+            Ok(_) => (request.give_up)(why),
+            Err(error) => (request.give_up)(&error),
         }),
         quota,
-        ahead: card.slots,
+        ahead,
     }
     .run(gauge, stop);
-    let totals = if stop.draining() || result.is_err() { writer.interrupt() } else { writer.finish() }?;
-    let ending = Ending::of(&result, stop);
-    let engine = Engine { card, stats: result.as_ref().copied().unwrap_or_default(), shares };
-    let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
-    report::save(&report, &request.output)?;
+    let report = close(&result)?;
     result.map(|_| report)
+}
+
+/// Closes the tables. Without a writer they are closed already.
+fn close(writer: Option<Writer>, cut_short: bool) -> Result<Totals, Fatal> {
+    match writer {
+        Some(writer) if cut_short => writer.interrupt(),
+        Some(writer) => writer.finish(),
+        None => Err(Fatal::new("the dataset was closed before its end", "please report this")),
+    }
 }
 
 /// With recorded answers there is no model to wait for.

@@ -67,7 +67,7 @@ pub enum FaultKind {
     Unsupported,
     /// The decoder child died or broke the protocol.
     ChildDied,
-    /// The decoder child was too slow and was killed.
+    /// The decoder child was too slow and was killed, or a run of the model was stuck and was ended.
     Deadline,
     /// The prompt does not fit the context.
     TooLong,

@@ -1,13 +1,22 @@
-//! The two ways in which a run is asked to end: drain (finish what is begun) and abort (drop it, whole rows only).
+//! The ways in which a run is asked to end: drain (finish what is begun), abort (drop it, whole rows only), and give up
+//! (abort without waiting for a thread that is stuck).
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU8, Ordering},
 };
 
+use super::fault::Fatal;
+
 /// Shared by all threads of a run; cheap to clone and to ask.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicU8>);
+pub struct Stop(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    asked: AtomicU8,
+    given_up: OnceLock<Fatal>,
+}
 
 const DRAIN: u8 = 1;
 const ABORT: u8 = 2;
@@ -15,12 +24,18 @@ const ABORT: u8 = 2;
 impl Stop {
     /// No new documents; units in flight are finished.
     pub fn drain(&self) {
-        self.0.fetch_max(DRAIN, Ordering::SeqCst);
+        self.0.asked.fetch_max(DRAIN, Ordering::SeqCst);
     }
 
     /// Units in flight are dropped; rows already written stay whole.
     pub fn abort(&self) {
-        self.0.fetch_max(ABORT, Ordering::SeqCst);
+        self.0.asked.fetch_max(ABORT, Ordering::SeqCst);
+    }
+
+    /// As [`Stop::abort`], and a thread that is stuck is not waited for. The first reason counts.
+    pub fn give_up(&self, why: Fatal) {
+        let _ = self.0.given_up.set(why);
+        self.abort();
     }
 
     /// Asked once: drain; asked again: abort.
@@ -30,11 +45,16 @@ impl Stop {
 
     /// True from the first request on.
     pub fn draining(&self) -> bool {
-        self.0.load(Ordering::SeqCst) >= DRAIN
+        self.0.asked.load(Ordering::SeqCst) >= DRAIN
     }
 
     /// True from the second request on.
     pub fn aborting(&self) -> bool {
-        self.0.load(Ordering::SeqCst) >= ABORT
+        self.0.asked.load(Ordering::SeqCst) >= ABORT
+    }
+
+    /// Why the run was given up.
+    pub fn given_up(&self) -> Option<&Fatal> {
+        self.0.given_up.get()
     }
 }

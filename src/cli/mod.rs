@@ -36,14 +36,21 @@ pub enum Ended {
     Interrupted,
 }
 
+impl Ended {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::WithFailures => 1,
+            Self::Badly => 2,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
 impl From<Ended> for ExitCode {
     fn from(ended: Ended) -> Self {
-        Self::from(match ended {
-            Ended::Well => 0,
-            Ended::WithFailures => 1,
-            Ended::Badly => 2,
-            Ended::Interrupted => 130,
-        })
+        Self::from(ended.code())
     }
 }
 

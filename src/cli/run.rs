@@ -1,8 +1,11 @@
 //! `lapidary run`: arguments become a request, signals become a stop, and the report becomes a summary.
 
+use std::{convert::Infallible, process};
+
 use super::{
     Ended,
     args::{DeviceName, InputArguments, RunArguments},
+    print,
     progress::{self, Watcher},
     summary,
 };
@@ -44,6 +47,7 @@ fn request(arguments: &RunArguments) -> Result<Request<'_>, Fatal> {
         output: arguments.output.clone(),
         limit: arguments.limit,
         answers,
+        give_up,
     })
 }
 
@@ -72,6 +76,12 @@ fn heed_signals(stop: &Stop) -> Result<(), Fatal> {
     let stop = stop.clone();
     ctrlc::set_handler(move || stop.ask())
         .map_err(|error| Fatal::new(format!("cannot listen for signals: {error}"), "start the run from another shell"))
+}
+
+/// Ends the process although a thread of it still runs.
+fn give_up(why: &Fatal) -> Infallible {
+    print::fatal(why);
+    process::exit(Ended::Badly.code().into())
 }
 
 fn ended(report: &Report) -> Ended {

@@ -82,16 +82,32 @@ impl Encoder {
         Ok(prompt)
     }
 
+    /// Tokens of the longest prompt that pages, pictures, clips and films can have, when a film has so many frames over
+    /// so many seconds. A text can be of any length; its layout alone is counted.
+    ///
+    /// # Errors
+    /// When the vocabulary cannot spell the layout.
+    pub fn longest(&self, frames: usize, seconds: f64) -> Result<usize, Fault> {
+        let (shared, settings) = (&self.shared, &self.shared.settings);
+        let mut lengths = vec![shared.compose(&shared.document, "", |_| Ok(()))?.len()];
+        if let Some(layout) = &shared.image {
+            lengths.push(shared.picture(layout, settings.budget as usize)?.len());
+        }
+        if let Some(layout) = shared.video.as_ref().filter(|_| frames > 0) {
+            let soft_tokens = vec![settings.frame_budget as usize; frames];
+            lengths.push(shared.film(layout, &vec![seconds; frames], &soft_tokens)?.len());
+        }
+        if let Some((layout, audio)) = shared.audio.as_ref().zip(shared.model.manifest.audio.as_ref()) {
+            lengths.push(shared.sound(layout, audio.max_soft_tokens)?.len());
+        }
+        Ok(lengths.into_iter().max().unwrap_or(0))
+    }
+
     fn picture(&mut self, raster: &Raster, cut: Cut, text: Option<TextLayer>) -> Result<Prompt, Fault> {
         let (layout, vision) = self.shared.sight(&self.shared.image)?;
         let budget = self.shared.settings.budget;
         let patches = cut(&mut self.patcher, raster, budget, vision.positions)?;
-        let ids = &self.shared.model.manifest.tokens;
-        let tokens = self.shared.compose(layout, "", |composer| {
-            composer.special(ids.begin_image, 1)?;
-            composer.special(ids.image, patches.soft_tokens)?;
-            composer.special(ids.end_image, 1)
-        })?;
+        let tokens = self.shared.picture(layout, patches.soft_tokens)?;
         Ok(Prompt { tokens, images: vec![patches], budget, text, ..Prompt::default() })
     }
 
@@ -107,19 +123,15 @@ impl Encoder {
             frames.map_init(Patcher::default, |patcher, frame| patches(patcher, &frame.raster)).collect();
         let images = images?;
         let times: Vec<f64> = film.frames.iter().map(|frame| frame.time).collect();
-        let tokens = self.shared.compose(layout, "", |composer| self.shared.frames(composer, &times, &images))?;
+        let soft_tokens: Vec<usize> = images.iter().map(|image| image.soft_tokens).collect();
+        let tokens = self.shared.film(layout, &times, &soft_tokens)?;
         Ok(Prompt { tokens, images, budget, ..Prompt::default() })
     }
 
     fn clip(&self, clip: &Clip) -> Result<Prompt, Fault> {
         let (layout, audio) = self.shared.hearing()?;
         let mel = self.spectrograph.log_mel(clip, audio.max_soft_tokens)?;
-        let ids = &self.shared.model.manifest.tokens;
-        let tokens = self.shared.compose(layout, "", |composer| {
-            composer.special(ids.begin_audio, 1)?;
-            composer.special(ids.audio, mel.soft_tokens)?;
-            composer.special(ids.end_audio, 1)
-        })?;
+        let tokens = self.shared.sound(layout, mel.soft_tokens)?;
         Ok(Prompt { tokens, clips: vec![mel], ..Prompt::default() })
     }
 
@@ -166,17 +178,40 @@ impl Shared {
         composer.finish()
     }
 
-    /// `mm:ss <|image>` + soft tokens + `<image|>` for each frame, joined by single spaces (transformers' `processing_gemma4.py`).
-    fn frames(&self, composer: &mut Composer, times: &[f64], images: &[ImagePatches]) -> Result<(), Fault> {
+    /// The ids of a prompt with one picture.
+    fn picture(&self, layout: &Layout, soft_tokens: usize) -> Result<Vec<u32>, Fault> {
         let ids = &self.model.manifest.tokens;
-        for (place, (time, image)) in times.iter().zip(images).enumerate() {
-            composer.text(if place == 0 { "" } else { " " });
-            composer.text(&stamp(*time));
+        self.compose(layout, "", |composer| {
             composer.special(ids.begin_image, 1)?;
-            composer.special(ids.video, image.soft_tokens)?;
-            composer.special(ids.end_image, 1)?;
-        }
-        Ok(())
+            composer.special(ids.image, soft_tokens)?;
+            composer.special(ids.end_image, 1)
+        })
+    }
+
+    /// The ids of a prompt with one clip.
+    fn sound(&self, layout: &Layout, soft_tokens: usize) -> Result<Vec<u32>, Fault> {
+        let ids = &self.model.manifest.tokens;
+        self.compose(layout, "", |composer| {
+            composer.special(ids.begin_audio, 1)?;
+            composer.special(ids.audio, soft_tokens)?;
+            composer.special(ids.end_audio, 1)
+        })
+    }
+
+    /// The ids of a prompt with frames: `mm:ss <|image>` + soft tokens + `<image|>` for each, joined by single spaces
+    /// (transformers' `processing_gemma4.py`).
+    fn film(&self, layout: &Layout, times: &[f64], soft_tokens: &[usize]) -> Result<Vec<u32>, Fault> {
+        let ids = &self.model.manifest.tokens;
+        self.compose(layout, "", |composer| {
+            for (place, (time, soft_tokens)) in times.iter().zip(soft_tokens).enumerate() {
+                composer.text(if place == 0 { "" } else { " " });
+                composer.text(&stamp(*time));
+                composer.special(ids.begin_image, 1)?;
+                composer.special(ids.video, *soft_tokens)?;
+                composer.special(ids.end_image, 1)?;
+            }
+            Ok(())
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::encoders::Encoders;
+use super::{encoders::Encoders, watchdog::Late};
 use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
 
 /// A slot's number, from 0.
@@ -92,8 +92,14 @@ pub enum EngineError {
 impl EngineError {
     /// The session refused or failed to run these units.
     pub fn failed(what: &str, error: &dyn std::error::Error) -> Self {
-        let hint = "run `lapidary doctor`; if other units pass, this one is at fault";
-        Self::Unit(Fault::new(StageName::Generate, FaultKind::Engine, format!("{what}: {}", causes(error)), hint))
+        let late = error.source().is_some_and(|cause| cause.is::<Late>());
+        let (kind, hint) = match late {
+            true => {
+                (FaultKind::Deadline, "if the machine is only slow, raise generate.step_timeout_s; 0 waits for ever")
+            }
+            false => (FaultKind::Engine, "run `lapidary doctor`; if other units pass, this one is at fault"),
+        };
+        Self::Unit(Fault::new(StageName::Generate, kind, format!("{what}: {}", causes(error)), hint))
     }
 
     /// What went wrong.

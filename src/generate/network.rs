@@ -17,12 +17,15 @@ use super::{
     operators,
     raw::Element,
     runtime::{Device, Runtime},
+    watchdog::{Watch, Watchdog},
 };
 use crate::base::Fatal;
 
 /// How sessions are opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Opening {
+#[derive(Clone, Copy)]
+pub(super) struct Opening<'a> {
+    /// Watches the runs.
+    pub(super) watchdog: &'a Watchdog,
     pub(super) device: Device,
     pub(super) threads: usize,
     pub(super) spinning: bool,
@@ -39,6 +42,7 @@ pub(super) struct Output(usize);
 /// A session with what it says of itself.
 pub(super) struct Network {
     session: Session,
+    watch: Watch,
     path: String,
     /// Those that must be fed, then those with a default.
     inputs: Vec<Port>,
@@ -94,7 +98,8 @@ impl Network {
         let (mut inputs, outputs): (Vec<Port>, Vec<Port>) = (ports(session.inputs()), ports(session.outputs()));
         let needed = inputs.len();
         inputs.extend(session.overridable_initializers().iter().map(|outlet| port(outlet.name(), outlet.dtype())));
-        Ok(Self { session, path: path.display().to_string(), inputs, needed, outputs, spent: Duration::ZERO })
+        let watch = opening.watchdog.watch(path)?;
+        Ok(Self { session, watch, path: path.display().to_string(), inputs, needed, outputs, spent: Duration::ZERO })
     }
 
     /// Counts time as spent inside a run.
@@ -109,6 +114,10 @@ impl Network {
 
     pub(super) fn session(&self) -> &Session {
         &self.session
+    }
+
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     pub(super) fn optional_input(&self, name: &str) -> Option<Input> {

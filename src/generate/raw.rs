@@ -7,6 +7,8 @@
 //! # SAFETY
 //! - Every pointer given to `Run` comes from a borrow that lives as long as its [`Call`], which `run` consumes; `Run`
 //!   is synchronous, so ONNX Runtime holds no pointer when it returns.
+//! - The options of a run outlive it: its [`Watched`](super::watchdog::Watched) is held until `Run` has returned. Another
+//!   thread only sets their flag, which ONNX Runtime allows while a run reads it.
 //! - A view's length in bytes is checked against its shape before the pointer is handed over.
 //! - A tensor without elements is a view of no bytes; its pointer is aligned, not null, and never read.
 //! - Inputs are never written by ONNX Runtime. Memory that is written is a [`Region`], which borrows mutably.
@@ -165,6 +167,8 @@ pub(super) struct Call<'a> {
     inputs: Vec<(Input, *const sys::OrtValue)>,
     outputs: Vec<(Output, *mut sys::OrtValue)>,
     fetched: usize,
+    /// Of what is fed first: batch times sequence.
+    rows: Option<usize>,
     handles: Vec<Handle>,
     borrows: PhantomData<&'a mut [u8]>,
 }
@@ -173,12 +177,13 @@ impl<'a> Call<'a> {
     pub(super) fn new(network: &'a mut Network) -> ort::Result<Self> {
         let memory = MemoryInfo::default();
         let (inputs, outputs, handles) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { network, memory, inputs, outputs, fetched: 0, handles, borrows: PhantomData })
+        Ok(Self { network, memory, inputs, outputs, fetched: 0, rows: None, handles, borrows: PhantomData })
     }
 
     /// Feeds a view of `data`.
     pub(super) fn feed<T: Native>(&mut self, input: Input, data: &'a [T], shape: &[usize]) -> ort::Result<()> {
         let value = self.view(data.as_ptr().cast_mut().cast(), size_of_val(data), T::ELEMENT, shape)?;
+        self.measure(shape);
         self.inputs.push((input, value.cast_const()));
         Ok(())
     }
@@ -209,6 +214,7 @@ impl<'a> Call<'a> {
 
     /// Feeds what another run gave.
     pub(super) fn feed_fetched(&mut self, input: Input, fetched: &'a Fetched) {
+        self.measure(fetched.shape());
         self.inputs.push((input, fetched.value.0.as_ptr().cast_const()));
     }
 
@@ -245,25 +251,35 @@ impl<'a> Call<'a> {
         let mut outputs: Vec<_> = self.outputs.iter().map(|(_, value)| *value).collect();
         let session = self.network.session();
         let start = Instant::now();
-        ortsys![
+        let watched = self.network.watch().begin(self.rows.unwrap_or(1));
+        let status = ortsys![
             unsafe Run(
                 session.ptr().cast_mut(),
-                ptr::null(),
+                watched.options().ptr(),
                 input_names.as_ptr(),
                 inputs.as_ptr(),
                 inputs.len(),
                 output_names.as_ptr(),
                 output_names.len(),
                 outputs.as_mut_ptr(),
-            )?
+            )
         ];
         let inner = session.inner();
+        // SAFETY: the status comes from the call above.
+        match unsafe { ort::Error::result_from_status(status) } {
+            Ok(()) => watched.succeeded(),
+            Err(error) => return Err(watched.failed(error)),
+        }
         self.network.spend(start.elapsed());
         let fetched = outputs.into_iter().take(self.fetched).map(|value| {
             let value = NonNull::new(value).ok_or_else(|| ort::Error::new("an output was not made"))?;
             Fetched::new(Handle(value), inner.clone())
         });
         fetched.collect()
+    }
+
+    fn measure(&mut self, shape: &[usize]) {
+        self.rows.get_or_insert_with(|| shape.iter().take(2).product());
     }
 
     /// A value over memory that is not its own; it is released with this call.

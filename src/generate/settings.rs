@@ -16,10 +16,13 @@ pub struct Settings {
     pub top_p: Option<f32>,
     /// Mixed with each unit's content, so that a draw depends on the unit and not on its neighbours.
     pub seed: u64,
-    /// Units that are decoded together.
-    pub slots: usize,
-    /// Most tokens of a prompt and its answer together; the KV buffers hold `slots` times as many.
-    pub context: usize,
+    /// Units that are decoded together; when absent as many as `kv_memory_mb` holds, 8 at most.
+    pub slots: Option<usize>,
+    /// Most tokens of a prompt and its answer together; when absent what the pipeline's longest prompt and `max_tokens`
+    /// need, 4096 at least.
+    pub context: Option<usize>,
+    /// Most memory that keys and values may take, in megabytes (10^6 bytes); a share of what is free when absent.
+    pub kv_memory_mb: Option<u64>,
     /// Prompt tokens that are prefilled between two decoding steps.
     pub prefill_chunk: usize,
     /// Threads of the decoder; what the machine's cores leave it when absent.
@@ -33,6 +36,8 @@ pub struct Settings {
     pub encoder_threads: Option<usize>,
     /// True lets idle threads of ONNX Runtime spin: faster alone, worse beside other work.
     pub spinning: bool,
+    /// A run of a graph that takes longer than this, and many times longer than those before it, is ended; 0 is never.
+    pub step_timeout_s: f64,
 }
 
 /// The forms of a bundle's decoder.
@@ -56,14 +61,16 @@ impl Default for Settings {
             top_k: None,
             top_p: None,
             seed: 0,
-            slots: 4,
-            context: 4096,
+            slots: None,
+            context: None,
+            kv_memory_mb: None,
             prefill_chunk: 256,
             threads: None,
             drafts: true,
             decoder: Form::Auto,
             encoder_threads: None,
             spinning: false,
+            step_timeout_s: 60.0,
         }
     }
 }
@@ -84,13 +91,16 @@ impl Settings {
         let greedy = self.temperature == 0.0;
         demand(!(greedy && self.top_k.is_some()), "top_k has no effect at temperature 0; set temperature too");
         demand(!(greedy && self.top_p.is_some()), "top_p has no effect at temperature 0; set temperature too");
-        demand((1..=256).contains(&self.slots), "slots must be 1 to 256");
-        demand((2..=1 << 20).contains(&self.context), "context must be 2 to 1048576");
-        demand(self.max_tokens < self.context, "max_tokens must be below context, which holds prompt and answer");
+        demand(self.slots.is_none_or(|slots| (1..=256).contains(&slots)), "slots must be 1 to 256");
+        demand(self.context.is_none_or(|tokens| (2..=1 << 20).contains(&tokens)), "context must be 2 to 1048576");
+        let shorter = self.context.is_none_or(|context| self.max_tokens < context);
+        demand(shorter, "max_tokens must be below context, which holds prompt and answer");
+        demand(self.kv_memory_mb.is_none_or(|mb| (1..=1 << 24).contains(&mb)), "kv_memory_mb must be 1 to 16777216");
         demand((1..=1 << 16).contains(&self.prefill_chunk), "prefill_chunk must be 1 to 65536");
         for (count, name) in [(self.threads, "threads"), (self.encoder_threads, "encoder_threads")] {
             demand(count.is_none_or(|count| (1..=1024).contains(&count)), &format!("{name} must be 1 to 1024"));
         }
+        demand((0.0..=86_400.0).contains(&self.step_timeout_s), "step_timeout_s must be 0 to 86400");
         problems
     }
 }
@@ -106,7 +116,15 @@ mod tests {
 
     #[test]
     fn an_option_without_effect_is_a_problem() {
-        let settings = Settings { top_k: Some(5), top_p: Some(1.5), slots: 0, ..Settings::default() };
+        let settings = Settings { top_k: Some(5), top_p: Some(1.5), slots: Some(0), ..Settings::default() };
         assert_eq!(settings.validate().len(), 4, "{:?}", settings.validate());
+    }
+
+    #[test]
+    fn numbers_without_sense_are_problems() {
+        let nonsense = Settings { kv_memory_mb: Some(0), step_timeout_s: f64::NAN, ..Settings::default() };
+        assert_eq!(nonsense.validate().len(), 2, "{:?}", nonsense.validate());
+        let tight = Settings { context: Some(1024), ..Settings::default() };
+        assert_eq!(tight.validate().len(), 1, "{:?}", tight.validate());
     }
 }

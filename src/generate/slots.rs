@@ -1,22 +1,13 @@
 //! Makes the slots of a decoder in the form that it can use, and says how much of a prompt it is given at once.
 
-use half::f16;
-
 use super::{
-    arena::Room,
     decoder::Decoder,
     embedder::Embedder,
+    footprint,
     ort_engine::EngineSettings,
     probe::{self, Verdict},
-    settings::Settings,
 };
-use crate::base::{
-    Fatal, Model,
-    model::{ImageAttention, KvLayer, Layout, Manifest},
-};
-
-/// Soft tokens of a picture where the model names no budgets: its smallest.
-const LARGEST_PICTURE: usize = 70;
+use crate::base::{Fatal, Model, model::Layout};
 
 /// Most bytes of the logits that one prefill call computes, where the graph cannot leave out those of all positions but
 /// the last.
@@ -36,7 +27,7 @@ pub(super) fn make(
     model: &Model,
     settings: EngineSettings,
 ) -> Result<Option<String>, Fatal> {
-    let room = room(&model.manifest, settings.context, settings.prefill_chunk);
+    let room = footprint::room(&model.manifest, settings.context, settings.prefill_chunk);
     let verdict = match model.layout {
         Layout::Bundle => Verdict::Shares,
         Layout::Community | Layout::Mobius => probe::probe(decoder, embedder, &model.manifest)?,
@@ -49,32 +40,6 @@ pub(super) fn make(
             Ok(Some(GROWING.to_owned()))
         }
     }
-}
-
-/// How many positions the buffers of a slot hold. Sliding layers need the window and what is fed at once; as much again
-/// as the window lets them go on for a while before anything is moved. Pictures that are seen in both directions are fed
-/// in one piece.
-pub(super) fn room(manifest: &Manifest, context: usize, prefill_chunk: usize) -> Room {
-    let text = &manifest.text;
-    // One position more than the context: a row that idles while others decode writes there.
-    let full = context + 1;
-    let seen = text.sliding_window.saturating_sub(1);
-    let budgets = manifest.vision.as_ref().and_then(|vision| vision.budgets.iter().max());
-    let picture = match text.image_attention {
-        ImageAttention::Causal => 0,
-        ImageAttention::Bidirectional => budgets.map_or(LARGEST_PICTURE, |budget| *budget as usize),
-    };
-    let sliding = seen + text.sliding_window.max(prefill_chunk).max(picture);
-    if sliding < full { Room { full, sliding, seen } } else { Room::uniform(full) }
-}
-
-/// Bytes of the keys and values of all slots of a bundle, computed before anything is opened.
-pub fn kv_bytes(manifest: &Manifest, settings: &Settings) -> u64 {
-    let room = room(manifest, settings.context, settings.prefill_chunk);
-    let element = if manifest.precision.dtype == "f16" { size_of::<f16>() } else { size_of::<f32>() };
-    let positions = |layer: &KvLayer| if layer.sliding { room.sliding } else { room.full };
-    let values = manifest.text.kv.iter().map(|layer| 2 * layer.heads * layer.head_dim * positions(layer));
-    (settings.slots * element * values.sum::<usize>()) as u64
 }
 
 /// Prompt tokens of one prefill call.

@@ -178,7 +178,9 @@ fn check_finds_every_problem_at_once() {
 fn check_tries_prompt_and_grammar_with_the_bundle() {
     let output = run(&["check", "pipelines/demo.toml"]);
     assert_eq!(code(&output), 0, "{}", errors(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("grammar: compiled"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("grammar: compiled"), "{said}");
+    assert!(said.contains("memory: 4 slots of 4096 tokens") && said.contains("bytes per slot = 4 x ("), "{said}");
     for pipeline in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines")).unwrap() {
         let output = run(&["check", text(&pipeline.unwrap().path()), "--model", "onnx/tiny"]);
         assert_eq!(code(&output), 0, "{}", errors(&output));
@@ -210,7 +212,7 @@ fn a_bundle_with_a_wrong_hash_is_refused_by_name() {
     assert!(errors(&output).contains("tokenizer.json"), "{}", errors(&output));
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

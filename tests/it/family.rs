@@ -25,7 +25,7 @@ const FEATURES: f32 = 1e-5;
 
 /// A context that holds the longest prompt and 24 tokens.
 fn settings(prefill_chunk: usize) -> Settings {
-    Settings { slots: 2, context: 100, prefill_chunk, ..Settings::default() }
+    Settings { slots: Some(2), context: Some(100), prefill_chunk, ..Settings::default() }
 }
 
 fn distance(found: ArrayView2<f32>, expected: &Array2<f32>) -> f32 {

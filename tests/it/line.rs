@@ -169,6 +169,7 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
             }
             (setup.at_outcome)(&tally)
         }),
+        last_words: Box::new(|why| panic!("{why}")),
         quota: setup.quota.clone(),
         ahead: 4,
     }
@@ -276,6 +277,7 @@ fn a_slow_engine_holds_back_the_decoders() {
         }),
         parse: Box::new(Accept),
         write: Box::new(|_| Ok(())),
+        last_words: Box::new(|why| panic!("{why}")),
         quota: UnitQuota::new(None),
         ahead: 1,
     }

@@ -30,7 +30,7 @@ const HALF_TOLERANCE: f32 = 0.15;
 const GROWING: &str = "keys and values grow";
 
 fn settings(slots: usize, prefill_chunk: usize) -> Settings {
-    Settings { slots, prefill_chunk, context: 120, max_tokens: 24, ..Settings::default() }
+    Settings { slots: Some(slots), prefill_chunk, context: Some(120), max_tokens: 24, ..Settings::default() }
 }
 
 /// Words for the 300 tokens, all of which may be chosen as transformers may; 299 ends, which it never chooses here.

@@ -71,8 +71,8 @@ impl<'a> Trial<'a> {
     }
 
     fn engine(&self, tokens: usize, decoder: Form) -> Result<OrtEngine, Fatal> {
-        let (context, prefill_chunk) = (tokens + 1, tokens.max(1));
-        let settings = Settings { slots: SLOTS, context, prefill_chunk, decoder, ..Settings::default() };
+        let (slots, context, prefill_chunk) = (Some(SLOTS), Some(tokens + 1), tokens.max(1));
+        let settings = Settings { slots, context, prefill_chunk, decoder, ..Settings::default() };
         OrtEngine::open(self.runtime, self.model, EngineSettings::new(&settings, Device::Cpu))
     }
 

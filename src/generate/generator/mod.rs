@@ -279,7 +279,7 @@ impl<E: Engine> Generator<E> {
             EngineError::Unit(fault) => fault,
         };
         self.stats.faults += 1;
-        self.failures_in_a_row += usize::from(fault.kind == FaultKind::Engine);
+        self.failures_in_a_row += usize::from(matches!(fault.kind, FaultKind::Engine | FaultKind::Deadline));
         if self.failures_in_a_row < PATIENCE {
             return Ok(fault);
         }

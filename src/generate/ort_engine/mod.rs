@@ -3,6 +3,7 @@
 mod part;
 mod runner;
 mod scoring;
+mod shorter;
 
 use std::{thread::available_parallelism, time::Duration};
 
@@ -20,8 +21,9 @@ use super::{
     scores::Scores,
     settings::{Form, Settings},
     splice::Splice,
+    watchdog::Watchdog,
 };
-use crate::base::{Fatal, Fault, FaultKind, Features, Model, Prompt, StageName};
+use crate::base::{Fatal, Fault, FaultKind, Features, Model, Prompt, StageName, Stop};
 
 /// How the engine is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,21 +47,25 @@ pub struct EngineSettings {
     pub pictures_together: Option<bool>,
     /// True lets idle threads spin.
     pub spinning: bool,
+    /// No run of a graph is stuck before this; zero is never.
+    pub step_timeout: Duration,
 }
 
 impl EngineSettings {
-    /// The settings of a pipeline on a device.
+    /// The settings of a pipeline on a device; one slot of 4096 tokens where they leave that to
+    /// [`Capacity`](super::Capacity).
     pub fn new(settings: &Settings, device: Device) -> Self {
         Self {
             device,
-            slots: settings.slots,
-            context: settings.context,
+            slots: settings.slots.unwrap_or(1),
+            context: settings.context.unwrap_or(4096),
             prefill_chunk: settings.prefill_chunk,
             threads: settings.threads.unwrap_or_else(cores),
             encoder_threads: settings.encoder_threads.unwrap_or_else(cores),
             decoder: settings.decoder,
             pictures_together: None,
             spinning: settings.spinning,
+            step_timeout: Duration::try_from_secs_f64(settings.step_timeout_s).unwrap_or_default(),
         }
     }
 }
@@ -82,6 +88,7 @@ pub struct OrtEngine {
     /// Of the latest step.
     runs: Vec<Scores>,
     prefixes: Prefixes,
+    watchdog: Watchdog,
 }
 
 /// What a slot holds.
@@ -119,7 +126,8 @@ impl OrtEngine {
     }
 
     fn open_on(runtime: &Runtime, model: &Model, settings: EngineSettings, device: Device) -> Result<Self, Fatal> {
-        let opening = Opening { device, threads: settings.threads, spinning: settings.spinning };
+        let watchdog = Watchdog::new(settings.step_timeout)?;
+        let opening = Opening { watchdog: &watchdog, device, threads: settings.threads, spinning: settings.spinning };
         let mut embedder = Embedder::open(runtime, model, opening)?;
         let (mut runner, remark) = Runner::open(runtime, model, opening, settings, &mut embedder)?;
         let remarks: Vec<String> = model.notes.iter().cloned().chain(remark).collect();
@@ -149,10 +157,17 @@ impl OrtEngine {
                 Opening { threads: settings.encoder_threads, ..opening },
                 settings.pictures_together.unwrap_or(device != Device::Cpu),
             )?),
+            watchdog,
             seats: (0..settings.slots).map(|_| None).collect(),
             runs: Vec::new(),
             prefixes: Prefixes::default(),
         })
+    }
+
+    /// Tells `stop` when a run is stuck and cannot be ended.
+    pub fn heed(self, stop: &Stop) -> Self {
+        self.watchdog.tell(stop.clone());
+        self
     }
 
     fn noting(mut self, reasons: &[String]) -> Self {
@@ -301,7 +316,12 @@ impl Engine for OrtEngine {
         if parts.is_empty() {
             return Err(internal("an empty step"));
         }
-        self.run(&parts)
+        match (self.run(&parts), &parts[..]) {
+            (Err(EngineError::Unit(fault)), [part]) if part.of_prompt => {
+                self.feed_shorter(part.slot, part.tokens.len(), fault)
+            }
+            (done, _) => done,
+        }
     }
 
     fn logits(&self, slot: Slot, place: usize) -> Option<Logits<'_>> {

@@ -15,6 +15,7 @@ use crate::{
         decoder::Decoder,
         embedder::Embedder,
         engine::Slot,
+        footprint,
         network::Opening,
         packed::Packed,
         runtime::{Device, Runtime},
@@ -51,7 +52,7 @@ impl Runner {
         let slots = model.manifest.graphs.decoder_slots.as_ref().filter(|_| opening.device == Device::Cpu);
         match (slots, settings.decoder) {
             (Some(name), Form::Auto | Form::Slots) => {
-                let room = slots::room(&model.manifest, settings.context, settings.prefill_chunk);
+                let room = footprint::room(&model.manifest, settings.context, settings.prefill_chunk);
                 let packed = Packed::open(runtime, model, name, opening, settings.slots, room)?;
                 Ok((Self::Packed(packed), None))
             }

@@ -13,7 +13,7 @@ use crate::generate::{
 };
 
 fn settings(slots: usize, prefill_chunk: usize) -> Settings {
-    Settings { slots, prefill_chunk, context: 140, max_tokens: 20, ..Settings::default() }
+    Settings { slots: Some(slots), prefill_chunk, context: Some(140), max_tokens: 20, ..Settings::default() }
 }
 
 /// Every other unit is text alone; the others have two pictures or one, with tails and beginnings of different lengths.

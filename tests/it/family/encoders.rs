@@ -15,8 +15,9 @@ const ALONG: f32 = 0.997;
 fn features_of_encoders_in_8_bits_stay_near_those_of_transformers() {
     for member in MEMBERS.map(Member) {
         let exported = member.export_as(Recipe::find("cpu-int8").unwrap().precision);
-        let (pictures, sound) =
-            engine(&exported, &Settings { context: 140, ..Settings::default() }).features(&member.prompt()).unwrap();
+        let (pictures, sound) = engine(&exported, &Settings { context: Some(140), ..Settings::default() })
+            .features(&member.prompt())
+            .unwrap();
         assert_near(member, "image_features", pictures);
         if member.has("audio_features") {
             assert_near(member, "audio_features", sound);

@@ -12,7 +12,7 @@ use crate::generate::desk;
 const SAME: f32 = 2e-4;
 
 fn engine(exported: &Exported, decoder: Form, prefill_chunk: usize) -> OrtEngine {
-    let settings = Settings { slots: 3, context: 140, prefill_chunk, decoder, ..Settings::default() };
+    let settings = Settings { slots: Some(3), context: Some(140), prefill_chunk, decoder, ..Settings::default() };
     let settings = EngineSettings { threads: 1, ..EngineSettings::new(&settings, Device::Cpu) };
     OrtEngine::open(&Runtime::load().unwrap(), &exported.model, settings).unwrap()
 }

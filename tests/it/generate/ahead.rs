@@ -243,7 +243,7 @@ fn an_engine_that_breaks_ends_the_run_though_more_prompts_may_come() {
 
 fn engine(together: bool) -> OrtEngine {
     let exported = models::e2b_like(Dtype::F32);
-    let settings = Settings { slots: 1, context: 100, max_tokens: 24, ..Settings::default() };
+    let settings = Settings { slots: Some(1), context: Some(100), max_tokens: 24, ..Settings::default() };
     let settings = EngineSettings { pictures_together: Some(together), ..EngineSettings::new(&settings, Device::Cpu) };
     OrtEngine::open(&Runtime::load().unwrap(), &exported.model, settings).unwrap()
 }

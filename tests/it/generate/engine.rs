@@ -42,7 +42,7 @@ fn mixed() -> Vec<Item<Prompt>> {
 }
 
 fn settings(slots: usize, prefill_chunk: usize) -> Settings {
-    Settings { slots, prefill_chunk, context: 100, max_tokens: 24, ..Settings::default() }
+    Settings { slots: Some(slots), prefill_chunk, context: Some(100), max_tokens: 24, ..Settings::default() }
 }
 
 fn assert_equal(together: &Answers, alone: &Answers, what: &str) {
@@ -81,13 +81,13 @@ fn quantised_weights_keep_the_rows_of_a_batch_apart() {
 fn guided_answers_of_a_random_model_are_valid_and_the_same_in_a_batch_as_alone() {
     let exported = models::tiny();
     let (manifest, settings) = (&exported.model.manifest, Settings { max_tokens: 300, ..settings(4, 16) });
-    let settings = Settings { context: 400, ..settings };
+    let settings = Settings { context: Some(400), ..settings };
     let path = exported.model.file(&manifest.graphs.tokenizer);
     let vocabulary = Vocabulary::read(&path, manifest.text.vocab_size, &manifest.tokens.eos).unwrap();
     let schema = serde_json::from_str(include_str!("../../../schemas/receipt.json")).unwrap();
     let shape = Shape::compile(&schema).unwrap();
     let texts_of = |slots: usize, items: Vec<Item<Prompt>>| {
-        let settings = Settings { slots, ..settings.clone() };
+        let settings = Settings { slots: Some(slots), ..settings.clone() };
         let guide = Guide::compile(&vocabulary, &shape.guide()).unwrap();
         let engine = models::engine(&exported, &settings);
         let done = desk::generations(engine, vocabulary.clone(), Some(guide), settings, items);
@@ -128,7 +128,7 @@ fn alike() -> Vec<Item<Prompt>> {
 #[test]
 fn a_beginning_that_prompts_share_is_prefilled_once_and_changes_nothing() {
     let exported = models::e2b_like(Dtype::F32);
-    let settings = |slots| Settings { context: 120, ..settings(slots, 16) };
+    let settings = |slots| Settings { context: Some(120), ..settings(slots, 16) };
     let alone: Answers = alike().into_iter().flat_map(|item| answers(&exported, settings(1), vec![item])).collect();
     for slots in [1, 3] {
         assert_equal(&answers(&exported, settings(slots), alike()), &alone, &format!("{slots} slots"));
@@ -145,7 +145,7 @@ fn a_beginning_that_prompts_share_is_prefilled_once_and_changes_nothing() {
 #[test]
 fn several_beginnings_are_kept_side_by_side() {
     let exported = models::e2b_like(Dtype::F32);
-    let mut engine = models::engine(&exported, &Settings { context: 120, ..settings(1, 1000) });
+    let mut engine = models::engine(&exported, &Settings { context: Some(120), ..settings(1, 1000) });
     let mut reused = |beginning: u32, number: u32| {
         let mut prompt = desk::prompt(beginning, 40);
         prompt.tokens.extend(desk::prompt(number, 5).tokens);
@@ -199,7 +199,7 @@ fn a_prompt_longer_than_the_context_is_refused_with_both_numbers() {
 #[test]
 fn a_context_longer_than_the_model_was_made_for_is_refused() {
     let exported = models::e2b_like(Dtype::F32);
-    let settings = EngineSettings::new(&Settings { context: 512, ..Settings::default() }, Device::Cpu);
+    let settings = EngineSettings::new(&Settings { context: Some(512), ..Settings::default() }, Device::Cpu);
     let fatal = OrtEngine::open(&Runtime::load().unwrap(), &exported.model, settings).err().unwrap();
     assert!(fatal.message.contains("512") && fatal.hint.contains("511"), "{} / {}", fatal.message, fatal.hint);
 }

@@ -40,11 +40,11 @@ fn units() -> Vec<Item<Prompt>> {
 /// The plainest mode.
 fn plain() -> Settings {
     Settings {
-        slots: 1,
+        slots: Some(1),
         prefill_chunk: 1000,
         drafts: false,
         decoder: Form::Sequences,
-        context: 160,
+        context: Some(160),
         max_tokens: 30,
         ..Settings::default()
     }
@@ -69,7 +69,7 @@ fn texts() -> Vec<Item<Prompt>> {
 }
 
 fn long_answers(settings: Settings) -> Settings {
-    Settings { context: 400, max_tokens: 300, ..settings }
+    Settings { context: Some(400), max_tokens: 300, ..settings }
 }
 
 fn exported() -> &'static (Exported, Exported, Exported) {
@@ -83,7 +83,7 @@ fn modes() -> impl Strategy<Value = Settings> {
     let form = prop_oneof![3 => Just(Form::Slots), 1 => Just(Form::Sequences)];
     (form, 1_usize..7, 1_usize..40, any::<bool>()).prop_map(|(decoder, slots, prefill_chunk, drafts)| Settings {
         decoder,
-        slots,
+        slots: Some(slots),
         prefill_chunk,
         drafts,
         ..plain()

@@ -41,7 +41,7 @@ pub fn prompt() -> Prompt {
 }
 
 fn settings(prefill_chunk: usize) -> Settings {
-    Settings { slots: 2, context: 60, prefill_chunk, ..Settings::default() }
+    Settings { slots: Some(2), context: Some(60), prefill_chunk, ..Settings::default() }
 }
 
 fn highest(scores: &[f32]) -> usize {

@@ -15,7 +15,7 @@ fn opened(folder: &Folder) -> Fatal {
 
 /// What the engine says of a folder that opens.
 fn engine(folder: &Folder) -> Fatal {
-    let settings = Settings { slots: 2, context: 100, max_tokens: 9, ..Settings::default() };
+    let settings = Settings { slots: Some(2), context: Some(100), max_tokens: 9, ..Settings::default() };
     let settings = EngineSettings { threads: 1, ..EngineSettings::new(&settings, Device::Cpu) };
     OrtEngine::open(&Runtime::load().unwrap(), &folder.model(), settings).err().expect("must be refused")
 }
