@@ -216,6 +216,7 @@ fn a_checkpoint_on_the_grid_of_q4_0_is_kept_exactly() {
     for recipe in ["cpu-int4", "cuda-int4", "cpu-int4-asymmetric"] {
         let (out, precision) = (place.out(recipe), Recipe::find(recipe).unwrap().precision);
         let errors = export(ExportRequest { checkpoint: place.checkpoint(), out, precision }).unwrap().errors;
-        assert!(errors.len() == 6 && errors.iter().all(|(_, error)| *error == 0.0), "{recipe}: {errors:?}");
+        let of_text: Vec<_> = errors.iter().filter(|(kind, _)| *kind != "vision").collect();
+        assert!(of_text.len() == 6 && of_text.iter().all(|(_, error)| *error == 0.0), "{recipe}: {errors:?}");
     }
 }
