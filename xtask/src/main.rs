@@ -1,6 +1,7 @@
-//! `cargo xtask demo` and `cargo xtask test`: each does its own set-up and says what it is doing.
+//! `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench-peers`: each does its own set-up and says what it is doing.
 
 mod demo;
+mod peers;
 mod python;
 mod step;
 mod tests;
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask demo    set up, extract the fixtures with the committed tiny bundle, show the table
 cargo xtask test    set up, run all tests
+cargo xtask bench-peers [--out DIR] [--only NAMES] [--quick]
+                    set up llama.cpp and others, run all on the same weights, write BENCHMARKS.md
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
 
 Needs Rust, a C compiler, Python 3 with pip, and git. Native libraries go to the user's data folder
@@ -21,6 +24,7 @@ fn main() -> ExitCode {
     let result = match task {
         "demo" => demo::run(),
         "test" => tests::run(rest),
+        "bench-peers" => peers::run_peers(rest),
         "setup" => tests::set_up().map(drop),
         _ => {
             eprintln!("{USAGE}");
