@@ -21,7 +21,7 @@ class Work:
     answer: int = 120
     allowance: int = 156
     """Most new tokens of a guided answer: it is closed before they run out, so that on average `answer` are written."""
-    units: int = 32
+    units: int = 16
     slots: int = 8
     threads: int = 2
     prompt: int = 512
@@ -30,7 +30,7 @@ class Work:
     """Tokens before decoding is measured."""
     steps: int = 64
     """Decoding steps of one measurement."""
-    repeats: int = 3
+    repeats: int = 2
     """Measurements of each raw rate in one process."""
 
     @property
