@@ -8,7 +8,7 @@ use lapidary::{
     bundle::{Dtype, Quantize},
     generate::{Form, Guide, Settings},
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::{
     desk,
@@ -94,8 +94,14 @@ fn tokens(told: &Told) -> Vec<&Vec<u32>> {
     told.iter().map(|(tokens, _)| tokens).collect()
 }
 
+// The same mixes in every run, so that a failure tells of a change.
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 8,
+        rng_seed: RngSeed::Fixed(42),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
     #[test]
     fn any_mix_of_modes_gives_the_tokens_of_the_plainest(settings in modes(), temperature in prop_oneof![Just(0.0_f32), Just(0.9)]) {
         static PLAIN: OnceLock<[[Told; 3]; 2]> = OnceLock::new();
