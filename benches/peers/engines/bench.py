@@ -114,7 +114,7 @@ def bounds(found, results):
         return [f"The limits of the machine could not be measured: {found.get('failed', 'nothing was said')}"]
     lines = [f"The machine reads {found['read'] / 1e9:.1f} GB/s from memory and multiplies "
              f"{found['int8'] / 1e9:.0f} (u8 x s8), {found['f32'] / 1e9:.0f} (f32) billion times a second."]
-    for name, bits in (("lapidary int8", 8), ("lapidary int4", 4.5)):
+    for name, bits in (("lapidary int8", 8), ("lapidary int4", 5)):
         if "decode" in results.get(name, {}):
             limit = found["read"] / (found["streamed_weights"] * bits / 8)
             lines.append(f"Reading the weights once a token allows {limit:.1f} tokens/s in {name.split()[-1]}; decode alone "

@@ -6,7 +6,7 @@
     q8_0, q4_0   GGUF files                                 llama.cpp's converter and quantiser
 
 Q4_0 is made from Q8_0 and not from bf16, which would take 9 GB more for a while; all maps of it are Q4_0, also the head,
-for which llama.cpp would else choose 6 bits: that is its fastest form, and as many bits as in the int4 bundle.
+for which llama.cpp would else choose 6 bits: that is its fastest form, with 4.5 bits a weight where the int4 bundle has 5.
 """
 import ctypes
 import json
