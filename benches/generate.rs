@@ -2,6 +2,10 @@
 //!
 //! `cargo bench --bench generate`
 
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../tests/it/vocabulary.rs"]
+mod vocabulary_of_tests;
+
 use std::{path::Path, sync::Arc};
 
 use crossbeam::channel::unbounded;
@@ -9,9 +13,7 @@ use divan::{Bencher, counter::ItemsCount};
 use lapidary::{
     base::{
         ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop, TextLayer,
-        model::TokenIds,
     },
-    encode::vocabulary::Vocabulary as Tokenizer,
     generate::{Drafter, Generator, Guide, Logits, ReplayEngine, Sampler, Settings, Shelf, Vocabulary},
 };
 
@@ -26,32 +28,6 @@ fn main() {
 fn vocabulary() -> Vocabulary {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny/tokenizer.json");
     Vocabulary::read(&path, 1024, &[1]).expect("the tiny tokenizer is committed")
-}
-
-/// Gemma 4's own, from the fixture.
-fn full_vocabulary() -> (Vocabulary, Arc<Tokenizer>) {
-    let packed = include_bytes!("../fixtures/tokenizer/tokenizer.json.zst");
-    let mut file = tempfile::NamedTempFile::new().expect("a folder for temporary files");
-    std::io::copy(&mut zstd::Decoder::new(&packed[..]).expect("a zstd stream"), &mut file).expect("unpacks");
-    let tokenizer = Arc::new(Tokenizer::open(file.path(), &full_ids()).expect("a tokenizer"));
-    let speller = tokenizer.clone();
-    let vocabulary = Vocabulary::read(file.path(), 262_144, &full_ids().eos).expect("a vocabulary");
-    (vocabulary.with_speller(Arc::new(move |text: &str| speller.ids(text).ok())), tokenizer)
-}
-
-fn full_ids() -> TokenIds {
-    TokenIds {
-        pad: 0,
-        bos: 2,
-        eos: vec![1, 106, 50],
-        image: 258_880,
-        begin_image: 255_999,
-        end_image: 258_882,
-        video: 258_884,
-        audio: 258_881,
-        begin_audio: 256_000,
-        end_audio: 258_883,
-    }
 }
 
 fn guide(vocabulary: &Vocabulary) -> Guide {
@@ -139,7 +115,7 @@ fn one_token_of_262144(bencher: Bencher, temperature: f32) {
 /// What the grammar forces, asked after each token of one answer, with the full vocabulary; taking the token counts too.
 #[divan::bench(sample_count = 20)]
 fn forced_tokens_of_one_answer(bencher: Bencher) {
-    let (vocabulary, tokenizer) = full_vocabulary();
+    let (vocabulary, tokenizer) = vocabulary_of_tests::full_speller();
     let tokens = tokenizer.ids(ANSWER).expect("the answer can be spelled");
     let mut guide = guide(&vocabulary);
     bencher.counter(ItemsCount::new(tokens.len())).bench_local(|| {
@@ -170,7 +146,7 @@ fn drafts_of_1200_tokens(bencher: Bencher) {
 /// The same for a page of text that is written out: finding the place, and spelling what follows with the full vocabulary.
 #[divan::bench(sample_count = 20)]
 fn drafts_of_a_page_written_out(bencher: Bencher) {
-    let (vocabulary, tokenizer) = full_vocabulary();
+    let (vocabulary, tokenizer) = vocabulary_of_tests::full_speller();
     let text = include_str!("../ARCHITECTURE.md");
     let answer = tokenizer.ids(&format!("{{\"text\":{}", serde_json::json!(text))).expect("text");
     let (layer, shelf) = (TextLayer { text: text.to_owned(), words: Vec::new() }, Shelf::default());

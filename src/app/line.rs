@@ -181,8 +181,8 @@ fn run_parse(mut parse: Parsing, generations: &Receiver<Item<Generation>>, books
     lane::run(&mut *parse, generations, books, &mut to_rows);
 }
 
-/// Writes until every sender is gone, or until the run is given up. After an error of its own it aborts the run and goes on listening, so that
-/// nobody waits for it.
+/// Writes until every sender is gone, or until the run is given up. After an error of its own it aborts the run and goes
+/// on listening, so that nobody waits for it.
 fn run_write(write: &mut Writing, outcomes: &Receiver<Outcome>, gauge: &Gauge, stop: &Stop) -> Result<(), Fatal> {
     let mut result = Ok(());
     while stop.given_up().is_none() {

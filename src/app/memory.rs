@@ -19,7 +19,17 @@ fn free_under(root: &Path) -> Option<u64> {
 
 /// `MemAvailable` of `/proc/meminfo`.
 fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    bytes_of(meminfo, "MemAvailable:")
+}
+
+/// The most that this process had resident: `VmHWM` of `/proc/self/status`.
+pub fn peak() -> Option<u64> {
+    bytes_of(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// A line of the kernel's, such as `VmHWM:  1024 kB`.
+fn bytes_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::{gauge::Gauge, plan::Plan, run, threads::Shares};
+use super::{gauge::Gauge, memory, plan::Plan, run, threads::Shares};
 use crate::{
     base::{Fatal, StageName, Stop},
     generate::{Capacity, Card, Stats},
@@ -190,7 +190,7 @@ impl Report {
             totals,
             allowed_failures: plan.pipeline.allowed_failures,
             units_per_second: settled / seconds.max(1e-9),
-            peak_memory_bytes: peak_memory(),
+            peak_memory_bytes: memory::peak(),
             stages: StageName::ALL.map(|stage| stage_report(stage, gauge, &engine.stats)).to_vec(),
         }
     }
@@ -257,14 +257,6 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         busy_share: stats.decoder_micros.map(|micros| ratio(micros, stats.span_micros)),
         encoder_share: ratio(stats.encoder_micros, stats.span_micros),
     }
-}
-
-/// `VmHWM` of `/proc/self/status`.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 fn stage_report(stage: StageName, gauge: &Gauge, stats: &Stats) -> StageReport {

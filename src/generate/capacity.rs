@@ -19,7 +19,7 @@ const MOST_SLOTS: usize = 8;
 const UNTOLD_SLOTS: usize = 4;
 
 /// The shortest context that is chosen where the model has it, so that texts have room too.
-const LEAST_CONTEXT: usize = 4096;
+pub(super) const LEAST_CONTEXT: usize = 4096;
 
 /// What the machine has for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

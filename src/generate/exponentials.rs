@@ -10,6 +10,9 @@ use super::sweep::{BLOCK, Block, masked};
 /// Exponents below this are left out of sums: a whole vocabulary of them adds less than 1e-7.
 pub(super) const NEGLIGIBLE: f32 = -30.0;
 
+/// 1.5 * 2^23: what is added to it is rounded to whole numbers, of two the even one, which then stand in the lowest bits.
+pub(super) const ROUNDING: f32 = 12_582_912.0;
+
 /// Blocks that are added up in f32 before the sum goes on in f64: each lane adds 128 numbers at most, which costs 1e-6 of
 /// the sum in the worst case.
 const BLOCKS: usize = 64;
@@ -70,11 +73,11 @@ impl Sum<'_> {
 }
 
 /// `2^x` for `x` of at most 0; 0 below what is negligible and for what is not a number. Off by 1e-7 of it, and for rounding
-/// of the argument by 4e-8 of it for each power of two. Adding 1.5 * 2^23 rounds to the whole number `n`, which then stands
-/// in the lowest bits and is added to the exponent of `2^(x - n)`.
+/// of the argument by 4e-8 of it for each power of two. The whole number `n` that [`ROUNDING`] finds is added to the exponent
+/// of `2^(x - n)`.
 #[inline(always)]
 fn power_of_two<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let (rounding, none) = (simd.splat_f32s(12_582_912.0), simd.splat_f32s(0.0));
+    let (rounding, none) = (simd.splat_f32s(ROUNDING), simd.splat_f32s(0.0));
     let counts = simd.and_m32s(
         simd.less_than_or_equal_f32s(x, none),
         simd.greater_than_or_equal_f32s(x, simd.splat_f32s(NEGLIGIBLE * LOG2_E)),
@@ -94,7 +97,6 @@ fn power_of_two<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 /// into vectors. The argument is taken apart as `n ln 2 + r`; `n` is found as in [`power_of_two`].
 #[inline(always)]
 pub(super) fn exponential(x: f32) -> f32 {
-    const ROUNDING: f32 = 12_582_912.0;
     let bounded = if x > NEGLIGIBLE { x } else { NEGLIGIBLE };
     let shifted = bounded * LOG2_E + ROUNDING;
     let n = shifted - ROUNDING;

@@ -5,11 +5,10 @@ mod poison;
 
 use std::{fs, path::Path, time::Duration};
 
-use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{FaultKind, Item, Prompt, Stop},
+    base::{FaultKind, Item, Prompt},
     bundle::Dtype,
-    generate::{Generator, Settings, Stats},
+    generate::{Settings, Stats},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -63,13 +62,7 @@ fn sound() -> Vec<(u64, Vec<u32>)> {
 
 fn answer(exported: &Exported, settings: Settings, items: Vec<Item<Prompt>>) -> (Stats, Tray) {
     let engine = models::engine(exported, &settings);
-    let generator = Generator::new(engine, models::vocabulary(), None, settings).unwrap();
-    let (sender, receiver) = unbounded();
-    items.into_iter().for_each(|item| sender.send(item).unwrap());
-    drop(sender);
-    let mut tray = Tray::default();
-    let stats = generator.run(receiver, &mut tray, &Stop::default()).unwrap();
-    (stats, tray)
+    desk::run(engine, models::vocabulary(), None, settings, items)
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod fixture;
 
 use std::fs;
 
-use fixture::{Fixture, count, distance, magnitude, mask, reference};
+use fixture::{Encoder, Fixture, count, distance, magnitude, mask, reference};
 use lapidary::bundle::{Dtype, Precision, Recipe, output::Output, towers};
 use ndarray::{Array2, Array3, Axis, Ix2, Ix3, concatenate, s};
 
@@ -40,6 +40,25 @@ fn joined(several: &[Array2<f32>]) -> Array2<f32> {
     concatenate(Axis(0), &views).expect("one width")
 }
 
+/// Each picture alone and without padding.
+fn each_picture(encoder: &mut Encoder, pixels: &Array3<f32>, places: &Array3<i64>) -> Vec<Array2<f32>> {
+    let see = |picture: usize| {
+        let only = s![picture..picture + 1, ..patches(places, picture), ..];
+        encoder.see(&pixels.slice(only).to_owned(), &places.slice(only).to_owned())
+    };
+    (0..3).map(see).collect()
+}
+
+/// Each clip alone and without padding.
+fn each_clip(encoder: &mut Encoder, features: &Array3<f32>, present: &Array2<bool>) -> Vec<Array2<f32>> {
+    let hear = |clip: usize| {
+        let frames = count(&present.row(clip).to_owned());
+        let only = features.slice(s![clip..clip + 1, ..frames, ..]).to_owned();
+        encoder.hear(&only, &Array2::from_elem((1, frames), true))
+    };
+    (0..3).map(hear).collect()
+}
+
 #[test]
 fn image_features_equal_those_of_transformers() {
     let mut encoder = Fixture::whole().vision(Dtype::F32);
@@ -68,12 +87,7 @@ fn a_picture_has_the_same_tokens_in_a_batch_alone_and_without_padding() {
             encoder.see(&pixels.slice(only).to_owned(), &places.slice(only).to_owned())
         })
         .collect();
-    let unpadded: Vec<Array2<f32>> = (0..3)
-        .map(|picture| {
-            let only = s![picture..picture + 1, ..patches(&places, picture), ..];
-            encoder.see(&pixels.slice(only).to_owned(), &places.slice(only).to_owned())
-        })
-        .collect();
+    let unpadded = each_picture(&mut encoder, &pixels, &places);
     for several in [alone, unpadded] {
         assert!(distance(&together, &joined(&several)) < SAME);
     }
@@ -114,13 +128,7 @@ fn a_clip_has_the_same_tokens_in_a_batch_and_alone() {
     let mut encoder = Fixture::whole().audio(Dtype::F32);
     let (features, present) = clips();
     let together = encoder.hear(&features, &present);
-    let alone: Vec<Array2<f32>> = (0..3)
-        .map(|clip| {
-            let frames = count(&present.row(clip).to_owned());
-            let only = features.slice(s![clip..clip + 1, ..frames, ..]).to_owned();
-            encoder.hear(&only, &Array2::from_elem((1, frames), true))
-        })
-        .collect();
+    let alone = each_clip(&mut encoder, &features, &present);
     assert!(distance(&together, &joined(&alone)) < SAME);
 }
 
@@ -203,25 +211,12 @@ fn a_picture_and_a_clip_in_8_bits_have_the_same_tokens_in_a_batch_and_alone() {
     let (pixels, places) = pictures();
     let mut encoder = fixture.vision_as(rounded());
     let together = encoder.see(&pixels, &places);
-    let alone: Vec<Array2<f32>> = (0..3)
-        .map(|picture| {
-            let only = s![picture..picture + 1, ..patches(&places, picture), ..];
-            encoder.see(&pixels.slice(only).to_owned(), &places.slice(only).to_owned())
-        })
-        .collect();
-    println!("pictures: {}", distance(&together, &joined(&alone)));
+    let alone = each_picture(&mut encoder, &pixels, &places);
     assert!(distance(&together, &joined(&alone)) < SAME);
     let (features, present) = clips();
     let mut encoder = fixture.audio_as(rounded());
     let together = encoder.hear(&features, &present);
-    let alone: Vec<Array2<f32>> = (0..3)
-        .map(|clip| {
-            let frames = count(&present.row(clip).to_owned());
-            let only = features.slice(s![clip..clip + 1, ..frames, ..]).to_owned();
-            encoder.hear(&only, &Array2::from_elem((1, frames), true))
-        })
-        .collect();
-    println!("clips: {}", distance(&together, &joined(&alone)));
+    let alone = each_clip(&mut encoder, &features, &present);
     assert!(distance(&together, &joined(&alone)) < SAME);
 }
 

@@ -11,6 +11,8 @@ const REQUIREMENTS: &str = "benches/peers/engines/requirements.txt";
 /// size); `--quick` and `--only NAMES` are handed on.
 pub fn run_peers(arguments: &[String]) -> Result<()> {
     let (out, rest) = out_of(arguments)?;
+    // Commands run in the root of the repository, whoever called.
+    let out = std::path::absolute(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     let python = environment(&out)?;
     say("Building lapidary and its bench for release");
     run(&mut cargo(&["build", "--release", "--package", "lapidary", "--bin", "lapidary", "--bench", "peers"]))?;

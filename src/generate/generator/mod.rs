@@ -166,12 +166,8 @@ impl<E: Engine> Generator<E> {
         self.seats.iter().all(Option::is_none)
     }
 
-    fn find(&self, wanted: impl Fn(&Seat) -> bool) -> Option<Slot> {
-        self.seats.iter().position(|seat| seat.as_ref().is_some_and(&wanted))
-    }
-
-    fn prefilling(&self) -> Option<Slot> {
-        self.find(|seat| seat.waiting == Waiting::Prefill)
+    fn is_prefilling(&self) -> bool {
+        self.seats.iter().flatten().any(|seat| seat.waiting == Waiting::Prefill)
     }
 
     /// One at a time, and none while another prompt is being prefilled, so that live slots wait for one prompt at most.
@@ -181,7 +177,7 @@ impl<E: Engine> Generator<E> {
         emit: &mut dyn Emit<Generation>,
     ) -> Result<(), Fatal> {
         let Some(slot) = self.seats.iter().position(Option::is_none) else { return Ok(()) };
-        if self.prefilling().is_some() {
+        if self.is_prefilling() {
             return Ok(());
         }
         let Some(ready) = source.next(self.is_empty()) else { return Ok(()) };

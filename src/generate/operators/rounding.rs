@@ -10,6 +10,7 @@ use ort::{
 use pulp::Arch;
 
 use super::{floats, input, shape, wrong};
+use crate::generate::exponentials::ROUNDING;
 
 /// Values that are worth a thread of their own.
 const SHARE: usize = 1 << 14;
@@ -87,11 +88,9 @@ fn largest(row: &[f32]) -> f32 {
     most.iter().chain(rest).fold(0.0, |most, value| if value.abs() > most { value.abs() } else { most })
 }
 
-/// The nearest whole number, of two the even one, plus 128: what is added to 1.5 * 2^23 is rounded to whole numbers, which
-/// then stand in the lowest bits.
+/// The nearest whole number, of two the even one, plus 128.
 #[inline(always)]
 fn rounded(value: f32) -> u8 {
-    const ROUNDING: f32 = 12_582_912.0;
     ((value + (ROUNDING + 128.0)).to_bits() & 0xff) as u8
 }
 

@@ -11,6 +11,7 @@ use part::{Part, Ran};
 use runner::Runner;
 
 use super::{
+    capacity::LEAST_CONTEXT,
     cuts::Cuts,
     embedder::Embedder,
     encoders::{Encoders, OrtEncoders},
@@ -52,13 +53,13 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// The settings of a pipeline on a device; one slot of 4096 tokens where they leave that to
-    /// [`Capacity`](super::Capacity).
+    /// The settings of a pipeline on a device; one slot of the least context where they leave
+    /// that to [`Capacity`](super::Capacity).
     pub fn new(settings: &Settings, device: Device) -> Self {
         Self {
             device,
             slots: settings.slots.unwrap_or(1),
-            context: settings.context.unwrap_or(4096),
+            context: settings.context.unwrap_or(LEAST_CONTEXT),
             prefill_chunk: settings.prefill_chunk,
             threads: settings.threads.unwrap_or_else(cores),
             encoder_threads: settings.encoder_threads.unwrap_or_else(cores),

@@ -166,13 +166,7 @@ fn with_picture(number: u32) -> Prompt {
 
 fn run(engine: Watched, items: Vec<Item<Prompt>>) -> (Stats, Tray) {
     let settings = Settings { max_tokens: 10, ..Settings::default() };
-    let generator = Generator::new(engine, desk::vocabulary(), None, settings).unwrap();
-    let (sender, receiver) = unbounded();
-    items.into_iter().for_each(|item| sender.send(item).unwrap());
-    drop(sender);
-    let mut tray = Tray::default();
-    let stats = generator.run(receiver, &mut tray, &Stop::default()).unwrap();
-    (stats, tray)
+    desk::run(engine, desk::vocabulary(), None, settings, items)
 }
 
 fn items(count: u32) -> Vec<Item<Prompt>> {

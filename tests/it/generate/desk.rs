@@ -7,7 +7,7 @@ use lapidary::{
     base::{
         ByteBudget, ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Prompt, Source, Stop, item::Part,
     },
-    generate::{Engine, Generator, Guide, OrtEngine, Settings, Vocabulary},
+    generate::{Engine, Generator, Guide, OrtEngine, Settings, Stats, Vocabulary},
 };
 
 /// The id that ends an answer in [`vocabulary`].
@@ -95,6 +95,23 @@ pub fn encode(engine: &mut OrtEngine, items: &mut [Item<Prompt>]) {
 /// Answers by number of unit: tokens and log-probabilities.
 pub type Answers = Vec<(u64, Vec<u32>, Vec<f32>)>;
 
+/// Runs units that come all at once.
+pub fn run(
+    engine: impl Engine,
+    vocabulary: Vocabulary,
+    guide: Option<Guide>,
+    settings: Settings,
+    items: Vec<Item<Prompt>>,
+) -> (Stats, Tray) {
+    let generator = Generator::new(engine, vocabulary, guide, settings).unwrap();
+    let (sender, receiver) = unbounded();
+    items.into_iter().for_each(|item| sender.send(item).unwrap());
+    drop(sender);
+    let mut tray = Tray::default();
+    let stats = generator.run(receiver, &mut tray, &Stop::default()).unwrap();
+    (stats, tray)
+}
+
 /// What an engine makes of units that come all at once, in their order; none may fail.
 pub fn generations(
     engine: OrtEngine,
@@ -103,12 +120,7 @@ pub fn generations(
     settings: Settings,
     items: Vec<Item<Prompt>>,
 ) -> Vec<Item<Generation>> {
-    let generator = Generator::new(engine, vocabulary, guide, settings).unwrap();
-    let (sender, receiver) = unbounded();
-    items.into_iter().for_each(|item| sender.send(item).unwrap());
-    drop(sender);
-    let mut tray = Tray::default();
-    generator.run(receiver, &mut tray, &Stop::default()).unwrap();
+    let (_, mut tray) = run(engine, vocabulary, guide, settings, items);
     assert!(tray.faults.is_empty(), "{:?}", tray.faults);
     tray.done.sort_by_key(|item| item.origin.source.ordinal);
     tray.done

@@ -25,13 +25,7 @@ fn replay(answers: &[&str], slots: usize, context: usize) -> ReplayEngine {
 
 fn run(engine: impl Engine, settings: Settings, items: Vec<Item<Prompt>>) -> (Stats, Tray) {
     let guide = Guide::compile(&desk::vocabulary(), &schema()).unwrap();
-    let generator = Generator::new(engine, desk::vocabulary(), Some(guide), settings).unwrap();
-    let (sender, receiver) = unbounded();
-    items.into_iter().for_each(|item| sender.send(item).unwrap());
-    drop(sender);
-    let mut tray = Tray::default();
-    let stats = generator.run(receiver, &mut tray, &Stop::default()).unwrap();
-    (stats, tray)
+    desk::run(engine, desk::vocabulary(), Some(guide), settings, items)
 }
 
 #[test]
