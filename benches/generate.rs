@@ -14,7 +14,7 @@ use lapidary::{
     base::{
         ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop, TextLayer,
     },
-    generate::{Drafter, Generator, Guide, Logits, ReplayEngine, Sampler, Settings, Shelf, Vocabulary},
+    generate::{Drafter, Generator, Guide, Habits, Logits, ReplayEngine, Sampler, Settings, Shelf, Vocabulary},
 };
 
 const UNITS: u32 = 200;
@@ -134,9 +134,9 @@ fn drafts_of_1200_tokens(bencher: Bencher) {
     let mut shelf = Shelf::default();
     (0..64).for_each(|other| shelf.learn(&answer.iter().map(|token| token + other % 5).collect::<Vec<u32>>()));
     bencher.counter(ItemsCount::new(answer.len())).bench_local(|| {
-        let mut drafter = Drafter::new(&answer[..200], 0.03);
+        let mut drafter = Drafter::new(&answer[..200], Habits::new(0.03));
         for said in 1..answer.len() {
-            let draft = drafter.propose(&shelf, &answer[..said], 32);
+            let draft = drafter.propose(&shelf, &answer[..said], 32, <[u32]>::len);
             let accepted = draft.iter().zip(&answer[said..]).take_while(|(drafted, next)| drafted == next).count();
             drafter.judge(draft.len(), accepted);
         }
@@ -151,10 +151,10 @@ fn drafts_of_a_page_written_out(bencher: Bencher) {
     let answer = tokenizer.ids(&format!("{{\"text\":{}", serde_json::json!(text))).expect("text");
     let (layer, shelf) = (TextLayer { text: text.to_owned(), words: Vec::new() }, Shelf::default());
     bencher.counter(ItemsCount::new(answer.len())).bench_local(|| {
-        let mut drafter = Drafter::new(&[2], 0.03).with_page(&vocabulary, Some(&layer));
+        let mut drafter = Drafter::new(&[2], Habits::new(0.03)).with_page(&vocabulary, Some(&layer));
         let mut said = 1;
         while said < answer.len() {
-            let draft = drafter.propose(&shelf, &answer[..said], 32);
+            let draft = drafter.propose(&shelf, &answer[..said], 32, <[u32]>::len);
             let accepted = draft.iter().zip(&answer[said..]).take_while(|(drafted, next)| drafted == next).count();
             drafter.judge(draft.len(), accepted);
             said += accepted + 1;

@@ -48,7 +48,7 @@ mod watchdog;
 
 pub use answer::{Answer, Rules, Turn};
 pub use capacity::{Capacity, Spare};
-pub use draft::{Drafter, Shelf};
+pub use draft::{Drafter, Habits, Shelf};
 pub use encoders::Encoders;
 pub use engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot};
 pub use footprint::{Footprint, Keeping, declared_element};

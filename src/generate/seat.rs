@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{answer::Answer, draft::Drafter};
+use super::{
+    answer::Answer,
+    draft::{Drafter, Shelf},
+};
 use crate::base::{Effort, Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
 
 /// What a seated unit waits for.
@@ -48,6 +51,13 @@ impl Seat {
         self.envelope.lease.shrink(prompt.bytes());
         self.timing.encode_micros = prompt.encode_micros;
         self.layer = prompt.text;
+    }
+
+    /// At most `most` tokens that the answer may say next, and that the grammar would let it say.
+    pub(super) fn guesses(&mut self, shelf: &Shelf, most: usize) -> Vec<u32> {
+        let (Some(drafter), answer) = (&mut self.drafter, &mut self.answer) else { return Vec::new() };
+        let (said, most) = (answer.tokens.clone(), most.min(answer.room()));
+        drafter.propose(shelf, &said, most, |guesses| answer.allowed(guesses))
     }
 
     /// A step that fed the answer, so many of its tokens being guesses.

@@ -3,18 +3,12 @@
 
 use super::{
     copyist::Copyist,
-    length::{LONGEST, Length, Purse},
+    habits::{Habits, Source},
+    length::LONGEST,
     shelf::Shelf,
     trail::Trail,
 };
 use crate::{base::TextLayer, generate::vocabulary::Vocabulary};
-
-/// Where a draft comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Page,
-    Words,
-}
 
 /// Proposes how one answer goes on.
 #[derive(Debug)]
@@ -24,20 +18,17 @@ pub struct Drafter {
     copyist: Option<Copyist>,
     /// Tokens of the answer that have been heard.
     heard: usize,
-    purse: Purse,
-    page: Length,
-    words: Length,
+    habits: Habits,
     last: Source,
 }
 
 impl Drafter {
-    /// For an answer to `prompt`. `cost` is what one drafted token adds to a step, as a part of a step that feeds one.
-    pub fn new(prompt: &[u32], cost: f64) -> Self {
+    /// For an answer to `prompt`, after others with these habits.
+    pub fn new(prompt: &[u32], habits: Habits) -> Self {
         let mut own = Trail::default();
         prompt.iter().for_each(|token| own.push(*token));
         own.push_gap();
-        let (page, words) = (Length::default(), Length::default());
-        Self { own, copyist: None, heard: 0, purse: Purse::new(cost), page, words, last: Source::Words }
+        Self { own, copyist: None, heard: 0, habits, last: Source::Words }
     }
 
     /// The same for an answer about a page with this text layer, before anything is said; without one nothing changes.
@@ -47,30 +38,41 @@ impl Drafter {
     }
 
     /// At most `most` tokens that may follow `said`, the answer so far with the tokens that are certain; called once
-    /// before each step. Often none.
-    pub fn propose(&mut self, shelf: &Shelf, said: &[u32], most: usize) -> Vec<u32> {
+    /// before each step. Often none. `allowed` says how many of some tokens, from the first on, may be said at all.
+    pub fn propose(
+        &mut self,
+        shelf: &Shelf,
+        said: &[u32],
+        most: usize,
+        mut allowed: impl FnMut(&[u32]) -> usize,
+    ) -> Vec<u32> {
         self.hear(said);
-        self.purse.earn();
-        self.page.tick();
-        self.words.tick();
-        let most = most.min(self.purse.affords()).min(LONGEST);
-        for source in self.by_hits() {
-            let draft = self.draft_of(source, shelf, said, most);
+        self.habits.tick();
+        let most = most.min(self.habits.purse.affords()).min(LONGEST);
+        for source in self.habits.by_hits() {
+            let mut draft = self.draft_of(source, shelf, said, most);
+            if draft.is_empty() {
+                continue;
+            }
+            draft.truncate(allowed(&draft));
             if !draft.is_empty() {
                 self.last = source;
                 return draft;
             }
+            self.habits.length(source).refuse();
         }
         Vec::new()
     }
 
     /// Of the last draft `drafted` tokens were fed, and the first `accepted` of them were what the model chose.
     pub fn judge(&mut self, drafted: usize, accepted: usize) {
-        self.purse.settle(drafted, accepted);
-        match self.last {
-            Source::Page => self.page.judge(drafted, accepted),
-            Source::Words => self.words.judge(drafted, accepted),
-        }
+        self.habits.purse.settle(drafted, accepted);
+        self.habits.length(self.last).judge(drafted, accepted);
+    }
+
+    /// What this answer and those before it have taught.
+    pub fn into_habits(self) -> Habits {
+        self.habits
     }
 
     fn hear(&mut self, said: &[u32]) {
@@ -83,19 +85,12 @@ impl Drafter {
         self.heard = self.heard.max(said.len());
     }
 
-    /// The source that has been taken more often lately comes first; at the beginning the page.
-    fn by_hits(&self) -> [Source; 2] {
-        match self.words.hits() > self.page.hits() {
-            true => [Source::Words, Source::Page],
-            false => [Source::Page, Source::Words],
-        }
-    }
-
-    fn draft_of(&self, source: Source, shelf: &Shelf, said: &[u32], most: usize) -> Vec<u32> {
+    fn draft_of(&mut self, source: Source, shelf: &Shelf, said: &[u32], most: usize) -> Vec<u32> {
+        let most = most.min(self.habits.length(source).now());
         match (source, &self.copyist) {
-            (Source::Page, Some(copyist)) => copyist.propose(said.last().copied(), most.min(self.page.now())),
+            (Source::Page, Some(copyist)) => copyist.propose(said.last().copied(), most),
             (Source::Page, None) => Vec::new(),
-            (Source::Words, _) => self.words_after(shelf, said, most.min(self.words.now())),
+            (Source::Words, _) => self.words_after(shelf, said, most),
         }
     }
 

@@ -20,7 +20,7 @@ const ADVANCE: f64 = 0.25;
 const LONGEST_PAUSE: usize = 64;
 
 /// What a row may spend on drafts, in steps.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Purse {
     content: f64,
     cost: f64,
@@ -54,7 +54,7 @@ impl Purse {
 }
 
 /// The length that suits one source of drafts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Length {
     length: usize,
     pause: usize,
@@ -95,6 +95,11 @@ impl Length {
             _ if accepted >= drafted => self.hit((2 * drafted).max(self.length)),
             _ => self.hit(accepted + 1),
         }
+    }
+
+    /// The source's draft could not be said at all. Nothing was fed, so it cost nothing; but another source may be right.
+    pub fn refuse(&mut self) {
+        self.hits -= self.hits / 4.0;
     }
 
     fn hit(&mut self, length: usize) {

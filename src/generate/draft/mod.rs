@@ -6,6 +6,7 @@
 
 mod copyist;
 mod drafter;
+mod habits;
 mod length;
 mod page;
 mod shelf;
@@ -13,4 +14,5 @@ mod strings;
 mod trail;
 
 pub use drafter::Drafter;
+pub use habits::Habits;
 pub use shelf::Shelf;

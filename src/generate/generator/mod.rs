@@ -15,7 +15,7 @@ use self::source::Source;
 use super::{
     ahead::{Ahead, Ready},
     answer::{Answer, Rules},
-    draft::{Drafter, Shelf},
+    draft::{Drafter, Habits, Shelf},
     engine::{Engine, EngineError, Slot},
     guide::Guide,
     occupancy::Occupancy,
@@ -80,6 +80,8 @@ pub struct Generator<E> {
     guide: Option<Guide>,
     settings: Settings,
     seats: Vec<Option<Seat>>,
+    /// What the answers of each slot have taught about drafts.
+    habits: Vec<Habits>,
     /// Earlier answers, where drafts are made of them.
     shelf: Shelf,
     /// The most slots that one call decodes.
@@ -112,6 +114,7 @@ impl<E: Engine> Generator<E> {
             guide,
             settings,
             seats,
+            habits: vec![Habits::new(DRAFT_COST); together],
             shelf: Shelf::default(),
             together,
             stats: Stats::default(),
@@ -215,9 +218,10 @@ impl<E: Engine> Generator<E> {
         let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
         let sampler = Sampler::new(&self.settings, &envelope.origin);
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
-        seat.drafter = self
-            .drafts()
-            .then(|| Drafter::new(&prompt.tokens, DRAFT_COST).with_page(&self.vocabulary, prompt.text.as_ref()));
+        seat.drafter = self.drafts().then(|| {
+            let drafter = Drafter::new(&prompt.tokens, self.habits[slot].clone());
+            drafter.with_page(&self.vocabulary, prompt.text.as_ref())
+        });
         seat.keep(prompt);
         seat.add_prefill(start.elapsed() + Duration::from_micros(encoders));
         Ok(seat)
@@ -246,9 +250,10 @@ impl<E: Engine> Generator<E> {
         self.engine.release(slot);
         self.occupancy.left(Instant::now());
         self.failures_in_a_row = 0;
-        if let Some(seat) = self.seats[slot].take() {
-            if self.drafts() {
+        if let Some(mut seat) = self.seats[slot].take() {
+            if let Some(drafter) = seat.drafter.take() {
                 self.shelf.learn(&seat.answer.tokens);
+                self.habits[slot] = drafter.into_habits();
             }
             let item = seat.finish(finish);
             self.stats.count(&item.body);

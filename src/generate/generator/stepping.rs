@@ -53,16 +53,9 @@ impl<E: Engine> Generator<E> {
         let mut tokens = tokens.clone();
         let rest = tokens.split_off(tokens.len().min(self.engine.card().at_once));
         let room = if rest.is_empty() { self.engine.card().at_once - tokens.len() } else { 0 };
-        let guesses = match &mut seat.drafter {
-            Some(drafter) => {
-                let most = room.min(seat.answer.room()).min(MOST_GUESSED);
-                drafter.propose(&self.shelf, &seat.answer.tokens, most)
-            }
-            None => Vec::new(),
-        };
-        let guessed = seat.answer.allowed(&guesses);
-        tokens.extend(&guesses[..guessed]);
-        Some(Work { slot, tokens: Some(tokens), guessed, rest })
+        let guesses = seat.guesses(&self.shelf, room.min(MOST_GUESSED));
+        tokens.extend(&guesses);
+        Some(Work { slot, tokens: Some(tokens), guessed: guesses.len(), rest })
     }
 
     fn step_together(&mut self, works: &[Work], emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {

@@ -2,7 +2,7 @@
 
 use lapidary::{
     base::TextLayer,
-    generate::{Drafter, Shelf, Vocabulary},
+    generate::{Drafter, Habits, Shelf, Vocabulary},
 };
 
 use crate::{decode, vocabulary};
@@ -29,7 +29,7 @@ impl Tally {
 fn write(drafter: &mut Drafter, shelf: &mut Shelf, target: &[u32]) -> Tally {
     let (mut said, mut tally) = (0, Tally::default());
     while said < target.len() {
-        let draft = drafter.propose(shelf, &target[..said], 32);
+        let draft = drafter.propose(shelf, &target[..said], 32, <[u32]>::len);
         assert!(draft.len() <= 32);
         let accepted = draft.iter().zip(&target[said..]).take_while(|(drafted, next)| drafted == next).count();
         drafter.judge(draft.len(), accepted);
@@ -67,7 +67,7 @@ fn invoices_of_one_pipeline_share_their_keys_and_phrases() {
     let (mut steps, mut time, mut tokens) = (0, 0.0, 0);
     for number in 0..12 {
         let target = tokenizer.ids(&invoice(number)).unwrap();
-        let tally = write(&mut Drafter::new(&[2, 105, 2364], COST), &mut shelf, &target);
+        let tally = write(&mut Drafter::new(&[2, 105, 2364], Habits::new(COST)), &mut shelf, &target);
         println!("invoice {number}: {} tokens, {tally:?}", target.len());
         if number >= 4 {
             (steps, time, tokens) = (steps + tally.steps, time + tally.time(), tokens + target.len());
@@ -83,7 +83,7 @@ fn an_answer_that_copies_its_prompt_is_written_in_few_steps() {
     let text = include_str!("../../../README.md");
     let prompt = tokenizer.ids(&format!("Copy this.\n{text}")).unwrap();
     let target = tokenizer.ids(&format!("{{\"text\":\"{text}")).unwrap();
-    let tally = write(&mut Drafter::new(&prompt, COST), &mut Shelf::default(), &target);
+    let tally = write(&mut Drafter::new(&prompt, Habits::new(COST)), &mut Shelf::default(), &target);
     println!("{} tokens, {tally:?}", target.len());
     assert!(8 * tally.steps < target.len(), "{} steps for {} tokens", tally.steps, target.len());
 }
@@ -96,7 +96,7 @@ fn an_answer_like_nothing_before_costs_next_to_nothing() {
         let mut shelf = Shelf::default();
         for _ in 0..6 {
             let target: Vec<u32> = (0..600).map(|_| 20 + next(&mut state, different)).collect();
-            let tally = write(&mut Drafter::new(&target[300..], COST), &mut shelf, &target);
+            let tally = write(&mut Drafter::new(&target[300..], Habits::new(COST)), &mut shelf, &target);
             let bound = 1.03 * target.len() as f64;
             assert!(tally.time() <= bound, "{different} tokens: {} of {}: {tally:?}", tally.time(), target.len());
         }
@@ -108,7 +108,9 @@ fn the_same_answers_are_drafted_in_the_same_way() {
     let run = || {
         let mut shelf = Shelf::default();
         let answers = (0..20_u32).map(|number| (0..200).map(|place| (place * place + number % 3) % 50).collect());
-        answers.map(|target: Vec<u32>| write(&mut Drafter::new(&[], COST), &mut shelf, &target).drafted).collect()
+        answers
+            .map(|target: Vec<u32>| write(&mut Drafter::new(&[], Habits::new(COST)), &mut shelf, &target).drafted)
+            .collect()
     };
     let (first, second): (Vec<usize>, Vec<usize>) = (run(), run());
     assert_eq!(first, second);
@@ -117,7 +119,11 @@ fn the_same_answers_are_drafted_in_the_same_way() {
 /// Writes `answer` about a page, without and with its text layer.
 fn with_and_without(vocabulary: &Vocabulary, target: &[u32], layer: &TextLayer) -> [Tally; 2] {
     [None, Some(layer)].map(|layer| {
-        write(&mut Drafter::new(&[2, 105], COST).with_page(vocabulary, layer), &mut Shelf::default(), target)
+        write(
+            &mut Drafter::new(&[2, 105], Habits::new(COST)).with_page(vocabulary, layer),
+            &mut Shelf::default(),
+            target,
+        )
     })
 }
 
@@ -167,8 +173,40 @@ fn a_page_that_the_answer_does_not_copy_costs_next_to_nothing() {
     let mut state = 1_u64;
     let text: String = (0..300).map(|_| words[next(&mut state, words.len() as u64) as usize]).collect();
     let target = tokenizer.ids(&serde_json::json!({ "text": text }).to_string()).unwrap();
-    let mut drafter = Drafter::new(&[], COST).with_page(&vocabulary, Some(&page));
+    let mut drafter = Drafter::new(&[], Habits::new(COST)).with_page(&vocabulary, Some(&page));
     let tally = write(&mut drafter, &mut Shelf::default(), &target);
     println!("{} tokens, {tally:?}", target.len());
     assert!(tally.time() <= 1.03 * target.len() as f64, "{} of {}: {tally:?}", tally.time(), target.len());
+}
+
+#[test]
+fn many_short_answers_without_a_hit_cost_no_more_than_a_long_one() {
+    let (mut state, mut habits, mut shelf) = (1_u64, Habits::new(COST), Shelf::default());
+    let (mut time, mut tokens) = (0.0, 0);
+    for _ in 0..100 {
+        let target: Vec<u32> = (0..12).map(|_| 20 + next(&mut state, 6)).collect();
+        let prompt: Vec<u32> = (0..200).map(|_| 20 + next(&mut state, 6)).collect();
+        let mut drafter = Drafter::new(&prompt, habits);
+        let tally = write(&mut drafter, &mut shelf, &target);
+        habits = drafter.into_habits();
+        (time, tokens) = (time + tally.time(), tokens + target.len());
+    }
+    assert!(time <= 1.03 * tokens as f64, "{time} for {tokens} tokens");
+}
+
+#[test]
+fn a_page_that_the_grammar_refuses_does_not_stand_before_what_may_be_said() {
+    let (vocabulary, tokenizer) = vocabulary::full_speller();
+    let layer = TextLayer { text: "Total due: 1,234.50 EUR, payable at once".to_owned(), words: Vec::new() };
+    let answer = r#"{"note":"Total due: one thousand"#;
+    let said = tokenizer.ids(r#"{"note":"Total due:"#).unwrap();
+    let mut shelf = Shelf::default();
+    shelf.learn(&tokenizer.ids(answer).unwrap());
+    let page = tokenizer.ids(" 1,234.50").unwrap()[0];
+    let allowed = |guesses: &[u32]| guesses.iter().take_while(|token| **token != page).count();
+    let drafter = || Drafter::new(&[2, 105], Habits::new(COST)).with_page(&vocabulary, Some(&layer));
+    assert_eq!(drafter().propose(&shelf, &said, 8, <[u32]>::len).first(), Some(&page));
+    let draft = drafter().propose(&shelf, &said, 8, allowed);
+    let expected = tokenizer.ids(answer).unwrap();
+    assert_eq!(draft.first(), expected.get(said.len()), "{draft:?} after {said:?}");
 }
