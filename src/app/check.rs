@@ -4,7 +4,10 @@ use super::{
     make,
     plan::{Plan, Request},
 };
-use crate::base::{Fatal, model::Layout};
+use crate::{
+    base::{Fatal, model::Layout},
+    generate::Device,
+};
 
 /// What a sound pipeline amounts to, one line each, for people.
 pub fn check(request: &Request) -> Result<Vec<String>, Fatal> {
@@ -26,7 +29,7 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let encoder = make::encoder(plan)?;
     let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(plan, &vocabulary)?;
-    let capacity = make::capacity(plan, &encoder)?;
+    let capacity = make::capacity(plan, &encoder, Device::Auto)?;
     let manifest = &model.manifest;
     let files = match model.layout {
         Layout::Bundle => "every file's hash is right",

@@ -22,6 +22,16 @@ pub enum Answers<'a> {
     Replay(&'a Path),
 }
 
+impl Answers<'_> {
+    /// Where the graphs run, if any do.
+    pub fn device(&self) -> Device {
+        match self {
+            Self::Model(device) => *device,
+            Self::Replay(_) => Device::Cpu,
+        }
+    }
+}
+
 /// The decoder of one lane.
 pub fn decoder(plan: &Plan, budget: &ByteBudget, quota: &UnitQuota, stop: &Stop) -> Decoder {
     let encode = &plan.pipeline.encode;
@@ -60,12 +70,12 @@ pub fn guide(plan: &Plan, vocabulary: &Vocabulary) -> Result<Guide, Fatal> {
 }
 
 /// How many slots of how many tokens the engine gets.
-pub fn capacity(plan: &Plan, encoder: &Encoder) -> Result<Capacity, Fatal> {
+pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capacity, Fatal> {
     let (model, settings, decode) = (plan.model()?, &plan.pipeline.generate, &plan.pipeline.decode);
     let manifest = &model.manifest;
     let longest = encoder.longest(decode.video.frames as usize, decode.limits.seconds);
     let prompt = longest.map_err(|fault| Fatal::new(fault.message, fault.hint))?;
-    let element = declared_element(manifest);
+    let element = declared_element(manifest, settings.decoder, device);
     let keeping = Keeping { manifest, layout: model.layout, element, prefill_chunk: settings.prefill_chunk };
     let spare = Spare { free: memory::free(), weights: manifest.files.values().map(|file| file.bytes).sum() };
     Capacity::choose(&keeping, settings, prompt, spare)

@@ -48,7 +48,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let encoder = make::encoder(&plan)?;
     let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(&plan, &vocabulary)?;
-    let capacity = make::capacity(&plan, &encoder)?;
+    let capacity = make::capacity(&plan, &encoder, request.answers.device())?;
     tracing::info!(target: "lapidary", "{capacity}");
     capacity.warning().iter().for_each(|warning| tracing::warn!(target: "lapidary", "{warning}"));
     let engine = make::engine(&plan, request.answers, &vocabulary, shares, &capacity, stop)?;

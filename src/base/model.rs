@@ -106,6 +106,9 @@ pub struct Provenance {
 pub struct Precision {
     /// `f32` or `f16`: activations, KV buffers, and weights that are not quantised.
     pub dtype: String,
+    /// `f32` or `f16`: the KV buffers of the decoder over slots; empty where they are as `dtype` says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub keys_values: String,
     /// The format of the decoder's weights, `none` when they are not quantised.
     pub quantize: String,
     /// The format of each part's weights, by name; empty in bundles of older exporters.

@@ -216,6 +216,10 @@ fn precision_facts(precision: Precision, config: &Config) -> facts::Precision {
     let parts = Part::ALL.into_iter().filter(is_there);
     facts::Precision {
         dtype: precision.dtype.as_str().to_owned(),
+        keys_values: match precision.keys_values {
+            same if same == precision.dtype => String::new(),
+            other => other.as_str().to_owned(),
+        },
         quantize: if decoder.dense().is_some() { "none".to_owned() } else { decoder.as_str().to_owned() },
         parts: parts.map(|part| (part.as_str().to_owned(), precision.of(part).as_str().to_owned())).collect(),
     }

@@ -157,6 +157,8 @@ impl Part {
 pub struct Precision {
     /// Activations and KV buffers.
     pub dtype: Dtype,
+    /// The KV buffers of the decoder over slots, whose attention is our own and reads either type.
+    pub keys_values: Dtype,
     formats: [Format; Part::ALL.len()],
 }
 
@@ -175,12 +177,13 @@ impl Precision {
             Quantize::Int4 => Format::Int4,
         };
         let encoder = |part| matches!(part, Part::Vision | Part::Audio);
-        Self { dtype, formats: Part::ALL.map(|part| if encoder(part) { dtype.format() } else { text }) }
+        let formats = Part::ALL.map(|part| if encoder(part) { dtype.format() } else { text });
+        Self { dtype, keys_values: dtype, formats }
     }
 
     /// The format of each part; refused where graphs cannot have it.
     pub fn new(dtype: Dtype, format: impl Fn(Part) -> Format) -> Result<Self, Fatal> {
-        let precision = Self { dtype, formats: Part::ALL.map(format) };
+        let precision = Self { dtype, keys_values: dtype, formats: Part::ALL.map(format) };
         Part::ALL.into_iter().try_for_each(|part| precision.check(part))?;
         Ok(precision)
     }
@@ -191,8 +194,12 @@ impl Precision {
             let hint = "export the bundle again with this lapidary";
             Fatal::new(format!("the manifest names a precision that is not known: `{what}`"), hint)
         };
-        let dtype = [Dtype::F32, Dtype::F16].into_iter().find(|dtype| dtype.as_str() == facts.dtype);
-        let dtype = dtype.ok_or_else(|| unknown(&facts.dtype))?;
+        let known = |name: &str| {
+            let known = [Dtype::F32, Dtype::F16].into_iter().find(|dtype| dtype.as_str() == name);
+            known.ok_or_else(|| unknown(name))
+        };
+        let dtype = known(&facts.dtype)?;
+        let keys_values = if facts.keys_values.is_empty() { dtype } else { known(&facts.keys_values)? };
         let quantize = Quantize::ALL.into_iter().find(|quantize| quantize.as_str() == facts.quantize);
         let mut formats = Self::uniform(dtype, quantize.unwrap_or_default()).formats;
         for (name, format) in &facts.parts {
@@ -200,7 +207,16 @@ impl Precision {
             let format = Format::ALL.into_iter().find(|known| known.as_str() == format);
             formats[part as usize] = format.ok_or_else(|| unknown(name))?;
         }
-        Ok(Self { dtype, formats })
+        Ok(Self { dtype, keys_values, formats })
+    }
+
+    /// The same with other KV buffers for the decoder over slots; refused where there is none.
+    pub fn with_keys_values(self, keys_values: Dtype) -> Result<Self, Fatal> {
+        if self.dtype == Dtype::F32 || keys_values == self.dtype {
+            return Ok(Self { keys_values, ..self });
+        }
+        let message = "`keys_values` cannot differ from `compute` f16: no decoder over slots is written then";
+        Err(Fatal::new(message, "leave `keys_values` out"))
     }
 
     /// The format of one part.

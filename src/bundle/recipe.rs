@@ -35,6 +35,7 @@ pub struct Recipe {
 struct Text {
     summary: String,
     compute: Dtype,
+    keys_values: Option<Dtype>,
     decoder: Format,
     head: Format,
     experts: Format,
@@ -78,6 +79,7 @@ impl Recipe {
             Fatal::new(format!("not a recipe: {error}"), "see onnx/recipes/cpu-int4.toml for one that is")
         })?;
         let precision = Precision::new(text.compute, |part| text.format(part))?;
+        let precision = precision.with_keys_values(text.keys_values.unwrap_or(text.compute))?;
         Ok(Self { name: name.to_owned(), summary: text.summary, precision })
     }
 }
@@ -119,6 +121,7 @@ mod tests {
         assert!(refusal("audio = \"f32\"", "audio = \"int4-asymmetric\"").contains("`audio`"));
         assert!(refusal("head = \"int4\"", "head = \"f16\"").contains("`head` cannot be f16 where `compute` is f32"));
         assert!(refusal("experts = \"int4\"", "experts = \"int3\"").contains("int3"));
+        assert!(refusal("keys_values = \"f16\"", "keys_values = \"int8\"").contains("int8"));
         assert!(refusal("head = \"int4\"\n", "").contains("head"));
         assert!(refusal("compute", "heart = 1\ncompute").contains("heart"));
         assert!(Recipe::find("no-such").unwrap_err().hint.contains("cuda-f16"));

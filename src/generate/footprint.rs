@@ -4,7 +4,7 @@ use std::fmt;
 
 use half::f16;
 
-use super::arena::Room;
+use super::{arena::Room, runtime::Device, settings::Form};
 use crate::base::model::{ImageAttention, KvLayer, Layout, Manifest};
 
 /// Soft tokens of a picture where the model names no budgets: its smallest.
@@ -40,9 +40,13 @@ impl Keeping<'_> {
     }
 }
 
-/// Bytes of one number of the keys and values that a model's own graphs declare.
-pub fn declared_element(manifest: &Manifest) -> usize {
-    if manifest.precision.dtype == "f16" { size_of::<f16>() } else { size_of::<f32>() }
+/// Bytes of one number of the keys and values that a model's graphs declare, in the form of its decoder that runs.
+pub fn declared_element(manifest: &Manifest, form: Form, device: Device) -> usize {
+    let may_be_cpu = matches!(device, Device::Cpu | Device::Auto);
+    let over_slots = form != Form::Sequences && may_be_cpu && manifest.graphs.decoder_slots.is_some();
+    let precision = &manifest.precision;
+    let kept = if over_slots && !precision.keys_values.is_empty() { &precision.keys_values } else { &precision.dtype };
+    if kept == "f16" { size_of::<f16>() } else { size_of::<f32>() }
 }
 
 /// The keys and values of one slot.

@@ -6,7 +6,7 @@ mod mobius;
 mod outline;
 mod wire;
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use self::{files::Files, outline::Outline};
 use super::{
@@ -87,7 +87,7 @@ fn manifest(
         precision: Precision {
             dtype: decoder.cache.to_owned(),
             quantize: decoder.quantize.to_owned(),
-            parts: BTreeMap::new(),
+            ..Precision::default()
         },
         text: manifest::text_facts(config),
         vision: manifest::vision_facts(config).filter(|_| files.vision_encoder.is_some()),

@@ -76,6 +76,8 @@ struct Inputs {
     kept: Kept,
     steps: Steps,
     pasts: Vec<Cache>,
+    /// The type of pasts and presents.
+    kept_in: Element,
     /// Sequences, and rows of the buffers.
     rows: [Axis<'static>; 2],
 }
@@ -190,7 +192,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn outputs(&mut self, logits: &Value) {
-        let element = self.draft.dtype();
+        let element = self.inputs.kept_in;
         let graph = &mut self.draft.graph;
         let [sequences, rows] = self.inputs.rows;
         let shape = [sequences, Axis::Named("kept_length"), Axis::Fixed(self.config.vocab_size)];
@@ -239,9 +241,10 @@ impl Inputs {
         let places = graph.input("position_ids", Element::I64, &[batch, sequence]);
         let offsets = graph.optional_ints("sliding_offsets", "rows", &[0]);
         let kept = Kept::Last(graph.input("num_logits_to_keep", Element::I64, &[]));
-        let pasts = pasts(draft, config, batch);
+        let kept_in = draft.dtype();
+        let pasts = pasts(draft, config, batch, kept_in);
         let steps = Steps::Grouped(steps(draft, config, &embeddings, places, &mask, &offsets)?);
-        Ok(Self { embeddings, per_layer, kept, steps, pasts, rows: [batch, batch] })
+        Ok(Self { embeddings, per_layer, kept, steps, pasts, kept_in, rows: [batch, batch] })
     }
 
     /// Tokens of any slots.
@@ -250,8 +253,9 @@ impl Inputs {
         let (embeddings, per_layer) = stream(draft, config, [one, Axis::Named("tokens")]);
         let kept = Kept::Places(draft.graph.input("logit_places", Element::I64, &[Axis::Named("kept_length")]));
         let steps = Steps::Slots(super::slots::Steps::declare(draft, config)?);
-        let pasts = pasts(draft, config, slots);
-        Ok(Self { embeddings, per_layer, kept, steps, pasts, rows: [one, slots] })
+        let kept_in = draft.precision.keys_values.element();
+        let pasts = pasts(draft, config, slots, kept_in);
+        Ok(Self { embeddings, per_layer, kept, steps, pasts, kept_in, rows: [one, slots] })
     }
 
     /// From here on only the positions that are kept go on.
@@ -277,8 +281,7 @@ fn stream(draft: &mut Draft, config: &TextConfig, axes: [Axis; 2]) -> (Value, Op
     (embeddings, per_layer)
 }
 
-fn pasts(draft: &mut Draft, config: &TextConfig, rows: Axis) -> Vec<Cache> {
-    let element = draft.dtype();
+fn pasts(draft: &mut Draft, config: &TextConfig, rows: Axis, element: Element) -> Vec<Cache> {
     let past = |(index, layer): (usize, &crate::bundle::LayerConfig)| {
         let length = Axis::Named("past_sequence_length");
         let shape = [rows, Axis::Fixed(layer.kv_heads), length, Axis::Fixed(layer.head_dim)];

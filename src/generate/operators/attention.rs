@@ -4,7 +4,7 @@
 //! memory that past and present share. Each token sees its own slot up to its own place or to the end of its picture, of
 //! sliding layers within the window. A layer that shares keys and values gives none and reads its donor's.
 
-use std::{ops::Range, sync::Mutex};
+use std::{marker::PhantomData, ops::Range, sync::Mutex};
 
 use ort::{
     operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput},
@@ -16,16 +16,22 @@ use ort::{
 };
 use pulp::Arch;
 
-use super::{floats, heads, input, lengths, mixing::Block, parts, places, shape, wrong};
+use super::{floats, heads, input, kept::Kept, lengths, mixing::Block, parts, places, shape, values_of, wrong};
 
 /// Rows of queries that are computed together.
 const ROWS: usize = 32;
 
-/// The operator.
-pub(super) struct SlotAttention;
+/// The operator over buffers of `K`; ONNX Runtime takes the one whose type the graph declares.
+pub(super) struct SlotAttention<K>(pub(super) PhantomData<K>);
+
+/// The kernel of one node.
+pub(super) struct Attention<K> {
+    attending: Attending,
+    kept: PhantomData<K>,
+}
 
 /// What a node says of its layer.
-pub(super) struct Attending {
+struct Attending {
     heads: usize,
     kv_heads: usize,
     /// 0 for a layer that sees everything.
@@ -34,8 +40,8 @@ pub(super) struct Attending {
     arch: Arch,
 }
 
-impl Operator for SlotAttention {
-    type Kernel<'attr> = Attending;
+impl<K: Kept> Operator for SlotAttention<K> {
+    type Kernel<'attr> = Attention<K>;
 
     fn name(&self) -> &str {
         "SlotAttention"
@@ -43,14 +49,15 @@ impl Operator for SlotAttention {
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
         // Queries, past keys and values, slots, places, cos, sin, the norm of queries.
-        let needed = [Float32, Float32, Float32, Int64, Int64, Float32, Float32, Float32].map(OperatorInput::required);
+        let needed =
+            [Float32, K::ELEMENT, K::ELEMENT, Int64, Int64, Float32, Float32, Float32].map(OperatorInput::required);
         // Keys, values, the norm of keys, ends.
         let optional = [Float32, Float32, Float32, Int64].map(OperatorInput::optional);
         needed.into_iter().chain(optional)
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
-        [OperatorOutput::required(Float32), OperatorOutput::optional(Float32), OperatorOutput::optional(Float32)]
+        [OperatorOutput::required(Float32), OperatorOutput::optional(K::ELEMENT), OperatorOutput::optional(K::ELEMENT)]
     }
 
     fn create_kernel<'attr>(&self, node: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
@@ -63,7 +70,8 @@ impl Operator for SlotAttention {
             return Err(wrong(format!("{heads} heads do not share {kv_heads}")));
         }
         let epsilon = node.get("epsilon").ok_or_else(|| wrong("no attribute epsilon"))?;
-        Ok(Attending { heads, kv_heads, window: whole("window")?, epsilon, arch: Arch::new() })
+        let attending = Attending { heads, kv_heads, window: whole("window")?, epsilon, arch: Arch::new() };
+        Ok(Attention { attending, kept: PhantomData })
     }
 }
 
@@ -86,45 +94,46 @@ struct Piece {
     head: usize,
 }
 
-impl Kernel for Attending {
+impl<K: Kept> Kernel for Attention<K> {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
+        let of = &self.attending;
         let values: Vec<ValueRef> = (0..8).map(|index| input(context, index)).collect::<ort::Result<_>>()?;
         let (query_lengths, queries) = floats(&values[0])?;
         let (query_norm, ends) = (floats(&values[7])?.1, context.input(11)?);
         let buffer = lengths(values[1].shape());
-        let tokens = self.tokens(&values, ends.as_deref(), &buffer)?;
-        let width = self.check(&query_lengths, &buffer, &tokens, query_norm)?;
+        let tokens = of.tokens(&values, ends.as_deref(), &buffer)?;
+        let width = of.check(&query_lengths, &buffer, &tokens, query_norm)?;
         let mut mixed = context.output(0, shape(&query_lengths))?.ok_or_else(|| wrong("no place for the result"))?;
         let mixed = mixed.try_extract_tensor_mut::<f32>()?.1;
         let Some(keys) = context.input(8)? else {
-            let (past_keys, past_values) = (floats(&values[1])?.1, floats(&values[2])?.1);
-            let reading = Reading { of: self, tokens: &tokens, queries, query_norm, buffer: &buffer, width };
+            let (past_keys, past_values) = (values_of::<K>(&values[1])?, values_of::<K>(&values[2])?);
+            let reading = Reading { of, tokens: &tokens, queries, query_norm, buffer: &buffer, width };
             return reading.mix(context, [past_keys, past_values], mixed);
         };
         let (of_values, key_norm) = (input(context, 9)?, input(context, 10)?);
         let mut presents = [1, 2].map(|index| context.output(index, shape(&buffer)));
         let [present_keys, present_values] = &mut presents;
         let (present_keys, present_values) =
-            (in_place(present_keys, input(context, 1)?)?, in_place(present_values, input(context, 2)?)?);
+            (in_place::<K>(present_keys, input(context, 1)?)?, in_place::<K>(present_values, input(context, 2)?)?);
         let new = [floats(&keys)?.1, floats(&of_values)?.1];
-        self.store(&tokens, new, floats(&key_norm)?.1, &buffer, [&mut *present_keys, &mut *present_values])?;
-        let reading = Reading { of: self, tokens: &tokens, queries, query_norm, buffer: &buffer, width };
+        of.store(&tokens, new, floats(&key_norm)?.1, &buffer, [&mut *present_keys, &mut *present_values])?;
+        let reading = Reading { of, tokens: &tokens, queries, query_norm, buffer: &buffer, width };
         reading.mix(context, [present_keys, present_values], mixed)
     }
 }
 
 /// The values of a present, which must lie where the past lies.
-fn in_place<'a>(
+fn in_place<'a, K: Kept>(
     present: &'a mut ort::Result<Option<ort::value::ValueRefMut<'_>>>,
     past: ValueRef,
-) -> ort::Result<&'a mut [f32]> {
+) -> ort::Result<&'a mut [K]> {
     let present = match present {
         Ok(Some(present)) => present,
         Ok(None) => return Err(wrong("a present is not asked for")),
         Err(error) => return Err(wrong(error.to_string())),
     };
     let past = past.downcast::<DynTensorValueType>()?.data_ptr();
-    let values = present.try_extract_tensor_mut::<f32>()?.1;
+    let values = present.try_extract_tensor_mut::<K>()?.1;
     if values.as_ptr().cast() != past {
         return Err(wrong("past and present must be the same memory"));
     }
@@ -156,30 +165,32 @@ impl Attending {
     }
 
     /// Writes the keys and values of all tokens where they stand.
-    fn store(
+    fn store<K: Kept>(
         &self,
         tokens: &Tokens,
         [keys, values]: [&[f32]; 2],
         norm: &[f32],
         buffer: &[usize],
-        [key_buffer, value_buffer]: [&mut [f32]; 2],
+        [key_buffer, value_buffer]: [&mut [K]; 2],
     ) -> ort::Result<()> {
         let (length, width) = (buffer[2], buffer[3]);
         let row = self.kv_heads * width;
         if [keys.len(), values.len()] != [tokens.slots.len() * row; 2] || norm.len() != width {
             return Err(wrong("keys and values do not fit the buffers"));
         }
+        let mut made = vec![0.0; width];
         for (token, (keys, values)) in keys.chunks_exact(row).zip(values.chunks_exact(row)).enumerate() {
             let (cos, sin) = tokens.turns(token);
             for (head, (key, value)) in keys.chunks_exact(width).zip(values.chunks_exact(width)).enumerate() {
                 let row = (tokens.slots[token] * self.kv_heads + head) * length + tokens.places[token];
-                let (new_key, new_value) =
-                    (&mut key_buffer[row * width..][..width], &mut value_buffer[row * width..][..width]);
-                new_key.copy_from_slice(key);
-                heads::norm(self.arch, new_key, Some(norm), self.epsilon);
-                heads::turn(self.arch, new_key, cos, sin);
-                new_value.copy_from_slice(value);
-                heads::norm(self.arch, new_value, None, self.epsilon);
+                let place = row * width..(row + 1) * width;
+                made.copy_from_slice(key);
+                heads::norm(self.arch, &mut made, Some(norm), self.epsilon);
+                heads::turn(self.arch, &mut made, cos, sin);
+                K::keep(&made, &mut key_buffer[place.clone()]);
+                made.copy_from_slice(value);
+                heads::norm(self.arch, &mut made, None, self.epsilon);
+                K::keep(&made, &mut value_buffer[place]);
             }
         }
         Ok(())
@@ -218,7 +229,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn mix(&self, context: &ComputeContext, [keys, values]: [&[f32]; 2], mixed: &mut [f32]) -> ort::Result<()> {
+    fn mix<K: Kept>(&self, context: &ComputeContext, [keys, values]: [&[K]; 2], mixed: &mut [f32]) -> ort::Result<()> {
         let pieces = self.of.pieces(&self.tokens.slots);
         let taken = self.of.heads / self.of.kv_heads;
         let rows = parts(mixed, taken * self.width);
@@ -230,11 +241,9 @@ impl Reading<'_> {
                 piece.tokens.clone().flat_map(|token| std::iter::repeat_n(self.seen(token), taken)).collect();
             let (slot, length) = (self.tokens.slots[piece.tokens.start], self.buffer[2]);
             let head = (slot * self.of.kv_heads + piece.head) * length * self.width;
-            let of = |buffer| -> &[f32] {
-                let buffer: &[f32] = buffer;
-                &buffer[head..head + length * self.width]
-            };
-            let block = Block { queries: &queries, seen: &seen, keys: of(keys), values: of(values), width: self.width };
+            let of = head..head + length * self.width;
+            let (keys, values) = (&keys[of.clone()], &values[of]);
+            let block = Block { queries: &queries, seen: &seen, keys, values, width: self.width };
             let mut made = vec![0.0; queries.len()];
             block.mix(self.of.arch, &mut made);
             for (token, made) in piece.tokens.clone().zip(made.chunks_exact(taken * self.width)) {

@@ -8,6 +8,7 @@ use pulp::Arch;
 
 use super::{
     course::{Course, LANES},
+    kept::Kept,
     products::{Factors, Scores, Sums, Terms},
 };
 
@@ -15,19 +16,19 @@ use super::{
 const KEYS: usize = 64;
 
 /// Rows of queries over the keys and values of one head.
-pub(super) struct Block<'a> {
+pub(super) struct Block<'a, K> {
     /// `[rows, width]`.
     pub(super) queries: &'a [f32],
     /// The places that each row sees; never none.
     pub(super) seen: &'a [Range<usize>],
     /// `[length, width]`.
-    pub(super) keys: &'a [f32],
+    pub(super) keys: &'a [K],
     /// `[length, width]`.
-    pub(super) values: &'a [f32],
+    pub(super) values: &'a [K],
     pub(super) width: usize,
 }
 
-impl Block<'_> {
+impl<K: Kept> Block<'_, K> {
     /// Writes `[rows, width]`.
     pub(super) fn mix(&self, arch: Arch, mixed: &mut [f32]) {
         let (all, width) = (self.all_seen(), self.width);
@@ -35,12 +36,15 @@ impl Block<'_> {
         let queries = self.in_lanes(lanes);
         let mut course = Course::new(self.seen, lanes);
         let mut scores = vec![0.0; KEYS * lanes];
+        let mut widened = [Vec::new(), Vec::new()];
         mixed.fill(0.0);
         for tile in (all.start / KEYS * KEYS..all.end).step_by(KEYS) {
             let part = tile.max(all.start)..(tile + KEYS).min(all.end);
             let scores = &mut scores[..part.len() * lanes];
             let places = part.start * width..part.end * width;
-            let (keys, values) = (&self.keys[places.clone()], &self.values[places]);
+            let [keys, values] = &mut widened;
+            let keys = K::widened(&self.keys[places.clone()], keys);
+            let values = K::widened(&self.values[places], values);
             let factors = Factors { queries: &queries, lanes, keys, width };
             arch.dispatch(Scores { factors, scores: &mut *scores });
             course.go_on(arch, scores, part.start);
@@ -70,12 +74,13 @@ impl Block<'_> {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
     use proptest::prelude::*;
 
     use super::*;
 
     /// In f64 and in one pass.
-    fn plainly(block: &Block, row: usize) -> Vec<f64> {
+    fn plainly(block: &Block<f32>, row: usize) -> Vec<f64> {
         let width = block.width;
         let at = |rows: &[f32], row: usize, column: usize| f64::from(rows[row * width + column]);
         let seen = block.seen[row].clone();
@@ -120,6 +125,16 @@ mod tests {
                 own.mix(Arch::new(), &mut alone);
                 prop_assert_eq!(made, &alone[..]);
             }
+            let halves = |values: &[f32]| values.iter().map(|value| f16::from_f32(*value)).collect::<Vec<f16>>();
+            let singles = |values: &[f16]| values.iter().map(|value| value.to_f32()).collect::<Vec<f32>>();
+            let (keys, values) = (halves(&keys), halves(&values));
+            let (wide_keys, wide_values) = (singles(&keys), singles(&values));
+            let narrow = Block { queries: &queries, seen: &seen, keys: &keys, values: &values, width };
+            let wide = Block { keys: &wide_keys, values: &wide_values, ..block };
+            let mut of_wide = mixed.clone();
+            narrow.mix(Arch::new(), &mut mixed);
+            wide.mix(Arch::new(), &mut of_wide);
+            prop_assert_eq!(mixed, of_wide, "what is kept in 16 bits is read as it is");
         }
     }
 }

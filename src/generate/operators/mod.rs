@@ -4,13 +4,15 @@
 mod attention;
 mod course;
 mod heads;
+mod kept;
 mod mixing;
 mod products;
 mod rounding;
 mod turns;
 
-use std::sync::Mutex;
+use std::{marker::PhantomData, sync::Mutex};
 
+use half::f16;
 use ort::{
     operator::{ComputeContext, OperatorDomain},
     value::{DynValue, ValueRef},
@@ -25,7 +27,11 @@ const DOMAIN: &str = "lapidary";
 
 /// All of them, for one session.
 pub(super) fn domain() -> ort::Result<OperatorDomain> {
-    OperatorDomain::new(DOMAIN)?.add(SlotAttention)?.add(RotaryTurns)?.add(RoundRows)
+    OperatorDomain::new(DOMAIN)?
+        .add(SlotAttention::<f32>(PhantomData))?
+        .add(SlotAttention::<f16>(PhantomData))?
+        .add(RotaryTurns)?
+        .add(RoundRows)
 }
 
 /// An input that must be there.
@@ -37,6 +43,11 @@ fn input(context: &ComputeContext, index: usize) -> ort::Result<ValueRef<'_>> {
 fn floats(value: &DynValue) -> ort::Result<(Vec<usize>, &[f32])> {
     let (shape, values) = value.try_extract_tensor::<f32>()?;
     Ok((lengths(shape), values))
+}
+
+/// The values of a tensor of keys or values.
+fn values_of<K: kept::Kept>(value: &DynValue) -> ort::Result<&[K]> {
+    Ok(value.try_extract_tensor::<K>()?.1)
 }
 
 /// Values of a tensor of whole numbers, none below 0.

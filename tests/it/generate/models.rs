@@ -39,6 +39,11 @@ pub fn tiny() -> Exported {
 
 /// The same with quantised weights.
 pub fn e2b_like_quantized(dtype: Dtype, quantize: Quantize) -> Exported {
+    e2b_like_stored(Precision::uniform(dtype, quantize))
+}
+
+/// The same stored in any way.
+pub fn e2b_like_stored(precision: Precision) -> Exported {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("e2b_like");
     fs::create_dir(&checkpoint).unwrap();
@@ -46,7 +51,7 @@ pub fn e2b_like_quantized(dtype: Dtype, quantize: Quantize) -> Exported {
     fs::copy(fixtures().join("e2b_like.safetensors"), checkpoint.join("model.safetensors")).unwrap();
     fs::write(checkpoint.join("tokenizer.json"), "{}").unwrap();
     let out = folder.path().join("bundle");
-    export(ExportRequest { checkpoint, out: out.clone(), precision: Precision::uniform(dtype, quantize) }).unwrap();
+    export(ExportRequest { checkpoint, out: out.clone(), precision }).unwrap();
     Exported { model: open(&out, Check::Full).unwrap(), folder }
 }
 
