@@ -8,7 +8,7 @@ use crate::step::{Result, cargo, command, install_native, root, run, say};
 const REQUIREMENTS: &str = "benches/peers/engines/requirements.txt";
 
 /// Sets up the peers, runs all in turn and writes BENCHMARKS.md. `--out DIR` holds models and environment (30 GB at full
-/// size); `--quick` and `--only NAMES` are handed on.
+/// size); `--quick`, `--rounds N` and `--only NAMES` are handed on.
 pub fn run_peers(arguments: &[String]) -> Result<()> {
     let (out, rest) = out_of(arguments)?;
     // Commands run in the root of the repository, whoever called.
