@@ -114,9 +114,16 @@ fn decode(lanes: &mut [Decoder], files: &[PathBuf]) {
 
 fn item(path: &Path) -> Item<Document> {
     let bytes = path.metadata().expect("a file").len();
-    let source = Source { name: String::new(), hash: ContentHash([0; 32]), kind: Kind::Pdf, bytes, ordinal: 0 };
+    let source = Source {
+        name: String::new(),
+        path: path.to_owned(),
+        hash: ContentHash([0; 32]),
+        kind: Kind::Pdf,
+        bytes,
+        ordinal: 0,
+    };
     let origin = Origin { source: Arc::new(source), part: Part::Whole };
-    Item { origin, lease: Lease::none(), body: Document { path: path.to_owned() } }
+    Item { origin, attempt: 0, lease: Lease::none(), body: Document }
 }
 
 /// Looks at each page and drops it.

@@ -38,13 +38,20 @@ fn guide(vocabulary: &Vocabulary) -> Guide {
 
 fn origin(number: u32) -> Origin {
     let hash = ContentHash(*blake3::hash(&number.to_le_bytes()).as_bytes());
-    let source = Source { name: number.to_string(), hash, kind: Kind::Pdf, bytes: 1, ordinal: u64::from(number) };
+    let source = Source {
+        name: number.to_string(),
+        path: "".into(),
+        hash,
+        kind: Kind::Pdf,
+        bytes: 1,
+        ordinal: u64::from(number),
+    };
     Origin { source: Arc::new(source), part: Part::Whole }
 }
 
 fn item(number: u32) -> Item<Prompt> {
     let body = Prompt { tokens: vec![20; 700], budget: 280, ..Prompt::default() };
-    Item { origin: origin(number), lease: Lease::none(), body }
+    Item { origin: origin(number), attempt: 0, lease: Lease::none(), body }
 }
 
 struct Nowhere;

@@ -8,7 +8,6 @@ use divan::{Bencher, counter::ItemsCount};
 use lapidary::{
     base::{
         ContentHash, Effort, Extraction, Finish, Item, Kind, Lease, Origin, Outcome, Part, PromptFacts, Shape, Source,
-        Timing,
     },
     write::{Compression, RunIdentity, Settings, Writer},
 };
@@ -39,8 +38,14 @@ fn rows() -> Vec<Outcome> {
 fn row(number: u32) -> Outcome {
     let record = record(number);
     let hash = ContentHash(*blake3::hash(&number.to_le_bytes()).as_bytes());
-    let source =
-        Source { name: format!("invoices/{number}.pdf"), hash, kind: Kind::Pdf, bytes: 1, ordinal: u64::from(number) };
+    let source = Source {
+        name: format!("invoices/{number}.pdf"),
+        path: "".into(),
+        hash,
+        kind: Kind::Pdf,
+        bytes: 1,
+        ordinal: u64::from(number),
+    };
     let body = Extraction {
         raw: record.to_string(),
         record,
@@ -50,10 +55,10 @@ fn row(number: u32) -> Outcome {
         finish: Finish::Stop,
         facts: PromptFacts::default(),
         effort: Effort::default(),
-        timing: Timing::default(),
+        ..Extraction::default()
     };
     let origin = Origin { source: Arc::new(source), part: Part::Page { number: 1, of: 1 } };
-    Outcome::Row(Box::new(Item { origin, lease: Lease::default(), body }))
+    Outcome::Row(Box::new(Item { origin, attempt: 0, lease: Lease::default(), body }))
 }
 
 #[divan::bench(args = [Compression::Zstd, Compression::Snappy, Compression::None], sample_count = 10)]

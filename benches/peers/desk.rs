@@ -65,9 +65,16 @@ pub fn run<E: Engine, T: Send>(generator: Generator<E>, script: impl FnOnce(&Des
 fn item(number: usize, tokens: Vec<u32>) -> Item<Prompt> {
     let hash =
         ContentHash(*blake3::hash(&tokens.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>()).as_bytes());
-    let source = Source { name: format!("unit {number}"), hash, kind: Kind::Text, bytes: 1, ordinal: number as u64 };
+    let source = Source {
+        name: format!("unit {number}"),
+        path: "".into(),
+        hash,
+        kind: Kind::Text,
+        bytes: 1,
+        ordinal: number as u64,
+    };
     let body = Prompt { tokens, ..Prompt::default() };
-    Item { origin: Origin { source: Arc::new(source), part: Part::Whole }, lease: Lease::none(), body }
+    Item { origin: Origin { source: Arc::new(source), part: Part::Whole }, attempt: 0, lease: Lease::none(), body }
 }
 
 /// Tells the desk of each answer.

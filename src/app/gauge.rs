@@ -55,6 +55,8 @@ pub struct Gauge {
     pub documents: Count,
     /// Documents whose decoding has ended.
     pub documents_decoded: Count,
+    /// Documents that were not begun, since the run is ending or its limit is reached.
+    pub documents_left: Count,
     /// Units that `decode` promised.
     pub promised: Count,
     /// Units that have a row or a failure.
@@ -73,6 +75,7 @@ impl Default for Gauge {
             began: Instant::now(),
             documents: Count::default(),
             documents_decoded: Count::default(),
+            documents_left: Count::default(),
             promised: Count::default(),
             settled: Count::default(),
             prompt_tokens: Count::default(),

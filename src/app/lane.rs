@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, Sender, select_biased};
 
 use super::gauge::Gauge;
 use crate::base::{Emit, Failure, Fault, FaultKind, Item, Origin, Outcome, Source, Stage, StageName, Stop};
@@ -117,24 +117,74 @@ pub fn run<S: Stage + ?Sized>(
     }
 }
 
+/// What `decode` works on.
+pub struct Intake<T> {
+    /// Documents, as they were found.
+    pub documents: Receiver<Item<T>>,
+    /// Units to be tried again, which go first, so that no answer is held for long.
+    pub again: Receiver<Item<T>>,
+}
+
+impl<T> Clone for Intake<T> {
+    fn clone(&self) -> Self {
+        Self { documents: self.documents.clone(), again: self.again.clone() }
+    }
+}
+
+impl<T> Iterator for Intake<T> {
+    type Item = Item<T>;
+
+    /// The next of either; none when both are closed.
+    fn next(&mut self) -> Option<Item<T>> {
+        let Self { documents, again } = self;
+        select_biased! {
+            recv(again) -> item => item.or_else(|_| documents.recv()).ok(),
+            recv(documents) -> item => item.or_else(|_| again.recv()).ok(),
+        }
+    }
+}
+
 /// Runs `decode`: as [`run`], and every document that is begun has its promises kept.
 pub fn run_decode<S: Stage + ?Sized>(
     stage: &mut S,
-    input: &Receiver<Item<S::In>>,
+    input: Intake<S::In>,
     books: &Books,
     out_of_quota: impl Fn() -> bool,
     forward: &mut impl Forward<S::Out>,
 ) {
     for item in input {
-        if books.stop.draining() || out_of_quota() {
-            continue;
+        if books.stop.aborting() {
+            break;
         }
         let origin = item.origin.clone();
+        if item.attempt > 0 {
+            try_again(stage, item, books, forward);
+            continue;
+        }
+        if books.stop.draining() || out_of_quota() {
+            books.gauge.documents_left.add(1);
+            continue;
+        }
         work(stage, item, books, forward, |outlet, result| {
             settle_document(outlet, &origin, result, out_of_quota());
         });
         books.gauge.documents_decoded.add(1);
     }
+}
+
+/// One more try of one unit, which was promised long ago: it comes through or fails, once.
+fn try_again<S: Stage + ?Sized>(stage: &mut S, item: Item<S::In>, books: &Books, forward: &mut impl Forward<S::Out>) {
+    let origin = item.origin.clone();
+    if books.stop.draining() {
+        Outlet::new(books, forward).fault(&origin, broken("the run was asked to stop before another try"));
+        return;
+    }
+    work(stage, item, books, forward, |outlet, result| {
+        if outlet.delivered == 0 && outlet.open() {
+            let gone = || broken("the file has no such part any more");
+            outlet.fault(&origin, result.err().unwrap_or_else(gone));
+        }
+    });
 }
 
 /// A document that fails as a whole counts as one unit; a promise that `decode` broke is our mistake and is

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! collect -> documents -> decode lanes -> units -> encode lanes -> prompts -> generate -> generations -> parse
-//!    `------------------------`--------- outcomes ---------`-----------------`--------------`----> write
+//!    `------------------------`--------- outcomes ---------`-----------------`--------------`----> judge -> write
+//!                              `<----------------- units to be tried again -------------------------´
 //! ```
 //!
 //! Back-pressure is the channels' fullness; the byte budget bounds what they hold. Only documents, which are paths and
 //! hold no bytes, may wait in numbers, so that the total is known early. `write` listens until the
-//! last sender is gone, so no other stage can wait for ever.
+//! last sender is gone, so no other stage can wait for ever. The way back from the judge to `decode` is not bounded, or
+//! the line could wait for itself in a circle: what goes there is a name and a number.
 
 use std::{
     convert::Infallible,
@@ -17,11 +19,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::{
     gauge::Gauge,
-    lane::{self, Books, Outlet},
+    ladder::{Judge, Weighed},
+    lane::{self, Books, Intake, Outlet},
 };
 use crate::base::{
     Document, Emit, Extraction, Failure, Fatal, Generation, Item, Outcome, Prompt, Source, Stage, StageName, Stop,
@@ -36,7 +39,7 @@ const DOCUMENTS: usize = 4096;
 const OUTCOMES: usize = 64;
 
 /// After so long without an outcome `write` is told that nothing happens.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_millis(250);
 
 /// What `collect` finds.
 pub enum Found {
@@ -84,6 +87,8 @@ pub struct Line<'a, S> {
     pub generate: Generating<'a, S>,
     /// Stage 5.
     pub parse: Parsing,
+    /// Says before stage 6 which units are tried again.
+    pub judge: &'a mut Judge,
     /// Stage 6.
     pub write: Writing<'a>,
     /// When a thread is stuck.
@@ -98,9 +103,10 @@ impl<S: Send> Line<'_, S> {
     /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
     /// ended when this returns; where one never will, the last words are said instead.
     pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
-        let Self { collect, decode, encode, generate, parse, mut write, last_words, quota, ahead } = self;
+        let Self { collect, decode, encode, generate, parse, judge, mut write, last_words, quota, ahead } = self;
         let (outcomes, written) = bounded(OUTCOMES);
         let (documents_in, documents) = bounded(DOCUMENTS);
+        let (again_in, again) = unbounded();
         let (units_in, units) = bounded(encode.len() + 1);
         let (prompts_in, prompts) = bounded(ahead.max(1));
         let (generations_in, generations) = bounded(ahead.max(1));
@@ -108,12 +114,13 @@ impl<S: Send> Line<'_, S> {
         thread::scope(|scope| {
             let collecting = books(StageName::Collect);
             scope.spawn(move || run_collect(collect, &collecting, &documents_in));
+            let intake = Intake { documents, again };
             for mut decoder in decode {
-                let (books, documents, next) = (books(StageName::Decode), documents.clone(), units_in.clone());
+                let (books, intake, next) = (books(StageName::Decode), intake.clone(), units_in.clone());
                 let quota = quota.clone();
                 scope.spawn(move || {
                     let spent = || quota.spent();
-                    lane::run_decode(&mut *decoder, &documents, &books, spent, &mut hand_on(&next));
+                    lane::run_decode(&mut *decoder, intake, &books, spent, &mut hand_on(&next));
                 });
             }
             for mut encoder in encode {
@@ -124,8 +131,9 @@ impl<S: Send> Line<'_, S> {
             let engine = scope.spawn(move || run_generate(generate, prompts, &generating, generations_in));
             scope.spawn(move || run_parse(parse, &generations, &parsing));
             // From here on only the threads hold senders: each channel closes when the stage before it has ended.
-            drop((books, documents, units_in, units, prompts_in));
-            let writing = run_write(&mut write, &written, gauge, stop);
+            drop((books, intake, units_in, units, prompts_in));
+            let desk = Desk { judge, again: Some(again_in), write: &mut write, gauge, stop };
+            let writing = desk.run(&written);
             if let Some(why) = stop.given_up() {
                 match last_words(why) {}
             }
@@ -181,28 +189,69 @@ fn run_parse(mut parse: Parsing, generations: &Receiver<Item<Generation>>, books
     lane::run(&mut *parse, generations, books, &mut to_rows);
 }
 
-/// Writes until every sender is gone, or until the run is given up. After an error of its own it aborts the run and goes
-/// on listening, so that nobody waits for it.
-fn run_write(write: &mut Writing, outcomes: &Receiver<Outcome>, gauge: &Gauge, stop: &Stop) -> Result<(), Fatal> {
-    let mut result = Ok(());
-    while stop.given_up().is_none() {
-        let outcome = match outcomes.recv_timeout(QUIET) {
-            Ok(outcome) => Some(outcome),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return result,
+/// The end of the line: what comes is weighed and written, on the thread that called [`Line::run`].
+struct Desk<'a, 'w> {
+    judge: &'a mut Judge,
+    /// To `decode`, until nothing can be tried again any more.
+    again: Option<Sender<Item<Document>>>,
+    write: &'a mut Writing<'w>,
+    gauge: &'a Gauge,
+    stop: &'a Stop,
+}
+
+impl Desk<'_, '_> {
+    /// Writes until every sender is gone, or until the run is given up. After an error of its own it aborts the run and
+    /// goes on listening, so that nobody waits for it.
+    fn run(mut self, outcomes: &Receiver<Outcome>) -> Result<(), Fatal> {
+        let mut result = Ok(());
+        while self.stop.given_up().is_none() {
+            self.close_the_way_back();
+            let outcome = match outcomes.recv_timeout(QUIET) {
+                Ok(outcome) => Some(outcome),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return result,
+            };
+            if result.is_ok() {
+                result = self.take(outcome);
+            }
+            if result.is_err() {
+                self.stop.abort();
+            }
+        }
+        result
+    }
+
+    fn take(&mut self, outcome: Option<Outcome>) -> Result<(), Fatal> {
+        let outcome = match outcome.map(|outcome| self.judge.weigh(outcome, self.stop.draining())) {
+            Some(Weighed::Again(item)) => {
+                // The lanes listen as long as this sender lives, unless the run is being aborted.
+                if let Some(again) = &self.again {
+                    drop(again.send(item));
+                }
+                return Ok(());
+            }
+            Some(Weighed::Settled(outcome)) => Some(outcome),
+            None => None,
         };
         let settled = matches!(outcome, Some(Outcome::Row(_) | Outcome::Failure(_)));
-        if result.is_ok() {
-            let began = Instant::now();
-            result = write(outcome);
-            gauge.stage(StageName::Write).worked(began.elapsed());
+        let began = Instant::now();
+        (self.write)(outcome)?;
+        self.gauge.stage(StageName::Write).worked(began.elapsed());
+        if settled {
+            self.gauge.settled.add(1);
+            self.gauge.stage(StageName::Write).items.add(1);
         }
-        if result.is_err() {
-            stop.abort();
-        } else if settled {
-            gauge.settled.add(1);
-            gauge.stage(StageName::Write).items.add(1);
+        Ok(())
+    }
+
+    /// Once every unit of every document is settled, or none can climb, the lanes of `decode` may end.
+    fn close_the_way_back(&mut self) {
+        let gauge = self.gauge;
+        let through = gauge.documents_decoded.get() + gauge.documents_left.get();
+        let decoded = gauge.collection_closed() && through >= gauge.documents.get();
+        let settled = gauge.settled.get() >= gauge.promised.get();
+        if self.judge.idle() || self.stop.aborting() || (decoded && settled) {
+            self.again = None;
         }
     }
-    result
 }

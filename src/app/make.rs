@@ -36,7 +36,8 @@ impl Answers<'_> {
 pub fn decoder(plan: &Plan, budget: &ByteBudget, quota: &UnitQuota, stop: &Stop) -> Decoder {
     let encode = &plan.pipeline.encode;
     let render = Render { page_budget: encode.budget, frame_budget: encode.frame_budget };
-    Decoder::new(&plan.pipeline.decode, render, budget.clone(), quota.clone(), stop.clone())
+    let decoder = Decoder::new(&plan.pipeline.decode, render, budget.clone(), quota.clone(), stop.clone());
+    decoder.with_rungs(plan.pipeline.ladder.rungs())
 }
 
 /// Starts a decoder child and has it load what it needs, so that a missing library is told before any work.
@@ -48,7 +49,8 @@ pub fn probe_decoder() -> Result<(), Fatal> {
 
 /// The encoder, to be cloned for each lane.
 pub fn encoder(plan: &Plan) -> Result<Encoder, Fatal> {
-    Encoder::new(&plan.pipeline.encode, plan.model()?.clone(), &plan.shape.schema().to_string())
+    let schema = plan.shape.schema().to_string();
+    Encoder::with_rungs(&plan.pipeline.encode, plan.model()?.clone(), &schema, plan.pipeline.ladder.rungs())
 }
 
 /// The vocabulary of the plan's bundle, which spells as the encoder's tokenizer does.

@@ -5,6 +5,7 @@ pub mod check;
 pub mod encode;
 pub mod eval;
 pub mod gauge;
+pub mod ladder;
 pub mod lane;
 pub mod line;
 pub mod make;

@@ -8,6 +8,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::ladder;
 use crate::{base::Fatal, collect, decode, encode, generate, parse, write};
 
 /// A pipeline file as read: every value has its type, nothing is resolved yet.
@@ -35,6 +36,8 @@ pub struct Pipeline {
     pub parse: parse::Settings,
     /// Stage 6.
     pub write: write::Settings,
+    /// When and how units are tried again.
+    pub ladder: ladder::Settings,
     /// The effective file, flags included, in a canonical order: what the config hash is taken of.
     pub canonical: String,
 }
@@ -84,6 +87,7 @@ impl Pipeline {
             generate: reader.stage("generate", generate::Settings::validate),
             parse: reader.stage("parse", parse::Settings::validate),
             write: reader.stage("write", write::Settings::validate),
+            ladder: reader.stage("ladder", |_: &ladder::Settings| Vec::new()),
             canonical,
         };
         let mut problems = reader.finish();
@@ -99,6 +103,8 @@ impl Pipeline {
         if !(0.0..=1.0).contains(&self.allowed_failures) {
             problems.push(format!("`allowed_failures` is {}; it is a share from 0 to 1", self.allowed_failures));
         }
+        let ladder = self.ladder.validate(&self.encode, &self.generate);
+        problems.extend(ladder.into_iter().map(|problem| format!("[ladder] {problem}")));
         if self.memory_mb == 0 {
             problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());
         }
@@ -171,7 +177,7 @@ impl Reader {
         problems.extend(self.table.keys().map(|key| {
             format!(
                 "unknown key `{key}`; known are name, description, model, allowed_failures, memory_mb, and the tables \
-                [collect], [decode], [encode], [generate], [parse], [write]"
+                [collect], [decode], [encode], [generate], [parse], [write], [ladder]"
             )
         }));
         problems

@@ -89,9 +89,12 @@ fn contradictions(pipeline: &Pipeline, model: &Model) -> Vec<String> {
     let mut problems = Vec::new();
     let name = &model.manifest.name;
     if let Some(vision) = &model.manifest.vision {
-        for (key, budget) in [("budget", pipeline.encode.budget), ("frame_budget", pipeline.encode.frame_budget)] {
+        let own =
+            [("[encode] `budget`", pipeline.encode.budget), ("[encode] `frame_budget`", pipeline.encode.frame_budget)];
+        let steps = pipeline.ladder.steps.iter().filter_map(|step| step.budget);
+        for (key, budget) in own.into_iter().chain(steps.map(|budget| ("[ladder] a step's `budget`", budget))) {
             if BUDGETS.contains(&budget) && !vision.budgets.contains(&budget) {
-                problems.push(format!("[encode] `{key}` is {budget}; bundle `{name}` supports {:?}", vision.budgets));
+                problems.push(format!("{key} is {budget}; bundle `{name}` supports {:?}", vision.budgets));
             }
         }
     }

@@ -147,6 +147,8 @@ pub struct Answered {
     pub reused_pictures: u64,
     /// Answers closed because their allowance ran short.
     pub closed_early: u64,
+    /// Answers that said the same again and again and were cut.
+    pub looped: u64,
     /// Time inside runs of the decoder, as a share of the time from the first admission to the last finished unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy_share: Option<f64>,
@@ -254,6 +256,7 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         reused_tokens: stats.reused_tokens,
         reused_pictures: stats.reused_pictures,
         closed_early: stats.closed,
+        looped: stats.looped,
         busy_share: stats.decoder_micros.map(|micros| ratio(micros, stats.span_micros)),
         encoder_share: ratio(stats.encoder_micros, stats.span_micros),
     }

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     gauge::Gauge,
+    ladder::Judge,
     line::{Decoding, Encoding, Found, Line},
     make::{self, Answers},
     plan::{self, Plan},
@@ -54,11 +55,13 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let engine = make::engine(&plan, request.answers, &vocabulary, shares, &capacity, stop)?;
     let card = engine.card().clone();
     let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
+    let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
     make::probe_decoder()?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
     let writer = Writer::create(&request.output, plan.shape.clone(), plan.pipeline.write.clone(), identity)?;
     let writer = RefCell::new(Some(writer));
+    let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone());
     let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
     let decoding = |_| Box::new(make::decoder(&plan, &budget, &quota, stop)) as Decoding;
     let (began, ahead) = (chrono::Utc::now(), card.slots);
@@ -76,6 +79,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
         generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
         parse: Box::new(Parser::new(plan.shape.clone())),
+        judge: &mut judge,
         write: Box::new(|outcome| match (&mut *writer.borrow_mut(), outcome) {
             (Some(writer), Some(outcome)) => writer.accept(outcome),
             (Some(writer), None) => writer.tick(),

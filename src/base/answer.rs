@@ -1,14 +1,17 @@
 //! What comes back from the model, as tokens and then as a record.
 
-use super::media::TextLayer;
+use super::{ladder::Try, media::TextLayer};
 
 /// Why a generation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Finish {
     /// The model said so, or the grammar was complete.
+    #[default]
     Stop,
     /// The allowance of new tokens ran short and the open JSON was closed with the tokens kept back.
     Closed,
+    /// It said the same again and again; the open JSON was closed as above.
+    Loop,
     /// The allowance of new tokens ran out (answers without a schema only).
     Length,
 }
@@ -19,6 +22,7 @@ impl Finish {
         match self {
             Self::Stop => "stop",
             Self::Closed => "closed",
+            Self::Loop => "loop",
             Self::Length => "length",
         }
     }
@@ -83,7 +87,7 @@ pub struct Generation {
 }
 
 /// The body of an item between `parse` and `write`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Extraction {
     /// The record: an object that has passed the schema.
     pub record: serde_json::Value,
@@ -103,4 +107,8 @@ pub struct Extraction {
     pub effort: Effort,
     /// Where the time went.
     pub timing: Timing,
+    /// Which try of the unit this is, from 0.
+    pub attempt: u8,
+    /// The other tries, whose answers were no better.
+    pub tries: Vec<Try>,
 }

@@ -1,9 +1,10 @@
 //! How things go wrong: a [`Fault`] costs one item and becomes a row of the failures table, a [`Fatal`] ends the run.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use super::{
-    item::{ContentHash, Origin, Part},
+    item::{ContentHash, Origin, Part, Source},
+    ladder::Try,
     media::Kind,
 };
 
@@ -161,6 +162,10 @@ pub struct Failure {
     pub part: Part,
     /// What happened to it.
     pub fault: Fault,
+    /// The document, where it was one.
+    pub document: Option<Arc<Source>>,
+    /// The unit's other tries, which were no better.
+    pub tries: Vec<Try>,
 }
 
 impl Failure {
@@ -172,6 +177,8 @@ impl Failure {
             kind: Some(origin.source.kind),
             part: origin.part,
             fault,
+            document: Some(origin.source.clone()),
+            tries: Vec::new(),
         }
     }
 }

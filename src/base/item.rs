@@ -44,6 +44,8 @@ impl FromStr for ContentHash {
 pub struct Source {
     /// The path as the user would name it; what the dataset's `source` column holds.
     pub name: String,
+    /// Where its bytes are.
+    pub path: PathBuf,
     /// BLAKE3 of the content.
     pub hash: ContentHash,
     /// What the content is, whatever the file's extension says.
@@ -54,12 +56,10 @@ pub struct Source {
     pub ordinal: u64,
 }
 
-/// The body of an item between `collect` and `decode`: a file to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// Where the bytes are.
-    pub path: PathBuf,
-}
+/// The body of an item between `collect` and `decode`: nothing is known yet but what its source says. On a later attempt
+/// only the part that the item's origin names is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Document;
 
 /// Which part of its document a unit is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -124,6 +124,8 @@ impl fmt::Display for Origin {
 pub struct Item<T> {
     /// Who this is.
     pub origin: Origin,
+    /// Which try of the unit this is, from 0; see [`super::ladder`].
+    pub attempt: u8,
     /// The bytes in flight that this item answers for; given back when the item is dropped.
     pub lease: Lease,
     /// What the last stage made of it.
@@ -133,11 +135,12 @@ pub struct Item<T> {
 impl<T> Item<T> {
     /// The same item with another body.
     pub fn with<U>(self, body: U) -> Item<U> {
-        Item { origin: self.origin, lease: self.lease, body }
+        Item { origin: self.origin, attempt: self.attempt, lease: self.lease, body }
     }
 
     /// Takes the body out and leaves an envelope to put the next one into.
     pub fn open(self) -> (T, Item<()>) {
-        (self.body, Item { origin: self.origin, lease: self.lease, body: () })
+        let Self { origin, attempt, lease, body } = self;
+        (body, Item { origin, attempt, lease, body: () })
     }
 }

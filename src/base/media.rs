@@ -50,6 +50,28 @@ pub struct Raster {
     pub rgb: Vec<u8>,
 }
 
+impl Raster {
+    /// The same picture turned clockwise by 90, 180 or 270 degrees; other angles change nothing.
+    pub fn turned(self, degrees: u32) -> Self {
+        let (width, height) = (self.width as usize, self.height as usize);
+        let from: fn(usize, usize, usize, usize) -> (usize, usize) = match degrees {
+            90 => |row, column, _, height| (height - 1 - column, row),
+            180 => |row, column, width, height| (height - 1 - row, width - 1 - column),
+            270 => |row, column, width, _| (column, width - 1 - row),
+            _ => return self,
+        };
+        let sides = if degrees == 180 { (self.width, self.height) } else { (self.height, self.width) };
+        let mut rgb = Vec::with_capacity(self.rgb.len());
+        for row in 0..sides.1 as usize {
+            for column in 0..sides.0 as usize {
+                let (row, column) = from(row, column, width, height);
+                rgb.extend_from_slice(&self.rgb[3 * (row * width + column)..][..3]);
+            }
+        }
+        Self { width: sides.0, height: sides.1, rgb }
+    }
+}
+
 impl fmt::Debug for Raster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Raster({} x {})", self.width, self.height)
@@ -145,5 +167,25 @@ impl Unit {
 impl TextLayer {
     fn bytes(&self) -> usize {
         self.text.len() + self.words.iter().map(|word| word.text.len() + size_of::<Word>()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each pixel is its letter three times.
+    fn raster(width: u32, letters: &[u8]) -> Raster {
+        let rgb: Vec<u8> = letters.iter().flat_map(|letter| [*letter; 3]).collect();
+        Raster { width, height: letters.len() as u32 / width, rgb }
+    }
+
+    #[test]
+    fn pictures_are_turned_clockwise() {
+        let picture = raster(3, b"abcdef");
+        assert_eq!(picture.clone().turned(90), raster(2, b"daebfc"));
+        assert_eq!(picture.clone().turned(180), raster(3, b"fedcba"));
+        assert_eq!(picture.clone().turned(270), raster(2, b"cfbead"));
+        assert_eq!(picture.clone().turned(90).turned(270), picture);
     }
 }

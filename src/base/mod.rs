@@ -5,6 +5,7 @@ pub mod budget;
 pub mod fault;
 pub mod grid;
 pub mod item;
+pub mod ladder;
 pub mod limit;
 pub mod media;
 pub mod model;

@@ -44,6 +44,7 @@ fn lines(report: &Report, output: &Path) -> Vec<String> {
         books(totals),
         failures(report),
         answers(report),
+        ladder(totals),
         speed(report),
         remarks(report),
         format!("  dataset    {} ({} in {} parts)", output.display(), print::bytes(totals.bytes), parts(totals)),
@@ -108,15 +109,32 @@ fn failures(report: &Report) -> String {
 fn answers(report: &Report) -> String {
     let totals = &report.totals;
     format!(
-        "  answers    {} tokens from {} prompt tokens ({} of pictures, {} of sound; {} reused); {} closed early, {} with remarks",
+        "  answers    {} tokens from {} prompt tokens ({} of pictures, {} of sound; {} reused); {} closed early, {} in a loop, {} with remarks",
         totals.new_tokens,
         totals.prompt_tokens,
         totals.image_tokens,
         totals.audio_tokens,
         report.engine.reused_tokens,
         totals.rows_closed_early,
+        totals.rows_looped,
         totals.rows_with_problems
     )
+}
+
+/// Nothing where no unit was tried again.
+fn ladder(totals: &Totals) -> String {
+    let climbs = &totals.ladder;
+    let reasons: Vec<String> = climbs.reasons.iter().map(|(why, count)| format!("{count} {why}")).collect();
+    let told = match climbs.units {
+        0 => String::new(),
+        units => format!(
+            "{units} units tried again, {} tries ({}), {} with a better answer for it",
+            climbs.tries,
+            reasons.join(", "),
+            climbs.improved
+        ),
+    };
+    format!("  ladder     {told}")
 }
 
 fn speed(report: &Report) -> String {

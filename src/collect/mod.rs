@@ -86,19 +86,27 @@ impl Collect {
             return None;
         }
         let Sight { kind, hash, bytes } = sight;
-        let source = Arc::new(Source { name, hash, kind, bytes, ordinal: self.ordinal });
+        let source = Arc::new(Source { name, path: looked.path, hash, kind, bytes, ordinal: self.ordinal });
         self.ordinal += 1;
         if !self.seen.insert(hash) {
             return Some(Found::Duplicate(source));
         }
         let origin = Origin { source, part: Part::Whole };
-        Some(Found::Document(Item { origin, lease: Lease::none(), body: Document { path: looked.path } }))
+        Some(Found::Document(Item { origin, attempt: 0, lease: Lease::none(), body: Document }))
     }
 
     /// A failure without content belongs to the shard of its name, so that one run of many reports it.
     fn refuse(&self, source: String, (fault, hash): Refusal) -> Option<Failure> {
         let place = hash.unwrap_or_else(|| ContentHash(*blake3::hash(source.as_bytes()).as_bytes()));
-        self.takes(place).then_some(Failure { source, hash, kind: None, part: Part::Whole, fault })
+        self.takes(place).then_some(Failure {
+            source,
+            hash,
+            kind: None,
+            part: Part::Whole,
+            fault,
+            document: None,
+            tries: Vec::new(),
+        })
     }
 
     fn takes(&self, hash: ContentHash) -> bool {

@@ -8,8 +8,9 @@ use std::{
 };
 
 use crate::base::{
-    ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Lease, Origin, Part, Source, Stage, Stop, Unit,
+    ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Lease, Origin, Page, Part, Source, Stage, Stop, Unit,
     UnitQuota,
+    ladder::{Rung, Rungs},
 };
 
 use super::{
@@ -34,6 +35,39 @@ pub struct Decoder {
     stop: Stop,
     child: Option<Process>,
     documents: u32,
+    rungs: Rungs,
+}
+
+/// What is wanted of a document on one attempt.
+struct Wanted<'a> {
+    source: &'a Arc<Source>,
+    attempt: u8,
+    rung: Rung,
+    /// The one part that is wanted; all of them on the first attempt.
+    only: Option<Part>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(item: &'a Item<Document>, rungs: &Rungs) -> Self {
+        let Item { origin, attempt, .. } = item;
+        let only = (*attempt > 0).then_some(origin.part);
+        Self { source: &origin.source, attempt: *attempt, rung: rungs.at(*attempt), only }
+    }
+
+    fn ordered(&self, mut order: Order) -> Order {
+        order.render.page_budget = self.rung.budget.unwrap_or(order.render.page_budget);
+        order
+    }
+
+    /// Pages and pictures as the rung turns them; their text layer keeps its places.
+    fn turned(&self, unit: Unit) -> Unit {
+        let Some(degrees) = self.rung.rotate else { return unit };
+        match unit {
+            Unit::Page(page) => Unit::Page(Page { raster: page.raster.turned(degrees), ..page }),
+            Unit::Image(raster) => Unit::Image(raster.turned(degrees)),
+            other => other,
+        }
+    }
 }
 
 /// Why a child stopped working on a document.
@@ -70,7 +104,13 @@ impl Decoder {
             stop,
             child: None,
             documents: 0,
+            rungs: Rungs::default(),
         }
+    }
+
+    /// Units that are tried again are decoded as these rungs say.
+    pub fn with_rungs(self, rungs: Rungs) -> Self {
+        Self { rungs, ..self }
     }
 
     /// Starts children with another program than the running one.
@@ -102,17 +142,20 @@ impl Decoder {
         self.child.as_ref().map(Process::id)
     }
 
-    /// One document through as many children as it takes.
-    fn decode(&mut self, path: &Path, source: &Arc<Source>, emit: Outlet) -> Result<(), Fault> {
+    /// One document, or one part of it, through as many children as it takes.
+    fn decode(&mut self, wanted: &Wanted, emit: Outlet) -> Result<(), Fault> {
+        let source = wanted.source;
         let order = self.order.clone().map_err(|problem| refuse(FaultKind::Internal, problem, "correct `[decode]`"))?;
         if source.bytes > order.limits.bytes {
             return Err(too_many_bytes(source.bytes, order.limits.bytes));
         }
-        let mut request = Request { path: absolute(path), kind: source.kind, order, settled: 0 };
+        let order = wanted.ordered(order);
+        let mut request =
+            Request { path: absolute(&source.path), kind: source.kind, order, settled: 0, only: wanted.only };
         let mut course = Course::default();
         loop {
             request.settled = course.begin();
-            let Err(halt) = self.converse(&request, source, &mut course, emit);
+            let Err(halt) = self.converse(&request, wanted, &mut course, emit);
             let fault = match halt {
                 Halt::Over(outcome) => return close(outcome, source, &mut course, emit),
                 lost => self.bury(lost),
@@ -147,19 +190,22 @@ impl Decoder {
     fn converse(
         &mut self,
         request: &Request,
-        source: &Arc<Source>,
+        wanted: &Wanted,
         course: &mut Course,
         emit: Outlet,
     ) -> Result<std::convert::Infallible, Halt> {
         let (budget, quota, stop) = (self.budget.clone(), self.quota.clone(), self.stop.clone());
+        let Wanted { source, attempt, .. } = *wanted;
+        // A unit that is tried again was promised, and counted, the first time.
+        let take = |count| if attempt == 0 { quota.take(count) } else { count };
         let child = self.child().map_err(|fault| Halt::Over(Err(fault)))?;
         child.ask(&Ask::Decode(request.clone()))?;
         loop {
             match child.reply()? {
                 Reply::Heartbeat => {}
                 Reply::Promise { parts } => {
-                    let (granted, new) = course.promise(&parts, |wanted| quota.take(wanted)).map_err(Halt::Lied)?;
-                    if new > 0 {
+                    let (granted, new) = course.promise(&parts, take).map_err(Halt::Lied)?;
+                    if new > 0 && attempt == 0 {
                         emit.promise(source, new as u64);
                     }
                     child.grant(granted)?;
@@ -168,7 +214,8 @@ impl Decoder {
                     let lease = lease(&form, request, &budget, &stop)?;
                     let body = child.unit(&form)?;
                     course.settle(of).map_err(Halt::Lied)?;
-                    emit.item(Item { origin: origin(source, of), lease, body });
+                    let body = wanted.turned(body);
+                    emit.item(Item { origin: origin(source, of), attempt, lease, body });
                 }
                 Reply::UnitFault { of, fault } => {
                     course.settle(of).map_err(Halt::Lied)?;
@@ -206,7 +253,8 @@ impl Stage for Decoder {
     type Out = Unit;
 
     fn process(&mut self, item: Item<Document>, emit: &mut dyn Emit<Unit>) -> Result<(), Fault> {
-        let outcome = self.decode(&item.body.path, &item.origin.source, emit);
+        let wanted = Wanted::of(&item, &self.rungs);
+        let outcome = self.decode(&wanted, emit);
         self.recycle();
         outcome
     }

@@ -41,6 +41,8 @@ pub struct Request {
     pub order: Order,
     /// Units that an earlier child has settled: pass over so many.
     pub settled: usize,
+    /// The one part that is wanted; all of them where none is named.
+    pub only: Option<Part>,
 }
 
 /// Parent to child: the answer to [`Reply::Promise`].

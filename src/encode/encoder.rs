@@ -16,6 +16,7 @@ use super::{
 };
 use crate::base::{
     Clip, Emit, Fatal, Fault, FaultKind, Film, ImagePatches, Item, Model, Prompt, Raster, Stage, TextLayer, Unit,
+    ladder::Rungs,
     model::{AudioFacts, VisionFacts},
 };
 
@@ -39,11 +40,17 @@ struct Shared {
     image: Option<Layout>,
     video: Option<Layout>,
     audio: Option<Layout>,
+    rungs: Rungs,
 }
 
 impl Encoder {
     /// An encoder for a bundle. `schema_text` is the JSON Schema as the model is to read it; empty for none.
     pub fn new(settings: &Settings, model: Arc<Model>, schema_text: &str) -> Result<Self, Fatal> {
+        Self::with_rungs(settings, model, schema_text, Rungs::default())
+    }
+
+    /// The same; units that are tried again are encoded as these rungs say.
+    pub fn with_rungs(settings: &Settings, model: Arc<Model>, schema_text: &str, rungs: Rungs) -> Result<Self, Fatal> {
         check_budgets(settings, model.manifest.vision.as_ref())?;
         let vocabulary = Vocabulary::of(&model)?;
         let template = ChatTemplate::of(&model, &vocabulary)?;
@@ -58,7 +65,7 @@ impl Encoder {
         let layouts = [Some(&document), image.as_ref(), video.as_ref(), audio.as_ref()];
         let known = known(&vocabulary, layouts.into_iter().flatten())?;
         let settings = settings.clone();
-        let shared = Shared { model, settings, vocabulary, known, document, image, video, audio };
+        let shared = Shared { model, settings, vocabulary, known, document, image, video, audio, rungs };
         Ok(Self { shared: Arc::new(shared), patcher: Patcher::default(), spectrograph: Spectrograph::default() })
     }
 
@@ -70,10 +77,15 @@ impl Encoder {
 
     /// What the model will receive for a unit.
     pub fn prompt(&mut self, unit: Unit) -> Result<Prompt, Fault> {
+        self.prompt_within(unit, self.shared.settings.budget)
+    }
+
+    /// The same; a page or picture becomes at most `budget` soft tokens.
+    fn prompt_within(&mut self, unit: Unit, budget: u32) -> Result<Prompt, Fault> {
         let begun = Instant::now();
         let mut prompt = match unit {
-            Unit::Page(page) => self.picture(&page.raster, Patcher::page_patches, page.text),
-            Unit::Image(raster) => self.picture(&raster, Patcher::patches, None),
+            Unit::Page(page) => self.picture(&page.raster, budget, Patcher::page_patches, page.text),
+            Unit::Image(raster) => self.picture(&raster, budget, Patcher::patches, None),
             Unit::Clip(clip) => self.clip(&clip),
             Unit::Film(film) => self.film(&film),
             Unit::Text(text) => self.text(&text),
@@ -91,7 +103,9 @@ impl Encoder {
         let (shared, settings) = (&self.shared, &self.shared.settings);
         let mut lengths = vec![shared.compose(&shared.document, "", |_| Ok(()))?.len()];
         if let Some(layout) = &shared.image {
-            lengths.push(shared.picture(layout, settings.budget as usize)?.len());
+            let budgets = shared.rungs.all().iter().filter_map(|rung| rung.budget);
+            let most = budgets.fold(settings.budget, u32::max);
+            lengths.push(shared.picture(layout, most as usize)?.len());
         }
         if let Some(layout) = shared.video.as_ref().filter(|_| frames > 0) {
             let soft_tokens = vec![settings.frame_budget as usize; frames];
@@ -103,9 +117,8 @@ impl Encoder {
         Ok(lengths.into_iter().max().unwrap_or(0))
     }
 
-    fn picture(&mut self, raster: &Raster, cut: Cut, text: Option<TextLayer>) -> Result<Prompt, Fault> {
+    fn picture(&mut self, raster: &Raster, budget: u32, cut: Cut, text: Option<TextLayer>) -> Result<Prompt, Fault> {
         let (layout, vision) = self.shared.sight(&self.shared.image)?;
-        let budget = self.shared.settings.budget;
         let patches = cut(&mut self.patcher, raster, budget, vision.positions)?;
         let tokens = self.shared.picture(layout, patches.soft_tokens)?;
         Ok(Prompt { tokens, images: vec![patches], budget, text, ..Prompt::default() })
@@ -240,7 +253,8 @@ impl Stage for Encoder {
 
     fn process(&mut self, item: Item<Unit>, emit: &mut dyn Emit<Prompt>) -> Result<(), Fault> {
         let (unit, envelope) = item.open();
-        let mut item = envelope.with(self.prompt(unit)?);
+        let budget = self.shared.rungs.at(envelope.attempt).budget.unwrap_or(self.shared.settings.budget);
+        let mut item = envelope.with(self.prompt_within(unit, budget)?);
         item.lease.resize(item.body.bytes());
         emit.item(item);
         Ok(())

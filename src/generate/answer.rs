@@ -3,6 +3,7 @@
 use super::{
     engine::Logits,
     guide::Guided,
+    repetition::Repetition,
     sample::{Choice, Sampler},
     vocabulary::Vocabulary,
 };
@@ -28,6 +29,8 @@ pub struct Rules {
     pub allowance: usize,
     /// Tokens of the allowance that are kept back for closing.
     pub reserve: usize,
+    /// Tokens that repeat what went before, so many in a row, are a loop; 0 is never.
+    pub loop_tokens: usize,
 }
 
 /// An answer being written.
@@ -35,6 +38,7 @@ pub struct Answer {
     rules: Rules,
     sampler: Sampler,
     vocabulary: Vocabulary,
+    repetition: Repetition,
     /// Tokens so far, without the end token.
     pub tokens: Vec<u32>,
     /// How many of them the grammar left no choice about.
@@ -46,7 +50,8 @@ pub struct Answer {
 impl Answer {
     /// An empty answer.
     pub fn new(rules: Rules, sampler: Sampler, vocabulary: Vocabulary) -> Self {
-        Self { rules, sampler, vocabulary, tokens: Vec::new(), forced: 0, logprobs: Vec::new() }
+        let repetition = Repetition::new(rules.loop_tokens);
+        Self { rules, sampler, vocabulary, repetition, tokens: Vec::new(), forced: 0, logprobs: Vec::new() }
     }
 
     /// Chooses the next token from the scores.
@@ -55,7 +60,10 @@ impl Answer {
     /// When the scores are of no use, or the grammar gives up.
     pub fn advance(&mut self, logits: Logits) -> Result<Turn, Fault> {
         if self.must_close() {
-            return self.close();
+            return self.close(Finish::Closed);
+        }
+        if self.repetition.is_loop() {
+            return self.close(Finish::Loop);
         }
         let choice = self.choose(logits)?;
         if self.vocabulary.is_end(choice.token) {
@@ -72,11 +80,11 @@ impl Answer {
     }
 
     /// Completes the answer without the model: what is said from here on serves only to end it.
-    fn close(&mut self) -> Result<Turn, Fault> {
+    fn close(&mut self, finish: Finish) -> Result<Turn, Fault> {
         let closing = self.rules.guided.as_mut().map_or(Ok(Vec::new()), Guided::closing)?;
         self.logprobs.resize(self.tokens.len() + closing.len(), 0.0);
         self.tokens.extend(closing);
-        Ok(Turn::Finished(Finish::Closed))
+        Ok(Turn::Finished(finish))
     }
 
     fn choose(&mut self, logits: Logits) -> Result<Choice, Fault> {
@@ -95,6 +103,7 @@ impl Answer {
         if let Some(guided) = &mut self.rules.guided {
             guided.consume(choice.token)?;
         }
+        self.repetition.hear(choice.token);
         self.tokens.push(choice.token);
         self.logprobs.push(choice.logprob);
         Ok(())

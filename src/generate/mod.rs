@@ -31,6 +31,7 @@ mod packed;
 mod prefix;
 mod probe;
 mod raw;
+mod repetition;
 mod replay;
 mod reserve;
 mod runtime;

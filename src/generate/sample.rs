@@ -161,7 +161,14 @@ mod tests {
     use crate::base::{ContentHash, Kind, Source};
 
     fn origin(byte: u8, page: u32) -> Origin {
-        let source = Source { name: "a".into(), hash: ContentHash([byte; 32]), kind: Kind::Pdf, bytes: 1, ordinal: 0 };
+        let source = Source {
+            name: "a".into(),
+            path: "a".into(),
+            hash: ContentHash([byte; 32]),
+            kind: Kind::Pdf,
+            bytes: 1,
+            ordinal: 0,
+        };
         Origin { source: Arc::new(source), part: Part::Page { number: page, of: 9 } }
     }
 

@@ -14,6 +14,8 @@ pub struct Settings {
     pub top_k: Option<usize>,
     /// Draw among the likeliest tokens that together hold this share of the probability; all when absent.
     pub top_p: Option<f32>,
+    /// An answer that repeats itself over so many tokens in a row is a loop: it is cut and closed. 0 is never.
+    pub loop_tokens: usize,
     /// Mixed with each unit's content, so that a draw depends on the unit and not on its neighbours.
     pub seed: u64,
     /// Units that are decoded together; when absent as many as `kv_memory_mb` holds, 8 at most.
@@ -60,6 +62,7 @@ impl Default for Settings {
             temperature: 0.0,
             top_k: None,
             top_p: None,
+            loop_tokens: 200,
             seed: 0,
             slots: None,
             context: None,
@@ -96,6 +99,7 @@ impl Settings {
         let shorter = self.context.is_none_or(|context| self.max_tokens < context);
         demand(shorter, "max_tokens must be below context, which holds prompt and answer");
         demand(self.kv_memory_mb.is_none_or(|mb| (1..=1 << 24).contains(&mb)), "kv_memory_mb must be 1 to 16777216");
+        demand(self.loop_tokens == 0 || self.loop_tokens >= 16, "loop_tokens must be 0 or at least 16");
         demand((1..=1 << 16).contains(&self.prefill_chunk), "prefill_chunk must be 1 to 65536");
         for (count, name) in [(self.threads, "threads"), (self.encoder_threads, "encoder_threads")] {
             demand(count.is_none_or(|count| (1..=1024).contains(&count)), &format!("{name} must be 1 to 1024"));

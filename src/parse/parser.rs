@@ -57,7 +57,7 @@ fn invalid(problem: &str, generation: &Generation) -> Fault {
 fn advice(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop => "say in the field's description what a valid value looks like, or allow `null`",
-        Finish::Closed | Finish::Length => {
+        Finish::Closed | Finish::Loop | Finish::Length => {
             "the answer was cut: raise `max_tokens` under `[generate]`, or bound the schema's strings and arrays"
         }
     }
@@ -65,8 +65,13 @@ fn advice(finish: Finish) -> &'static str {
 
 fn extraction(settled: Settled, generation: Generation) -> Extraction {
     let mut problems = settled.remarks;
-    if generation.finish == Finish::Closed {
-        problems.insert(0, "closed early: the allowance of new tokens ran short".to_owned());
+    let ended = match generation.finish {
+        Finish::Closed => Some("closed early: the allowance of new tokens ran short"),
+        Finish::Loop => Some("closed early: it said the same again and again"),
+        Finish::Stop | Finish::Length => None,
+    };
+    if let Some(why) = ended {
+        problems.insert(0, why.to_owned());
     }
     Extraction {
         record: settled.record,
@@ -78,6 +83,8 @@ fn extraction(settled: Settled, generation: Generation) -> Extraction {
         effort: generation.effort,
         timing: generation.timing,
         raw: generation.text,
+        attempt: 0,
+        tries: Vec::new(),
     }
 }
 

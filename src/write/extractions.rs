@@ -8,7 +8,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{columns, identity, identity::Identity, writer::RunIdentity};
+use super::{columns, identity, identity::Identity, tries, writer::RunIdentity};
 use crate::base::{Extraction, Shape};
 
 /// One row.
@@ -72,6 +72,8 @@ impl Extractions {
         ];
         arrays.extend(counts(rows));
         arrays.extend(timings(rows));
+        arrays.push(Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.extraction.attempt.into()))));
+        arrays.push(tries::array(rows.iter().map(|row| row.extraction.tries.as_slice())));
         arrays.push(constant(&self.run.model));
         arrays.push(constant(&self.run.config));
         arrays.push(Arc::new(columns::instants(rows.iter().map(|row| Some(row.written_at)))));
@@ -90,10 +92,11 @@ fn history() -> Vec<Field> {
     let counts = ["_budget", "_prompt_tokens", "_image_tokens", "_audio_tokens", "_new_tokens"];
     let efforts = ["_steps", "_forced_tokens", "_drafted_tokens", "_accepted_tokens"];
     let timings = ["_encode_ms", "_prefill_ms", "_decode_ms"];
+    let ladder = [("_attempt", DataType::Int32), ("_tries", tries::column())];
     let after = [("_model", DataType::Utf8), ("_config", DataType::Utf8), ("_written_at", columns::instant())];
     let counts = counts.into_iter().chain(efforts).map(|name| (name, DataType::Int32));
     let timings = timings.map(|name| (name, DataType::Float64));
-    let all = before.into_iter().chain(counts).chain(timings).chain(after);
+    let all = before.into_iter().chain(counts).chain(timings).chain(ladder).chain(after);
     all.map(|(name, data_type)| Field::new(name, data_type, false)).collect()
 }
 

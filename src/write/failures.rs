@@ -25,7 +25,7 @@ pub struct Failed {
 impl Failed {
     /// The row of a failure.
     pub fn new(failure: Failure, at: i64) -> Self {
-        let Failure { source, hash, kind, part, fault } = failure;
+        let Failure { source, hash, kind, part, fault, .. } = failure;
         Self { identity: Identity { source, hash, kind, part }, fault, at }
     }
 }

@@ -19,6 +19,7 @@ pub mod read;
 mod settings;
 mod table;
 mod totals;
+mod tries;
 mod writer;
 
 pub use identity::unit_id;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::base::{Extraction, Fault, Finish};
+use crate::base::{Extraction, Fault, Finish, ladder::Try};
 
 /// Everything counted while writing. Rows and failures of duplicates are counted apart from those that were worked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -31,6 +31,10 @@ pub struct Totals {
     pub rows_with_problems: u64,
     /// Rows whose answer was closed early.
     pub rows_closed_early: u64,
+    /// Rows whose answer said the same again and again and was cut.
+    pub rows_looped: u64,
+    /// What trying units again came to.
+    pub ladder: Climbs,
     /// Tokens of all prompts.
     pub prompt_tokens: u64,
     /// Soft tokens of pictures among them.
@@ -57,6 +61,30 @@ pub struct Totals {
     pub unbalanced: Vec<Imbalance>,
 }
 
+/// Units that were tried again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Climbs {
+    /// Units that were tried more than once.
+    pub units: u64,
+    /// Their tries beyond the first.
+    pub tries: u64,
+    /// Rows that hold another answer than the first.
+    pub improved: u64,
+    /// Why the other tries were not good enough; one may have several reasons.
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// New tokens of the other tries.
+    pub new_tokens: u64,
+}
+
+impl Climbs {
+    fn unit(&mut self, tries: &[Try]) {
+        self.units += u64::from(!tries.is_empty());
+        self.tries += tries.len() as u64;
+        self.new_tokens += tries.iter().map(|one| u64::from(one.tokens)).sum::<u64>();
+        tries.iter().flat_map(|one| &one.why).for_each(|why| *self.reasons.entry(why).or_default() += 1);
+    }
+}
+
 /// A document that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Imbalance {
@@ -76,6 +104,9 @@ impl Totals {
         self.rows += 1;
         self.rows_with_problems += u64::from(!extraction.problems.is_empty());
         self.rows_closed_early += u64::from(extraction.finish == Finish::Closed);
+        self.rows_looped += u64::from(extraction.finish == Finish::Loop);
+        self.ladder.unit(&extraction.tries);
+        self.ladder.improved += u64::from(extraction.attempt > 0);
         self.prompt_tokens += u64::from(extraction.facts.prompt_tokens);
         self.image_tokens += u64::from(extraction.facts.image_tokens);
         self.audio_tokens += u64::from(extraction.facts.audio_tokens);
@@ -86,8 +117,9 @@ impl Totals {
     }
 
     /// Counts a failure.
-    pub fn failure(&mut self, fault: &Fault) {
+    pub fn failure(&mut self, fault: &Fault, tries: &[Try]) {
         self.failures += 1;
+        self.ladder.unit(tries);
         *self.failures_by_stage.entry(fault.stage.as_str()).or_default().entry(fault.kind.as_str()).or_default() += 1;
     }
 }

@@ -152,7 +152,7 @@ impl Writer {
 
     fn failure(&mut self, failure: Failure) {
         self.books.failure(&failure.source, &failure.part);
-        self.totals.failure(&failure.fault);
+        self.totals.failure(&failure.fault, &failure.tries);
         self.failures.row_waits();
         self.failed.push(Failed::new(failure, now()));
     }

@@ -77,12 +77,8 @@ fn fixture(name: &str) -> PathBuf {
 fn item(path: &Path, kind: Kind) -> Item<Document> {
     let bytes = path.metadata().unwrap().len();
     let name = path.display().to_string();
-    let source = Arc::new(Source { name, hash: ContentHash([0; 32]), kind, bytes, ordinal: 0 });
-    Item {
-        origin: Origin { source, part: Part::Whole },
-        lease: Lease::none(),
-        body: Document { path: path.to_owned() },
-    }
+    let source = Arc::new(Source { name, path: path.to_owned(), hash: ContentHash([0; 32]), kind, bytes, ordinal: 0 });
+    Item { origin: Origin { source, part: Part::Whole }, attempt: 0, lease: Lease::none(), body: Document }
 }
 
 fn decoder(settings: &Settings) -> Decoder {

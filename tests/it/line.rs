@@ -11,11 +11,12 @@ use std::{
 use lapidary::{
     app::{
         gauge::Gauge,
+        ladder::Judge,
         line::{Found, Line},
     },
     base::{
         ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
-        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Source, Stage, StageName, Stop, Timing, Unit,
+        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Shape, Source, Stage, StageName, Stop, Timing, Unit,
         UnitQuota,
     },
 };
@@ -23,10 +24,16 @@ use lapidary::{
 fn document(ordinal: u64) -> Item<Document> {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&ordinal.to_le_bytes());
-    let source =
-        Source { name: format!("{ordinal}.txt"), hash: ContentHash(hash), kind: Kind::Text, bytes: 1, ordinal };
+    let source = Source {
+        name: format!("{ordinal}.txt"),
+        path: PathBuf::new(),
+        hash: ContentHash(hash),
+        kind: Kind::Text,
+        bytes: 1,
+        ordinal,
+    };
     let origin = Origin { source: Arc::new(source), part: Part::Whole };
-    Item { origin, lease: Lease::none(), body: Document { path: PathBuf::new() } }
+    Item { origin, attempt: 0, lease: Lease::none(), body: Document }
 }
 
 /// Gives `pages` units a document; every third fails, and documents divisible by ten fail, panic or break a promise.
@@ -43,6 +50,12 @@ impl Stage for Pages {
 
     fn process(&mut self, item: Item<Document>, emit: &mut dyn Emit<Unit>) -> Result<(), Fault> {
         let (source, ordinal) = (item.origin.source.clone(), item.origin.source.ordinal);
+        if item.attempt > 0 {
+            let Some(lease) = self.budget.lease(100, &self.stop) else { return Ok(()) };
+            let Item { origin, attempt, .. } = item;
+            emit.item(Item { origin, attempt, lease, body: Unit::Text(String::new()) });
+            return Ok(());
+        }
         match ordinal % 30 {
             10 => return Err(Fault::new(StageName::Decode, FaultKind::Corrupt, "no good", "")),
             20 => panic!("a decoder that panics"),
@@ -56,7 +69,7 @@ impl Stage for Pages {
             let Some(lease) = self.budget.lease(100, &self.stop) else { return Ok(()) };
             match number % 3 {
                 0 => emit.fault(&origin, Fault::new(StageName::Decode, FaultKind::Corrupt, "bad page", "")),
-                _ => emit.item(Item { origin, lease, body: Unit::Text(String::new()) }),
+                _ => emit.item(Item { origin, attempt: 0, lease, body: Unit::Text(String::new()) }),
             }
         }
         Ok(())
@@ -76,6 +89,12 @@ impl Stage for Blank {
     }
 }
 
+/// The attempt on which a page has an answer: the first, but every second page of every seventh document takes another.
+fn wanted_attempt(origin: &Origin) -> u8 {
+    let Part::Page { number, .. } = origin.part else { return 0 };
+    if origin.source.ordinal % 7 == 1 && number.is_multiple_of(2) { 2 } else { 0 }
+}
+
 struct Accept;
 
 impl Stage for Accept {
@@ -84,15 +103,13 @@ impl Stage for Accept {
 
     fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
         let extraction = Extraction {
-            record: serde_json::json!({}),
+            record: serde_json::json!({ "a": if item.attempt < wanted_attempt(&item.origin) { "" } else { "x" } }),
             raw: item.body.text.clone(),
             problems: vec![],
             tokens: 1,
             mean_logprob: 0.0,
             finish: Finish::Stop,
-            facts: PromptFacts::default(),
-            effort: Effort::default(),
-            timing: Timing::default(),
+            ..Extraction::default()
         };
         emit.item(item.with(extraction));
         Ok(())
@@ -112,12 +129,21 @@ fn answer() -> Generation {
     }
 }
 
+/// A judge with this `[ladder]` table, of records without fields.
+fn judge(ladder: &str) -> Judge {
+    let properties = serde_json::json!({ "a": { "type": "string" } });
+    let schema = serde_json::json!({ "type": "object", "properties": properties, "required": ["a"] });
+    Judge::new(Arc::new(Shape::compile(&schema).unwrap()), toml::from_str(ladder).unwrap())
+}
+
 #[derive(Default)]
 struct Tally {
     found: u64,
     promised: u64,
     rows: u64,
     failures: u64,
+    /// Rows by the attempt that they hold.
+    attempts: [u64; 4],
 }
 
 type AtPrompt = Box<dyn Fn(u64, &Stop) -> Result<(), Fatal> + Send + Sync>;
@@ -127,6 +153,8 @@ type AtOutcome = Box<dyn Fn(&Tally) -> Result<(), Fatal>>;
 struct Setup {
     documents: u64,
     quota: UnitQuota,
+    /// The `[ladder]` table.
+    ladder: &'static str,
     /// Called for each prompt that reaches the engine.
     at_prompt: AtPrompt,
     /// Called for each outcome that reaches the writer.
@@ -136,7 +164,7 @@ struct Setup {
 impl Setup {
     fn of(documents: u64) -> Self {
         let at_prompt = Box::new(|_, _: &Stop| Ok(()));
-        Self { documents, quota: UnitQuota::new(None), at_prompt, at_outcome: Box::new(|_| Ok(())) }
+        Self { documents, quota: UnitQuota::new(None), ladder: "", at_prompt, at_outcome: Box::new(|_| Ok(())) }
     }
 }
 
@@ -159,11 +187,15 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
             Ok(count)
         }),
         parse: Box::new(Accept),
+        judge: &mut judge(setup.ladder),
         write: Box::new(|outcome| {
             match outcome {
                 Some(Outcome::Found(_)) => tally.found += 1,
                 Some(Outcome::Promise(_, units)) => tally.promised += units,
-                Some(Outcome::Row(_)) => tally.rows += 1,
+                Some(Outcome::Row(item)) => {
+                    tally.rows += 1;
+                    tally.attempts[usize::from(item.body.attempt)] += 1;
+                }
                 Some(Outcome::Failure(_)) => tally.failures += 1,
                 Some(Outcome::Duplicate(_)) | None => {}
             }
@@ -276,6 +308,7 @@ fn a_slow_engine_holds_back_the_decoders() {
             Ok(())
         }),
         parse: Box::new(Accept),
+        judge: &mut judge(""),
         write: Box::new(|_| Ok(())),
         last_words: Box::new(|why| panic!("{why}")),
         quota: UnitQuota::new(None),
@@ -284,4 +317,42 @@ fn a_slow_engine_holds_back_the_decoders() {
     .run(&gauge, &stop);
     assert_eq!(ahead_at_first_prompt.load(Ordering::SeqCst), 1);
     assert_eq!(DECODED.load(Ordering::SeqCst), 8);
+}
+
+const STEPS: &str = "steps = [{ budget = 560 }, { temperature = 0.5 }]";
+
+#[test]
+fn units_whose_answer_is_not_good_enough_are_tried_again_and_settled_once() {
+    let (result, tally, in_use) = run(Setup { ladder: STEPS, ..Setup::of(60) }, &Stop::default());
+    assert_eq!((tally.found, tally.promised, tally.rows), (60, 56 * 10 + 4, 54 * 7 + 2 * 6));
+    assert_eq!(tally.promised, tally.rows + tally.failures);
+    // Of the pages 2, 4, 8 and 10 (every third fails before it is asked about), 8 of 9 documents: number 29 breaks its
+    // promise of page 10 and 50 panics.
+    let climbed = (0..60).filter(|ordinal| ordinal % 7 == 1 && ![10, 20].contains(&(ordinal % 30))).count() as u64;
+    let broken = (0..60).filter(|ordinal| ordinal % 7 == 1 && ordinal % 30 == 29).count() as u64;
+    assert_eq!(tally.attempts, [tally.rows - (4 * climbed - broken), 0, 4 * climbed - broken, 0]);
+    assert_eq!(result, Ok(tally.rows + tally.attempts[2]), "texts have no budget: they pass the first step over");
+    assert_eq!(in_use, 0);
+}
+
+#[test]
+fn a_limited_run_with_a_ladder_ends_and_a_try_takes_nothing_of_the_limit() {
+    let (_, tally, _) = run(Setup { ladder: STEPS, quota: UnitQuota::new(Some(25)), ..Setup::of(9) }, &Stop::default());
+    assert_eq!((tally.promised, tally.rows + tally.failures), (25, 25));
+    assert_eq!(tally.attempts[2], 4);
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_writes_the_best_that_it_has() {
+    let stop = Stop::default();
+    let at_prompt = Box::new(|count, stop: &Stop| {
+        if count == 20 {
+            stop.ask();
+        }
+        Ok(())
+    });
+    let (_, tally, in_use) = run(Setup { at_prompt, ladder: STEPS, ..Setup::of(1000) }, &stop);
+    assert!(tally.promised < 9000, "not every document was begun");
+    assert_eq!(tally.promised, tally.rows + tally.failures);
+    assert_eq!(in_use, 0);
 }

@@ -108,7 +108,7 @@ fn place(kind: poison::Kind) -> TempDir {
     poison::add(&bundle, 369, kind);
     let pipeline = format!(
         "name = \"stuck\"\nmodel = \"bundle\"\nallowed_failures = 1.0\n[generate]\nmax_tokens = 160\nslots = 1\n\
-         step_timeout_s = 0.1\n[write]\nseconds_per_part = 1\n[parse]\nschema = \"{}\"\n",
+         step_timeout_s = 0.3\n[write]\nseconds_per_part = 1\n[parse]\nschema = \"{}\"\n",
         root.join("schemas/demo.json").display()
     );
     fs::write(folder.path().join("pipeline.toml"), pipeline).unwrap();

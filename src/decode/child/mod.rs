@@ -49,8 +49,11 @@ fn serve() -> io::Result<()> {
     let mut input = io::stdin().lock();
     let mut reader = None;
     while let Some(ask) = wire::receive::<Ask>(&mut input)? {
-        let settled = if let Ask::Decode(request) = &ask { request.settled } else { 0 };
-        let mut pipe = Pipe::new(&mut input, &mut output, settled);
+        let (settled, only) = match &ask {
+            Ask::Decode(request) => (request.settled, request.only),
+            Ask::Probe => (0, None),
+        };
+        let mut pipe = Pipe::new(&mut input, &mut output, settled, only);
         let outcome = match &ask {
             Ask::Probe => PdfReader::ready(&mut reader).map(|_| ()),
             Ask::Decode(request) => decode(request, &mut pipe, &mut reader),

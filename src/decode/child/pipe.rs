@@ -22,13 +22,25 @@ pub struct Pipe<'a> {
     output: BufWriter<&'a mut File>,
     /// Units that an earlier child settled and that were not yet passed over.
     settled: usize,
+    /// What is wanted of the document, where that is not all.
+    only: Option<Only>,
     broken: Option<io::Error>,
 }
 
+/// The one part that is wanted: the parent hears of no other.
+struct Only {
+    part: Part,
+    /// Promised units that are not it and were not yet passed over.
+    others: usize,
+    /// It has been promised; nothing after it is wanted.
+    promised: bool,
+}
+
 impl<'a> Pipe<'a> {
-    /// A way out that drops the first `settled` units.
-    pub fn new(input: &'a mut StdinLock<'static>, output: &'a mut File, settled: usize) -> Self {
-        Self { input, output: BufWriter::with_capacity(1 << 16, output), settled, broken: None }
+    /// A way out that drops the first `settled` units, and all but the one that is wanted.
+    pub fn new(input: &'a mut StdinLock<'static>, output: &'a mut File, settled: usize, only: Option<Part>) -> Self {
+        let only = only.map(|part| Only { part, others: 0, promised: false });
+        Self { input, output: BufWriter::with_capacity(1 << 16, output), settled, only, broken: None }
     }
 
     /// Tells the parent how the document ended.
@@ -72,11 +84,29 @@ impl<'a> Pipe<'a> {
 
 impl Output for Pipe<'_> {
     fn promise(&mut self, parts: &[Part]) -> Result<usize, Fault> {
-        let granted = self.ask(parts);
-        self.or_break(granted)
+        let Some(only) = &mut self.only else {
+            let granted = self.ask(parts);
+            return self.or_break(granted);
+        };
+        if only.promised {
+            return Ok(0);
+        }
+        let part = only.part;
+        let place = parts.iter().position(|promised| *promised == part);
+        only.others += place.unwrap_or(parts.len());
+        let Some(place) = place else { return Ok(parts.len()) };
+        only.promised = true;
+        let granted = self.ask(&[part]);
+        Ok(if self.or_break(granted)? == 0 { 0 } else { place + 1 })
     }
 
     fn passed_over(&mut self) -> bool {
+        if let Some(only) = &mut self.only
+            && only.others > 0
+        {
+            only.others -= 1;
+            return true;
+        }
         let settled = self.settled > 0;
         self.settled = self.settled.saturating_sub(1);
         settled

@@ -24,7 +24,7 @@ use super::{
     settings::Settings,
     vocabulary::Vocabulary,
 };
-use crate::base::{Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop};
+use crate::base::{Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop, ladder::Rungs};
 
 /// After so many failures of the engine without a success in between, the engine is at fault and not the units.
 const PATIENCE: usize = 16;
@@ -41,6 +41,8 @@ pub struct Stats {
     pub faults: u64,
     /// Answers that had to be closed because their allowance ran short.
     pub closed: u64,
+    /// Answers that said the same again and again and were cut.
+    pub looped: u64,
     /// Prompt tokens of the units that were prefilled.
     pub prompt_tokens: u64,
     /// Prompt tokens that needed no prefill, since an earlier prompt began alike.
@@ -79,6 +81,7 @@ pub struct Generator<E> {
     vocabulary: Vocabulary,
     guide: Option<Guide>,
     settings: Settings,
+    rungs: Rungs,
     seats: Vec<Option<Seat>>,
     /// What the answers of each slot have taught about drafts.
     habits: Vec<Habits>,
@@ -113,6 +116,7 @@ impl<E: Engine> Generator<E> {
             vocabulary,
             guide,
             settings,
+            rungs: Rungs::default(),
             seats,
             habits: vec![Habits::new(DRAFT_COST); together],
             shelf: Shelf::default(),
@@ -121,6 +125,11 @@ impl<E: Engine> Generator<E> {
             occupancy: Occupancy::default(),
             failures_in_a_row: 0,
         })
+    }
+
+    /// Units that are tried again are answered as these rungs say.
+    pub fn with_rungs(self, rungs: Rungs) -> Self {
+        Self { rungs, ..self }
     }
 
     /// Works until the input is closed and all its units are answered, or until the run is aborted: then units in
@@ -215,8 +224,9 @@ impl<E: Engine> Generator<E> {
         self.stats.reused_tokens += reused.tokens as u64;
         self.stats.reused_pictures += reused.pictures as u64;
         let reserve = self.guide.as_ref().map_or(0, Guide::reserve);
-        let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
-        let sampler = Sampler::new(&self.settings, &envelope.origin);
+        let loop_tokens = self.settings.loop_tokens;
+        let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve, loop_tokens };
+        let sampler = self.sampler(&envelope);
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
         seat.drafter = self.drafts().then(|| {
             let drafter = Drafter::new(&prompt.tokens, self.habits[slot].clone());
@@ -225,6 +235,14 @@ impl<E: Engine> Generator<E> {
         seat.keep(prompt);
         seat.add_prefill(start.elapsed() + Duration::from_micros(encoders));
         Ok(seat)
+    }
+
+    /// Each attempt draws its own numbers.
+    fn sampler(&self, envelope: &Item<()>) -> Sampler {
+        let Item { attempt, origin, .. } = envelope;
+        let temperature = self.rungs.at(*attempt).temperature.unwrap_or(self.settings.temperature);
+        let seed = self.settings.seed.wrapping_add(u64::from(*attempt) << 56);
+        Sampler::new(&Settings { temperature, seed, ..self.settings.clone() }, origin)
     }
 
     /// Guesses are for engines that check several at little cost.
@@ -292,6 +310,7 @@ impl Stats {
     fn count(&mut self, generation: &Generation) {
         self.units += 1;
         self.closed += u64::from(generation.finish == Finish::Closed);
+        self.looped += u64::from(generation.finish == Finish::Loop);
         self.prompt_tokens += u64::from(generation.facts.prompt_tokens);
         self.new_tokens += generation.tokens.len() as u64;
         self.forced_tokens += u64::from(generation.effort.forced);

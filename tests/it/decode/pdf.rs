@@ -1,7 +1,11 @@
 //! PDF through the real child.
 
 use lapidary::{
-    base::{ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, UnitQuota, Word, grid::Grid},
+    base::{
+        ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, UnitQuota, Word,
+        grid::Grid,
+        ladder::{Rung, Rungs},
+    },
     decode::{Decoder, Limits, Settings},
 };
 
@@ -233,4 +237,28 @@ fn pages_are_those_that_pypdfium2_draws() {
         let text = std::fs::read_to_string(fixture(&format!("decode/{name}.txt"))).unwrap();
         assert_eq!(layer(&emitted, 0).text, text, "{name}");
     }
+}
+
+/// A page as one of the rungs of a ladder shows it.
+fn again(rungs: &Rungs, attempt: u8, number: u32) -> Emitted {
+    let mut wanted = item(&fixture("documents/invoice.pdf"), Kind::Pdf);
+    wanted.attempt = attempt;
+    wanted.origin.part = Part::Page { number, of: 2 };
+    let mut emitted = Emitted::default();
+    decoder(&Settings::default()).with_rungs(rungs.clone()).process(wanted, &mut emitted).unwrap();
+    emitted
+}
+
+#[test]
+fn a_page_that_is_tried_again_comes_alone_as_its_rung_shows_it() {
+    let rung = |budget, rotate| Rung { budget, rotate, temperature: None };
+    let rungs = Rungs::new(vec![rung(Some(560), None), rung(None, Some(90))]);
+    let plain = pdf("documents/invoice.pdf");
+    let finer = again(&rungs, 1, 2);
+    assert_eq!((finer.promised, finer.pages(), finer.units.len()), (0, vec![2], 1));
+    assert!(finer.page(0).raster.rgb.len() > plain.page(1).raster.rgb.len());
+    let turned = again(&rungs, 2, 2);
+    assert_eq!(turned.page(0).raster, plain.page(1).raster.clone().turned(90));
+    assert_eq!(turned.page(0).text, plain.page(1).text, "the text layer keeps its places");
+    assert!(again(&rungs, 1, 7).units.is_empty(), "there is no such page");
 }

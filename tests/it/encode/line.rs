@@ -30,8 +30,14 @@ impl Emit<Prompt> for Kept {
 }
 
 fn origin() -> Origin {
-    let source =
-        Source { name: "a.mp4".to_owned(), hash: ContentHash([7; 32]), kind: Kind::Video, bytes: 9, ordinal: 0 };
+    let source = Source {
+        name: "a.mp4".to_owned(),
+        path: "a.mp4".into(),
+        hash: ContentHash([7; 32]),
+        kind: Kind::Video,
+        bytes: 9,
+        ordinal: 0,
+    };
     Origin { source: Arc::new(source), part: Part::Whole }
 }
 
@@ -50,7 +56,7 @@ fn an_item_leases_what_its_prompt_holds() {
     let unit = Unit::Image(raster(640, 480));
     let lease = budget.lease(unit.bytes(), &Stop::default()).unwrap();
     let mut kept = Kept(Vec::new());
-    encoder().process(Item { origin: origin(), lease, body: unit }, &mut kept).unwrap();
+    encoder().process(Item { origin: origin(), attempt: 0, lease, body: unit }, &mut kept).unwrap();
     assert_eq!(kept.0[0].origin, origin());
     assert_eq!(budget.in_use(), kept.0[0].body.bytes());
     assert!(kept.0[0].body.encode_micros > 0);

@@ -129,7 +129,7 @@ fn answer(
 ) -> (Finish, String, usize) {
     let settings = Settings { temperature, seed, ..Settings::default() };
     let item = desk::item(seed as u32, desk::prompt(1, 3));
-    let rules = Rules { guided: Some(guide.begin()), allowance, reserve: guide.reserve() };
+    let rules = Rules { guided: Some(guide.begin()), allowance, reserve: guide.reserve(), loop_tokens: 0 };
     let mut answer = Answer::new(rules, Sampler::new(&settings, &item.origin), vocabulary.clone());
     let (mut state, liked) = (seed, b"a\\1,.{\xe2e-["[(seed % 10) as usize]);
     loop {

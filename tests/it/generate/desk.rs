@@ -37,13 +37,13 @@ pub fn prompt(number: u32, length: usize) -> Prompt {
 
 /// An item whose source is told by `number`.
 pub fn item(number: u32, prompt: Prompt) -> Item<Prompt> {
-    Item { origin: origin(number), lease: Lease::none(), body: prompt }
+    Item { origin: origin(number), attempt: 0, lease: Lease::none(), body: prompt }
 }
 
 /// The same with a lease of the prompt's bytes.
 pub fn leased(number: u32, prompt: Prompt, budget: &ByteBudget) -> Item<Prompt> {
     let lease = budget.lease(prompt.bytes(), &Stop::default()).unwrap();
-    Item { origin: origin(number), lease, body: prompt }
+    Item { origin: origin(number), attempt: 0, lease, body: prompt }
 }
 
 fn origin(number: u32) -> Origin {
@@ -51,6 +51,7 @@ fn origin(number: u32) -> Origin {
     hash[..4].copy_from_slice(&number.to_le_bytes());
     let source = Source {
         name: format!("unit {number}"),
+        path: "".into(),
         hash: ContentHash(hash),
         kind: Kind::Text,
         bytes: 1,

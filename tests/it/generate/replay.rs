@@ -56,6 +56,22 @@ fn an_answer_that_runs_too_long_is_closed() {
 }
 
 #[test]
+fn an_answer_that_says_the_same_again_and_again_is_cut_and_closed() {
+    let text =
+        json!({ "type": "object", "properties": { "a": { "type": "string", "maxLength": 4000 } }, "required": ["a"] });
+    let guide = Guide::compile(&desk::vocabulary(), &text).unwrap();
+    let answer = json!({ "a": format!("Total due{}", " and more".repeat(300)) }).to_string();
+    let settings = Settings { max_tokens: 3000, loop_tokens: 64, ..Settings::default() };
+    let items = vec![desk::item(0, desk::prompt(0, 20))];
+    let (stats, tray) = desk::run(replay(&[&answer], 1, 4000), desk::vocabulary(), Some(guide), settings, items);
+    let body = &tray.done[0].body;
+    assert_eq!((body.finish, stats.looped, stats.closed), (Finish::Loop, 1, 0));
+    assert!(body.tokens.len() < 200, "{} tokens", body.tokens.len());
+    let said: Value = serde_json::from_str(&body.text).unwrap();
+    assert!(said["a"].as_str().unwrap().starts_with("Total due and more and more"));
+}
+
+#[test]
 fn a_prompt_that_does_not_fit_fails_alone_and_says_both_numbers() {
     let items = vec![desk::item(0, desk::prompt(0, 199)), desk::item(1, desk::prompt(1, 20))];
     let (stats, tray) =

@@ -29,7 +29,14 @@ impl Emit<Extraction> for Emitted {
 }
 
 fn item(text: &str, finish: Finish) -> Item<Generation> {
-    let source = Source { name: "a.pdf".into(), hash: ContentHash([1; 32]), kind: Kind::Pdf, bytes: 3, ordinal: 0 };
+    let source = Source {
+        name: "a.pdf".into(),
+        path: "a.pdf".into(),
+        hash: ContentHash([1; 32]),
+        kind: Kind::Pdf,
+        bytes: 3,
+        ordinal: 0,
+    };
     let body = Generation {
         tokens: vec![1, 2],
         logprobs: vec![-0.5, -1.5],
@@ -40,7 +47,7 @@ fn item(text: &str, finish: Finish) -> Item<Generation> {
         effort: Effort::default(),
         timing: Timing::default(),
     };
-    Item { origin: Origin { source: Arc::new(source), part: Part::Whole }, lease: Lease::default(), body }
+    Item { origin: Origin { source: Arc::new(source), part: Part::Whole }, attempt: 0, lease: Lease::default(), body }
 }
 
 fn shape() -> Arc<Shape> {

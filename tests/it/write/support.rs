@@ -6,6 +6,7 @@ use lapidary::{
     base::{
         ContentHash, Effort, Extraction, Failure, Fault, FaultKind, Finish, Item, Kind, Lease, Origin, Outcome, Part,
         PromptFacts, Shape, Source, StageName, Timing,
+        ladder::{Rung, Try},
     },
     write::{RunIdentity, Settings, Writer},
 };
@@ -35,7 +36,14 @@ pub fn invoice(number: u64) -> Value {
 
 pub fn source(name: &str, content: u8) -> Arc<Source> {
     let hash = ContentHash([content; 32]);
-    Arc::new(Source { name: name.into(), hash, kind: Kind::Pdf, bytes: 100, ordinal: u64::from(content) })
+    Arc::new(Source {
+        name: name.into(),
+        path: name.into(),
+        hash,
+        kind: Kind::Pdf,
+        bytes: 100,
+        ordinal: u64::from(content),
+    })
 }
 
 pub fn page(number: u32) -> Part {
@@ -53,9 +61,16 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
         effort: Effort { steps: 7, forced: 2, drafted: 4, accepted: 3 },
         timing: Timing { encode_micros: 1500, prefill_micros: 2500, decode_micros: 3500 },
+        attempt: 2,
+        tries: vec![Try {
+            why: vec!["closed", "empty"],
+            attempt: 0,
+            rung: Rung { budget: None, rotate: Some(90), temperature: Some(0.5) },
+            tokens: 17,
+        }],
     };
     let origin = Origin { source: source.clone(), part };
-    Outcome::Row(Box::new(Item { origin, lease: Lease::default(), body }))
+    Outcome::Row(Box::new(Item { origin, attempt: 0, lease: Lease::default(), body }))
 }
 
 pub fn failure(source: &Arc<Source>, part: Part) -> Outcome {
@@ -65,7 +80,15 @@ pub fn failure(source: &Arc<Source>, part: Part) -> Outcome {
 
 pub fn unreadable(name: &str) -> Outcome {
     let fault = Fault::new(StageName::Collect, FaultKind::Unreadable, "permission denied", "change its permissions");
-    Outcome::Failure(Box::new(Failure { source: name.into(), hash: None, kind: None, part: Part::Whole, fault }))
+    Outcome::Failure(Box::new(Failure {
+        source: name.into(),
+        hash: None,
+        kind: None,
+        part: Part::Whole,
+        fault,
+        document: None,
+        tries: Vec::new(),
+    }))
 }
 
 pub fn run() -> RunIdentity {

@@ -1,0 +1,289 @@
+//! The judge: weighs each outcome, keeps the best of a unit's tries, and says which goes on to `write`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde_json::Value;
+
+use super::settings::{Reason, Settings};
+use crate::base::{
+    Document, Extraction, Failure, FaultKind, Finish, Item, Lease, Origin, Outcome, Shape,
+    ladder::{Rungs, Try},
+    shape::{Field, Form},
+};
+
+/// What becomes of an outcome.
+pub enum Weighed {
+    /// It goes to `write`.
+    Settled(Outcome),
+    /// The unit is tried again.
+    Again(Item<Document>),
+}
+
+/// Weighs outcomes. Without rungs everything is settled at once.
+pub struct Judge {
+    shape: Arc<Shape>,
+    settings: Settings,
+    rungs: Rungs,
+    held: HashMap<(String, String), Held>,
+}
+
+/// A unit on its way up.
+struct Held {
+    /// Tries that are over, the best left out.
+    tries: Vec<Try>,
+    best: Candidate,
+    /// New tokens of all tries.
+    tokens: u64,
+    /// The attempt that it was sent to.
+    sent: u8,
+}
+
+/// What a try came to.
+struct Candidate {
+    origin: Origin,
+    attempt: u8,
+    reasons: Vec<Reason>,
+    result: Result<Extraction, Box<Failure>>,
+}
+
+impl Candidate {
+    fn tokens(&self) -> u32 {
+        self.result.as_ref().map_or(0, |extraction| extraction.tokens)
+    }
+
+    /// Less is better: any row before any failure, then the fewest reasons.
+    fn badness(&self) -> (bool, usize) {
+        (self.result.is_err(), self.reasons.len())
+    }
+}
+
+impl Judge {
+    /// A judge of answers in this shape.
+    pub fn new(shape: Arc<Shape>, settings: Settings) -> Self {
+        let rungs = settings.rungs();
+        Self { shape, settings, rungs, held: HashMap::new() }
+    }
+
+    /// True when no unit can climb.
+    pub fn idle(&self) -> bool {
+        self.rungs.all().is_empty()
+    }
+
+    /// Units that are on their way up.
+    pub fn waiting(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Weighs one outcome. With `stopping` nothing climbs any more.
+    pub fn weigh(&mut self, outcome: Outcome, stopping: bool) -> Weighed {
+        match outcome {
+            Outcome::Row(item) if !self.idle() => {
+                let Item { origin, attempt, body, .. } = *item;
+                let reasons = self.reasons(&body);
+                self.next(Candidate { origin, attempt, reasons, result: Ok(body) }, stopping)
+            }
+            Outcome::Failure(failure) if !self.idle() => self.weigh_failure(failure, stopping),
+            other => Weighed::Settled(other),
+        }
+    }
+
+    /// A failure of a unit that stands on no rung climbs when its answer is to blame.
+    fn weigh_failure(&mut self, failure: Box<Failure>, stopping: bool) -> Weighed {
+        let Some(source) = failure.document.clone() else { return Weighed::Settled(Outcome::Failure(failure)) };
+        let origin = Origin { source, part: failure.part };
+        let sent = self.held.get(&key(&origin)).map(|held| held.sent);
+        if sent.is_none() && failure.fault.kind != FaultKind::Invalid {
+            return Weighed::Settled(Outcome::Failure(failure));
+        }
+        let attempt = sent.unwrap_or(0);
+        let candidate = Candidate { origin, attempt, reasons: vec![Reason::Invalid], result: Err(failure) };
+        self.next(candidate, stopping)
+    }
+
+    fn next(&mut self, candidate: Candidate, stopping: bool) -> Weighed {
+        let (key, tokens) = (key(&candidate.origin), u64::from(candidate.tokens()));
+        let Candidate { origin, attempt, .. } = &candidate;
+        let (source, part, above) =
+            (origin.source.clone(), origin.part, self.rungs.above(*attempt, origin.source.kind));
+        let bad = candidate.reasons.iter().any(|reason| self.settings.climb_on.contains(reason));
+        let spent = self.held.get(&key).map_or(0, |held| held.tokens) + tokens;
+        let goes_on = bad && !stopping && spent < self.settings.allowance;
+        let Some(next) = above.filter(|_| goes_on) else {
+            let held = self.held.remove(&key);
+            return Weighed::Settled(self.settle(candidate, held));
+        };
+        let held = self.held.remove(&key);
+        let held = Held { tokens: spent, sent: next, ..self.merged(candidate, held) };
+        self.held.insert(key, held);
+        let origin = Origin { source, part };
+        Weighed::Again(Item { origin, attempt: next, lease: Lease::none(), body: Document })
+    }
+
+    /// The better of two stays, the earlier of equals; the other becomes a try.
+    fn merged(&self, candidate: Candidate, held: Option<Held>) -> Held {
+        let Some(Held { mut tries, best, tokens, sent }) = held else {
+            return Held { tries: Vec::new(), best: candidate, tokens: 0, sent: 0 };
+        };
+        let (best, other) = if candidate.badness() < best.badness() { (candidate, best) } else { (best, candidate) };
+        tries.push(self.over(&other));
+        Held { tries, best, tokens, sent }
+    }
+
+    fn settle(&mut self, candidate: Candidate, held: Option<Held>) -> Outcome {
+        let Held { mut tries, best, .. } = self.merged(candidate, held);
+        tries.sort_by_key(|one| one.attempt);
+        match best.result {
+            Ok(extraction) => {
+                let body = Extraction { attempt: best.attempt, tries, ..extraction };
+                let lease = Lease::none();
+                Outcome::Row(Box::new(Item { origin: best.origin, attempt: best.attempt, lease, body }))
+            }
+            Err(mut failure) => {
+                failure.tries = tries;
+                if !failure.tries.is_empty() {
+                    failure.fault.message.push_str(&format!("; {} other tries were no better", failure.tries.len()));
+                }
+                Outcome::Failure(failure)
+            }
+        }
+    }
+
+    fn over(&self, candidate: &Candidate) -> Try {
+        Try {
+            why: candidate.reasons.iter().map(|reason| reason.as_str()).collect(),
+            attempt: candidate.attempt,
+            rung: self.rungs.at(candidate.attempt),
+            tokens: candidate.tokens(),
+        }
+    }
+
+    /// What is wrong with a row.
+    fn reasons(&self, extraction: &Extraction) -> Vec<Reason> {
+        let holds = |reason: Reason| match reason {
+            Reason::Invalid => false,
+            Reason::Loop => extraction.finish == Finish::Loop,
+            Reason::Closed => extraction.finish == Finish::Closed,
+            Reason::Empty => has_empty(self.shape.fields(), &extraction.record),
+        };
+        Reason::ALL.into_iter().filter(|reason| holds(*reason)).collect()
+    }
+}
+
+fn key(origin: &Origin) -> (String, String) {
+    (origin.source.name.clone(), origin.part.to_string())
+}
+
+/// True when a required text or list of the record, or of an object in it, is empty.
+fn has_empty(fields: &[Field], record: &Value) -> bool {
+    fields.iter().filter(|field| field.required && !field.node.nullable).any(|field| {
+        match (&field.node.form, &record[&field.name]) {
+            (Form::Object(inner), value) => has_empty(inner, value),
+            (_, Value::String(text)) => text.trim().is_empty(),
+            (_, Value::Array(items)) => items.is_empty(),
+            _ => false,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::{ContentHash, Fault, Kind, Part, Source, StageName};
+
+    fn judge(text: &str) -> Judge {
+        let schema = json!({
+            "type": "object",
+            "required": ["name"],
+            "properties": { "name": { "type": "string" }, "note": { "type": "string" } }
+        });
+        Judge::new(Arc::new(Shape::compile(&schema).unwrap()), toml::from_str(text).unwrap())
+    }
+
+    fn origin() -> Origin {
+        let path = "a.pdf".into();
+        let (hash, kind) = (ContentHash([1; 32]), Kind::Pdf);
+        let source = Source { name: "a.pdf".into(), path, hash, kind, bytes: 1, ordinal: 0 };
+        Origin { source: Arc::new(source), part: Part::Page { number: 2, of: 3 } }
+    }
+
+    fn row(attempt: u8, name: &str, finish: Finish) -> Outcome {
+        let body =
+            Extraction { record: json!({ "name": name, "note": null }), finish, tokens: 100, ..Extraction::default() };
+        Outcome::Row(Box::new(Item { origin: origin(), attempt, lease: Lease::none(), body }))
+    }
+
+    fn failure(kind: FaultKind) -> Outcome {
+        let fault = Fault::new(StageName::Parse, kind, "no good", "");
+        Outcome::Failure(Box::new(Failure::of(&origin(), fault)))
+    }
+
+    fn again(weighed: Weighed) -> u8 {
+        let Weighed::Again(item) = weighed else { panic!("it must climb") };
+        assert_eq!(item.origin, origin());
+        item.attempt
+    }
+
+    fn settled(weighed: Weighed) -> Outcome {
+        let Weighed::Settled(outcome) = weighed else { panic!("it must be settled") };
+        outcome
+    }
+
+    fn extraction(weighed: Weighed) -> Extraction {
+        let Outcome::Row(item) = settled(weighed) else { panic!("it must be a row") };
+        item.body
+    }
+
+    const STEPS: &str = "steps = [{ budget = 560 }, { rotate = 90 }]";
+
+    #[test]
+    fn a_good_answer_is_settled_and_a_bad_one_climbs_until_it_is_good() {
+        let mut judge = judge(STEPS);
+        assert_eq!(extraction(judge.weigh(row(0, "Miller", Finish::Stop), false)).tries, []);
+        assert_eq!(again(judge.weigh(row(0, " ", Finish::Stop), false)), 1);
+        assert_eq!(again(judge.weigh(failure(FaultKind::Invalid), false)), 2);
+        let row = extraction(judge.weigh(row(2, "Miller", Finish::Stop), false));
+        assert_eq!((row.attempt, row.record["name"].as_str()), (2, Some("Miller")));
+        let why: Vec<_> = row.tries.iter().map(|one| (one.attempt, one.why.clone())).collect();
+        assert_eq!(why, [(0, vec!["empty"]), (1, vec!["invalid"])]);
+        assert_eq!(judge.waiting(), 0);
+    }
+
+    #[test]
+    fn where_no_try_is_good_the_best_stays_and_the_earlier_of_equals() {
+        let mut judge = judge(STEPS);
+        again(judge.weigh(row(0, "", Finish::Closed), false));
+        again(judge.weigh(row(1, "first", Finish::Closed), false));
+        let row = extraction(judge.weigh(row(2, "second", Finish::Closed), false));
+        assert_eq!((row.record["name"].as_str(), row.tries.len()), (Some("first"), 2));
+    }
+
+    #[test]
+    fn a_failure_climbs_when_its_answer_is_to_blame_and_stays_one_when_nothing_helps() {
+        let mut judge = judge(STEPS);
+        assert!(matches!(settled(judge.weigh(failure(FaultKind::Corrupt), false)), Outcome::Failure(_)));
+        again(judge.weigh(failure(FaultKind::Invalid), false));
+        again(judge.weigh(failure(FaultKind::Corrupt), false));
+        let Outcome::Failure(failure) = settled(judge.weigh(failure(FaultKind::Invalid), false)) else { panic!() };
+        assert!(failure.fault.message.contains("2 other tries"), "{}", failure.fault.message);
+    }
+
+    #[test]
+    fn no_unit_climbs_over_its_allowance_or_while_the_run_is_ending() {
+        let mut tight = judge("allowance = 150\nsteps = [{ budget = 560 }, { rotate = 90 }]");
+        again(tight.weigh(row(0, "", Finish::Stop), false));
+        assert_eq!(extraction(tight.weigh(row(1, "", Finish::Stop), false)).tries.len(), 1);
+        let mut ending = judge(STEPS);
+        again(ending.weigh(row(0, "", Finish::Stop), false));
+        assert_eq!(extraction(ending.weigh(failure(FaultKind::Internal), true)).attempt, 0);
+        assert_eq!(extraction(ending.weigh(row(0, "", Finish::Stop), true)).attempt, 0);
+    }
+
+    #[test]
+    fn only_the_named_reasons_make_a_unit_climb() {
+        let mut judge = judge("climb_on = [\"loop\"]\nsteps = [{ rotate = 90 }]");
+        assert_eq!(extraction(judge.weigh(row(0, "", Finish::Closed), false)).attempt, 0);
+        again(judge.weigh(row(0, "", Finish::Loop), false));
+    }
+}

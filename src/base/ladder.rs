@@ -1,0 +1,88 @@
+//! The ladder: other ways to try a unit whose answer was not good enough.
+//!
+//! A run's [`Rungs`] are few and known to all stages; an item says with its `attempt` on which it stands, and each stage
+//! takes from the rung what concerns it. Attempt 0 stands on the ground: the pipeline's own settings.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::media::Kind;
+
+/// How one more try differs from the pipeline's own settings; what is left out stays as it is there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// Soft tokens of a page or picture.
+    pub budget: Option<u32>,
+    /// Degrees by which a page or picture is turned clockwise: 90, 180 or 270.
+    pub rotate: Option<u32>,
+    /// The sampler's temperature.
+    pub temperature: Option<f32>,
+}
+
+impl Rung {
+    /// True when it makes a difference to units of such documents.
+    pub fn concerns(&self, kind: Kind) -> bool {
+        let pictures = matches!(kind, Kind::Pdf | Kind::Image);
+        self.temperature.is_some() || (pictures && (self.budget.is_some() || self.rotate.is_some()))
+    }
+}
+
+/// The rungs of a run, lowest first. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rungs(Arc<Vec<Rung>>);
+
+impl Rungs {
+    /// These, in this order.
+    pub fn new(rungs: Vec<Rung>) -> Self {
+        Self(Arc::new(rungs))
+    }
+
+    /// What holds for an attempt.
+    pub fn at(&self, attempt: u8) -> Rung {
+        let place = usize::from(attempt).checked_sub(1);
+        place.and_then(|place| self.0.get(place)).cloned().unwrap_or_default()
+    }
+
+    /// The attempt after `attempt` that makes a difference to units of such documents.
+    pub fn above(&self, attempt: u8, kind: Kind) -> Option<u8> {
+        let next = usize::from(attempt)..self.0.len();
+        next.into_iter().find(|place| self.0[*place].concerns(kind)).and_then(|place| u8::try_from(place + 1).ok())
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Rung] {
+        &self.0
+    }
+}
+
+/// An earlier try of a unit, and why it was not good enough.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Try {
+    /// In words of the `[ladder]` table: `invalid`, `closed`, and so on.
+    pub why: Vec<&'static str>,
+    /// On which rung it stood.
+    pub attempt: u8,
+    /// What held there.
+    pub rung: Rung,
+    /// New tokens that it took.
+    pub tokens: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_climbs_over_the_rungs_that_make_no_difference_to_it() {
+        let budget = Rung { budget: Some(1120), ..Rung::default() };
+        let temperature = Rung { temperature: Some(0.4), ..Rung::default() };
+        let rungs = Rungs::new(vec![budget.clone(), Rung { rotate: Some(90), ..Rung::default() }, temperature]);
+        assert_eq!(rungs.above(0, Kind::Pdf), Some(1));
+        assert_eq!(rungs.above(1, Kind::Image), Some(2));
+        assert_eq!(rungs.above(0, Kind::Audio), Some(3), "sound has no budget and cannot be turned");
+        assert_eq!(rungs.above(3, Kind::Audio), None);
+        assert_eq!((rungs.at(0), rungs.at(1)), (Rung::default(), budget));
+    }
+}
