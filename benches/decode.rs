@@ -90,7 +90,7 @@ fn memory(count: usize) {
 }
 
 fn lanes(children: usize) -> Vec<Decoder> {
-    let (settings, render) = (Settings::default(), Render { page_budget: BUDGET, frame_budget: 70 });
+    let (settings, render) = (Settings::default(), Render { page_budget: BUDGET.into(), frame_budget: 70 });
     let (budget, quota) = (ByteBudget::new(256 << 20), UnitQuota::new(None));
     let lane = |_| {
         Decoder::new(&settings, render, budget.clone(), quota.clone(), Stop::default())

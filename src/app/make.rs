@@ -42,7 +42,7 @@ pub fn decoder(plan: &Plan, budget: &ByteBudget, quota: &UnitQuota, stop: &Stop)
 
 /// Starts a decoder child and has it load what it needs, so that a missing library is told before any work.
 pub fn probe_decoder() -> Result<(), Fatal> {
-    let render = Render { page_budget: BUDGETS[0], frame_budget: BUDGETS[0] };
+    let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
     let (budget, quota) = (ByteBudget::new(0), UnitQuota::new(Some(0)));
     Decoder::new(&decode::Settings::default(), render, budget, quota, Stop::default()).probe()
 }

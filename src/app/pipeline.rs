@@ -9,7 +9,10 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::ladder;
-use crate::{base::Fatal, collect, decode, encode, generate, parse, write};
+use crate::{
+    base::{Budget, Fatal},
+    collect, decode, encode, generate, parse, write,
+};
 
 /// A pipeline file as read: every value has its type, nothing is resolved yet.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ pub struct Pipeline {
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `[encode] budget`
-    pub budget: Option<u32>,
+    pub budget: Option<Budget>,
     /// `[decode] pages`
     pub pages: Option<String>,
 }
@@ -113,13 +116,20 @@ impl Pipeline {
 }
 
 fn lay_over(table: &mut Table, overrides: &Overrides) {
-    let budget = overrides.budget.map(|budget| ("encode", "budget", Value::from(i64::from(budget))));
+    let budget = overrides.budget.map(|budget| ("encode", "budget", written(budget)));
     let pages = overrides.pages.as_ref().map(|pages| ("decode", "pages", Value::from(pages.as_str())));
     for (stage, key, value) in budget.into_iter().chain(pages) {
         let settings = table.entry(stage).or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(settings) = settings {
             settings.insert(key.to_owned(), value);
         }
+    }
+}
+
+fn written(budget: Budget) -> Value {
+    match budget {
+        Budget::Tokens(tokens) => i64::from(tokens).into(),
+        Budget::Auto => "auto".into(),
     }
 }
 

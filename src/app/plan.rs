@@ -89,8 +89,10 @@ fn contradictions(pipeline: &Pipeline, model: &Model) -> Vec<String> {
     let mut problems = Vec::new();
     let name = &model.manifest.name;
     if let Some(vision) = &model.manifest.vision {
-        let own =
-            [("[encode] `budget`", pipeline.encode.budget), ("[encode] `frame_budget`", pipeline.encode.frame_budget)];
+        let own = [
+            ("[encode] `budget`", pipeline.encode.budget.most()),
+            ("[encode] `frame_budget`", pipeline.encode.frame_budget),
+        ];
         let steps = pipeline.ladder.steps.iter().filter_map(|step| step.budget);
         for (key, budget) in own.into_iter().chain(steps.map(|budget| ("[ladder] a step's `budget`", budget))) {
             if BUDGETS.contains(&budget) && !vision.budgets.contains(&budget) {

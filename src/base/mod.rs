@@ -15,6 +15,7 @@ pub mod shape;
 pub mod stage;
 pub mod stop;
 pub mod tensors;
+pub mod visual;
 
 pub use answer::{Effort, Extraction, Finish, Generation, PromptFacts, Timing};
 pub use budget::{ByteBudget, Lease};
@@ -27,3 +28,4 @@ pub use prompt::{Features, ImagePatches, LogMel, Prompt};
 pub use shape::Shape;
 pub use stage::{Emit, Outcome, Stage};
 pub use stop::Stop;
+pub use visual::Budget;

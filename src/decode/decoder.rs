@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::base::{
-    ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Lease, Origin, Page, Part, Source, Stage, Stop, Unit,
-    UnitQuota,
+    Budget, ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Lease, Origin, Page, Part, Source, Stage, Stop,
+    Unit, UnitQuota,
     ladder::{Rung, Rungs},
 };
 
@@ -55,7 +55,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn ordered(&self, mut order: Order) -> Order {
-        order.render.page_budget = self.rung.budget.unwrap_or(order.render.page_budget);
+        order.render.page_budget = self.rung.budget.map_or(order.render.page_budget, Budget::Tokens);
         order
     }
 

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Budget;
+
 use super::{pages::PageRanges, settings::Limits, settings::Settings, settings::VideoSettings};
 
 /// The sizes that `encode` will want, so that nothing is rendered larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Render {
     /// Soft tokens of a page or picture.
-    pub page_budget: u32,
+    pub page_budget: Budget,
     /// Soft tokens of one frame of a film.
     pub frame_budget: u32,
 }

@@ -15,9 +15,12 @@ use super::{
     wording::Wording,
 };
 use crate::base::{
-    Clip, Emit, Fatal, Fault, FaultKind, Film, ImagePatches, Item, Model, Prompt, Raster, Stage, TextLayer, Unit,
+    Budget, Clip, Emit, Fatal, Fault, FaultKind, Film, ImagePatches, Item, Model, Page, Prompt, Raster, Stage,
+    TextLayer, Unit,
+    grid::{BUDGETS, Grid},
     ladder::Rungs,
     model::{AudioFacts, VisionFacts},
+    visual::for_print,
 };
 
 /// Encodes units; a clone shares everything but its buffers.
@@ -81,11 +84,17 @@ impl Encoder {
     }
 
     /// The same; a page or picture becomes at most `budget` soft tokens.
-    fn prompt_within(&mut self, unit: Unit, budget: u32) -> Result<Prompt, Fault> {
+    fn prompt_within(&mut self, unit: Unit, budget: Budget) -> Result<Prompt, Fault> {
         let begun = Instant::now();
         let mut prompt = match unit {
-            Unit::Page(page) => self.picture(&page.raster, budget, Patcher::page_patches, page.text),
-            Unit::Image(raster) => self.picture(&raster, budget, Patcher::patches, None),
+            Unit::Page(page) => {
+                let budget = self.budget_of_page(&page, budget);
+                self.picture(&page.raster, budget, Patcher::page_patches, page.text)
+            }
+            Unit::Image(raster) => {
+                let budget = self.budget_of_picture(&raster, budget);
+                self.picture(&raster, budget, Patcher::patches, None)
+            }
             Unit::Clip(clip) => self.clip(&clip),
             Unit::Film(film) => self.film(&film),
             Unit::Text(text) => self.text(&text),
@@ -104,7 +113,7 @@ impl Encoder {
         let mut lengths = vec![shared.compose(&shared.document, "", |_| Ok(()))?.len()];
         if let Some(layout) = &shared.image {
             let budgets = shared.rungs.all().iter().filter_map(|rung| rung.budget);
-            let most = budgets.fold(settings.budget, u32::max);
+            let most = budgets.fold(settings.budget.most(), u32::max);
             lengths.push(shared.picture(layout, most as usize)?.len());
         }
         if let Some(layout) = shared.video.as_ref().filter(|_| frames > 0) {
@@ -122,6 +131,26 @@ impl Encoder {
         let patches = cut(&mut self.patcher, raster, budget, vision.positions)?;
         let tokens = self.shared.picture(layout, patches.soft_tokens)?;
         Ok(Prompt { tokens, images: vec![patches], budget, text, ..Prompt::default() })
+    }
+
+    /// A page with text was rendered at the size that its print needs, or at the largest where it is also a picture.
+    fn budget_of_page(&mut self, page: &Page, budget: Budget) -> u32 {
+        let raster = &page.raster;
+        let (Budget::Auto, Some(layer)) = (budget, &page.text) else { return self.budget_of_picture(raster, budget) };
+        let rendered = |budget: &u32| Grid::rendered(raster.width, raster.height, *budget).is_some();
+        let rendered = BUDGETS.into_iter().find(rendered).unwrap_or(budget.most());
+        let print = for_print(layer, raster.width, raster.height);
+        if rendered < budget.most() || print == budget.most() {
+            return rendered;
+        }
+        self.budget_of_picture(raster, budget).max(print)
+    }
+
+    fn budget_of_picture(&mut self, raster: &Raster, budget: Budget) -> u32 {
+        match budget {
+            Budget::Tokens(tokens) => tokens,
+            Budget::Auto => self.patcher.budget(raster),
+        }
     }
 
     fn film(&mut self, film: &Film) -> Result<Prompt, Fault> {
@@ -236,7 +265,7 @@ fn stamp(time: f64) -> String {
 
 fn check_budgets(settings: &Settings, vision: Option<&VisionFacts>) -> Result<(), Fatal> {
     let mut problems = settings.validate();
-    for (name, budget) in [("budget", settings.budget), ("frame_budget", settings.frame_budget)] {
+    for (name, budget) in [("budget", settings.budget.most()), ("frame_budget", settings.frame_budget)] {
         let refused = vision.filter(|vision| !vision.budgets.contains(&budget));
         problems
             .extend(refused.map(|vision| format!("encode.{name} is {budget}, the bundle has {:?}", vision.budgets)));
@@ -253,8 +282,12 @@ impl Stage for Encoder {
 
     fn process(&mut self, item: Item<Unit>, emit: &mut dyn Emit<Prompt>) -> Result<(), Fault> {
         let (unit, envelope) = item.open();
-        let budget = self.shared.rungs.at(envelope.attempt).budget.unwrap_or(self.shared.settings.budget);
+        let rung = self.shared.rungs.at(envelope.attempt);
+        let budget = rung.budget.map_or(self.shared.settings.budget, Budget::Tokens);
         let mut item = envelope.with(self.prompt_within(unit, budget)?);
+        if budget == Budget::Auto && item.body.budget > 0 {
+            tracing::debug!(target: "encode", budget = item.body.budget, "{}: chosen by its print", item.origin);
+        }
         item.lease.resize(item.body.bytes());
         emit.item(item);
         Ok(())

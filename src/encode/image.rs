@@ -11,7 +11,7 @@ use fast_image_resize::{
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::fault;
+use super::{detail, fault};
 use crate::base::{
     Fault, FaultKind, ImagePatches, Raster,
     grid::{Grid, PATCH, POOL},
@@ -40,6 +40,11 @@ impl Patcher {
     pub fn page_patches(&mut self, raster: &Raster, budget: u32, most_positions: usize) -> Result<ImagePatches, Fault> {
         let own = Grid::rendered(raster.width, raster.height, budget);
         self.patches_on(own.or_else(|| Grid::fit(raster.width, raster.height, budget)), raster, most_positions)
+    }
+
+    /// As few soft tokens as leave the picture's detail.
+    pub fn budget(&mut self, raster: &Raster) -> u32 {
+        detail::budget(&mut self.resizer, raster)
     }
 
     fn patches_on(

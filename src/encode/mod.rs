@@ -7,6 +7,7 @@ pub mod template;
 pub mod tensors;
 pub mod vocabulary;
 
+mod detail;
 mod encoder;
 mod layout;
 mod mel;

@@ -11,13 +11,13 @@ use std::{
 
 use lapidary::{
     base::{
-        ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Page, Part, Source, Stage, Stop,
-        TextLayer, Unit, UnitQuota,
+        Budget, ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Page, Part, Source, Stage,
+        Stop, TextLayer, Unit, UnitQuota,
     },
     decode::{Decoder, Render, Settings},
 };
 
-const RENDER: Render = Render { page_budget: 280, frame_budget: 70 };
+const RENDER: Render = Render { page_budget: Budget::Tokens(280), frame_budget: 70 };
 
 /// What a lane emitted.
 #[derive(Default)]

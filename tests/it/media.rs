@@ -19,7 +19,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn order(settings: &Settings) -> Order {
-    Order::new(settings, Render { page_budget: 280, frame_budget: 70 }).unwrap()
+    Order::new(settings, Render { page_budget: 280.into(), frame_budget: 70 }).unwrap()
 }
 
 /// Everything that a fixture becomes.

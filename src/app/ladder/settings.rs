@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::{
     base::{
+        Budget,
         grid::BUDGETS,
         ladder::{Rung, Rungs},
     },
@@ -98,7 +99,7 @@ fn wrong(step: &Rung, encode: &encode::Settings, generate: &generate::Settings) 
     if let Some(temperature) = step.temperature.filter(|temperature| !warm(*temperature)) {
         return Some(format!("`temperature` is {temperature}, but must be 0 to 4"));
     }
-    let other_budget = step.budget.is_some_and(|budget| budget != encode.budget);
+    let other_budget = step.budget.is_some_and(|budget| Budget::Tokens(budget) != encode.budget);
     let other_temperature = step.temperature.is_some_and(|temperature| temperature != generate.temperature);
     // Drawn tokens differ with each attempt.
     let draws = step.temperature.unwrap_or(generate.temperature) > 0.0;

@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use model::*;
 
+use crate::base::Budget;
+
 /// Typed Parquet from folders of PDFs, pictures, sound and video, with Gemma 4 under ONNX Runtime
 #[derive(Debug, Parser)]
 #[command(name = "lapidary", version, max_term_width = 100, propagate_version = true)]
@@ -101,9 +103,9 @@ pub struct RunArguments {
     #[arg(long, value_name = "RANGES")]
     pub pages: Option<String>,
 
-    /// Soft tokens per page or picture: 70, 140, 280, 560 or 1120
+    /// Soft tokens per page or picture: 70, 140, 280, 560, 1120, or `auto`, as few as the print allows
     #[arg(long, value_name = "TOKENS")]
-    pub budget: Option<u32>,
+    pub budget: Option<Budget>,
 
     /// Where the model runs. A named device that cannot be had is an error; `auto` says what it took
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
@@ -188,9 +190,9 @@ pub struct EncodeArguments {
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
-    /// Soft tokens per page or picture: 70, 140, 280, 560 or 1120
+    /// Soft tokens per page or picture: 70, 140, 280, 560, 1120, or `auto`, as few as the print allows
     #[arg(long, value_name = "TOKENS")]
-    pub budget: Option<u32>,
+    pub budget: Option<Budget>,
 
     /// Only these pages of each document, such as `1-3,7,10-`
     #[arg(long, value_name = "RANGES")]

@@ -1,8 +1,11 @@
 //! One page: loaded, measured, rendered.
 
-use pdfium_render::prelude::{PdfBitmap, PdfBitmapFormat, PdfDocument, PdfPage, PdfRenderConfig, PdfiumError};
+use pdfium_render::prelude::{
+    PdfBitmap, PdfBitmapFormat, PdfDocument, PdfPage, PdfPageObject, PdfPageObjectCommon, PdfPageObjectType,
+    PdfPageObjectsCommon, PdfRenderConfig, PdfiumError,
+};
 
-use crate::base::{Fault, FaultKind, Page, Raster, TextLayer, Unit, grid::Grid};
+use crate::base::{Budget, Fault, FaultKind, Page, Raster, TextLayer, Unit, grid::Grid, visual::for_print};
 
 use super::{
     super::{order::Order, output::refuse},
@@ -13,14 +16,14 @@ use super::{
 pub fn render(document: &PdfDocument<'_>, number: u32, order: &Order) -> Result<Unit, Fault> {
     let index = i32::try_from(number).unwrap_or(i32::MAX) - 1;
     let page = document.pages().get(index).map_err(|error| damaged("loaded", &error))?;
-    let grid = fit(&page, order)?;
-    let raster = draw(&page, grid).map_err(|error| damaged("drawn", &error))?;
     let text = text(&page, order).map_err(|error| damaged("read as text", &error))?;
+    let grid = fit(&page, text.as_ref(), order)?;
+    let raster = draw(&page, grid).map_err(|error| damaged("drawn", &error))?;
     Ok(Unit::Page(Page { raster, text }))
 }
 
 /// The size in pixels: never larger than the budget asks for, whatever the page's size in points.
-fn fit(page: &PdfPage<'_>, order: &Order) -> Result<Grid, Fault> {
+fn fit(page: &PdfPage<'_>, text: Option<&TextLayer>, order: &Order) -> Result<Grid, Fault> {
     let (width, height) = (f64::from(page.width().value), f64::from(page.height().value));
     let positive = |side: f64| side.is_finite() && side > 0.0;
     if !positive(width) || !positive(height) {
@@ -34,8 +37,24 @@ fn fit(page: &PdfPage<'_>, order: &Order) -> Result<Grid, Fault> {
     }
     // Hundredths of a point keep the shape of small pages.
     let fine = |side: f64| (side * 100.0).round().clamp(1.0, f64::from(u32::MAX)) as u32;
-    let grid = Grid::fit(fine(width), fine(height), order.render.page_budget);
+    let (width, height) = (fine(width), fine(height));
+    let budget = match (order.render.page_budget, text) {
+        (Budget::Auto, Some(layer)) if !has_large_picture(page) => for_print(layer, width, height),
+        (budget, _) => budget.most(),
+    };
+    let grid = Grid::fit(width, height, budget);
     grid.ok_or_else(|| refuse(FaultKind::Corrupt, "the page has no area", "repair it with a PDF tool"))
+}
+
+/// True when a picture takes a quarter of the page: it may hold print that the text layer does not.
+fn has_large_picture(page: &PdfPage<'_>) -> bool {
+    const MOST_OBJECTS: usize = 10_000;
+    let area = page.width().value * page.height().value;
+    let large = |object: &PdfPageObject<'_>| {
+        let bounds = object.bounds().map(|bounds| bounds.width().value * bounds.height().value);
+        object.object_type() == PdfPageObjectType::Image && bounds.is_ok_and(|bounds| 4.0 * bounds.abs() > area)
+    };
+    page.objects().iter().take(MOST_OBJECTS).any(|object| large(&object))
 }
 
 /// Draws into our own buffer: the sides of a grid are multiples of 48, so rows need no padding.

@@ -2,9 +2,10 @@
 
 use lapidary::{
     base::{
-        ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, UnitQuota, Word,
+        Budget, ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, UnitQuota, Word,
         grid::Grid,
         ladder::{Rung, Rungs},
+        visual::for_print,
     },
     decode::{Decoder, Limits, Settings},
 };
@@ -48,7 +49,7 @@ fn colour(emitted: &Emitted, index: usize, [left, top, right, bottom]: [f32; 4])
 fn pages_have_exactly_the_size_that_the_budget_asks_for() {
     let emitted = pdf("documents/invoice.pdf");
     assert_eq!((emitted.promised, emitted.pages()), (2, vec![1, 2]));
-    let grid = Grid::fit(59528, 84189, RENDER.page_budget).unwrap();
+    let grid = Grid::fit(59528, 84189, RENDER.page_budget.most()).unwrap();
     let raster = &emitted.page(0).raster;
     assert_eq!((raster.width, raster.height), (grid.width, grid.height));
     assert_eq!(raster.rgb.len(), (3 * grid.width * grid.height) as usize);
@@ -225,7 +226,7 @@ fn pages_are_those_that_pypdfium2_draws() {
     for name in ["invoice", "receipt"] {
         let picture = image::open(fixture(&format!("decode/{name}_b70.png"))).unwrap().to_rgb8();
         let mut emitted = Emitted::default();
-        let render = lapidary::decode::Render { page_budget: 70, frame_budget: 70 };
+        let render = lapidary::decode::Render { page_budget: 70.into(), frame_budget: 70 };
         Decoder::new(&Settings::default(), render, ByteBudget::new(1 << 30), UnitQuota::new(None), Stop::default())
             .with_program(env!("CARGO_BIN_EXE_lapidary"))
             .process(item(&fixture(&format!("documents/{name}.pdf")), Kind::Pdf), &mut emitted)
@@ -261,4 +262,29 @@ fn a_page_that_is_tried_again_comes_alone_as_its_rung_shows_it() {
     assert_eq!(turned.page(0).raster, plain.page(1).raster.clone().turned(90));
     assert_eq!(turned.page(0).text, plain.page(1).text, "the text layer keeps its places");
     assert!(again(&rungs, 1, 7).units.is_empty(), "there is no such page");
+}
+
+/// Pages drawn for the budget that each needs.
+fn drawn_by_need(name: &str) -> Emitted {
+    let render = lapidary::decode::Render { page_budget: Budget::Auto, frame_budget: 70 };
+    let (budget, quota) = (ByteBudget::new(1 << 30), UnitQuota::new(None));
+    let mut decoder = Decoder::new(&Settings::default(), render, budget, quota, Stop::default())
+        .with_program(env!("CARGO_BIN_EXE_lapidary"));
+    let mut emitted = Emitted::default();
+    decoder.process(item(&fixture(name), Kind::Pdf), &mut emitted).unwrap();
+    emitted
+}
+
+#[test]
+fn a_page_gets_the_budget_that_its_print_needs() {
+    let invoice = drawn_by_need("documents/invoice.pdf");
+    let (page, layer) = (invoice.page(0), layer(&invoice, 0));
+    let chosen = for_print(layer, 59528, 84189);
+    assert!((280..=1120).contains(&chosen), "{chosen} for print of ordinary size");
+    let grid = Grid::fit(59528, 84189, chosen).unwrap();
+    assert_eq!((page.raster.width, page.raster.height), (grid.width, grid.height));
+    let scan = drawn_by_need("documents/scanned.pdf");
+    let raster = &scan.page(0).raster;
+    let tokens = Grid { width: raster.width, height: raster.height }.soft_tokens();
+    assert!(tokens > 560, "a scan comes as large as may be, and its pixels are looked at later: {tokens}");
 }

@@ -42,7 +42,7 @@ fn origin() -> Origin {
 }
 
 fn encoder() -> Encoder {
-    let settings = Settings { budget: 70, ..Settings::default() };
+    let settings = Settings { budget: 70.into(), ..Settings::default() };
     Encoder::new(&settings, Arc::new(tiny()), "{}").unwrap()
 }
 

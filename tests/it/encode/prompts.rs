@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc};
 
 use lapidary::{
-    base::{Clip, FaultKind, Film, Frame, Page, Prompt, Raster, TextLayer, Unit, grid::Grid, model::Model},
+    base::{Budget, Clip, FaultKind, Film, Frame, Page, Prompt, Raster, TextLayer, Unit, grid::Grid, model::Model},
     encode::{Encoder, Settings, vocabulary::Vocabulary},
 };
 
@@ -11,7 +11,7 @@ use super::{page, tiny};
 
 fn settings() -> Settings {
     let system = "You read documents.".to_owned();
-    Settings { budget: 70, frame_budget: 70, system, prompt: "Read. Use {schema}.".to_owned() }
+    Settings { budget: 70.into(), frame_budget: 70, system, prompt: "Read. Use {schema}.".to_owned() }
 }
 
 fn encoder(model: Model) -> Encoder {
@@ -132,4 +132,18 @@ fn what_the_bundle_cannot_take_is_said() {
     model.manifest.vision.as_mut().unwrap().budgets = vec![280];
     let error = Encoder::new(&settings(), Arc::new(model), "").map(drop).unwrap_err();
     assert!(error.message.contains("encode.budget is 70, the bundle has [280]"), "{error}");
+}
+
+#[test]
+fn a_budget_is_chosen_for_each_page_by_its_print() {
+    let settings = Settings { budget: Budget::Auto, ..settings() };
+    let mut encoder = Encoder::new(&settings, Arc::new(tiny()), "{}").unwrap();
+    let mut chosen = |unit| encoder.prompt(unit).unwrap().budget;
+    let white = |width, height| Raster { width, height, rgb: vec![250; (3 * width * height) as usize] };
+    assert_eq!(chosen(Unit::Image(white(1654, 2339))), 70, "a blank picture");
+    let text = Some(TextLayer { text: "Some words".to_owned(), words: Vec::new() });
+    // Drawn by `decode` for its print: 14 x 19 soft tokens.
+    assert_eq!(chosen(Unit::Page(Page { raster: white(672, 912), text: text.clone() })), 280);
+    assert_eq!(chosen(Unit::Page(Page { raster: white(672, 912), text: None })), 70, "a blank scan");
+    assert!(chosen(Unit::Image(page())) >= 280, "a page of text");
 }
