@@ -115,8 +115,15 @@ fn or_null(guide: Value, nullable: bool) -> Value {
 
 fn string(text: &Text) -> Value {
     let longest = text.longest.min(COUNTABLE);
-    let mut guide = json!({"type": "string", "minLength": text.shortest.min(longest), "maxLength": longest});
     let of_format = text.format.as_deref().and_then(string::pattern_of);
+    let mut guide = json!({"type": "string"});
+    // Our own expressions have an end; to count beside them costs the grammar much.
+    if of_format.is_none() || text.longest < string::longest_of(text.format.as_deref().unwrap_or_default()).unwrap_or(0) {
+        guide["maxLength"] = json!(longest);
+    }
+    if text.shortest > 0 {
+        guide["minLength"] = json!(text.shortest.min(longest));
+    }
     let stated = text.pattern.as_deref().filter(|pattern| string::is_guidable(pattern));
     if let Some(pattern) = stated.or(of_format) {
         guide["pattern"] = json!(pattern);

@@ -31,8 +31,14 @@ macro_rules! zone {
 }
 
 macro_rules! host {
-    () => {
-        "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}(?:\\.[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}){0,3}"
+    ($length:literal) => {
+        concat!(
+            "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,",
+            $length,
+            "}(?:\\.[A-Za-z0-9](?:-?[A-Za-z0-9]){0,",
+            $length,
+            "}){0,3}"
+        )
     };
 }
 
@@ -50,8 +56,8 @@ macro_rules! day {
 }
 
 const TIME: &str = concat!("^", clock!(), "(?:\\.[0-9]{1,9})?", zone!(), "$");
-const HOST: &str = concat!("^", host!(), "$");
-const EMAIL: &str = concat!("^[A-Za-z0-9_%+-]{1,15}(?:\\.[A-Za-z0-9_%+-]{1,15}){0,3}@", host!(), "$");
+const HOST: &str = concat!("^", host!(30), "$");
+const EMAIL: &str = concat!("^[A-Za-z0-9_%+-]{1,15}(?:\\.[A-Za-z0-9_%+-]{1,15}){0,3}@", host!(20), "$");
 
 /// A string with `format` `date`.
 pub const DATE: &str = concat!("^", day!(), "$");

@@ -109,7 +109,6 @@ fn each_broken_rule_is_named_with_its_path() {
         ("/day", json!("2023-02-29"), "/day: `2023-02-29` is no date"),
         ("/at", json!("2023-02-28T10:00:00"), "/at: `2023-02-28T10:00:00` is no date and time"),
         ("/currency", json!("GBP"), "/currency: "),
-        ("/lines", json!([{"what": "a"}, {"what": "a"}]), "/lines: "),
         ("/lines", json!([{"what": "a", "count": 9.5}]), "/lines/0/count: "),
         ("/lines", json!([{"what": "a", "count": 1e19}]), "/lines/0/count: "),
         ("/lines", json!([{"count": 1}]), "/lines/0: "),
@@ -119,6 +118,17 @@ fn each_broken_rule_is_named_with_its_path() {
         let fault = fault(&answer);
         assert!(fault.message.contains(expected), "{expected} is not in {}", fault.message);
     }
+}
+
+#[test]
+fn what_must_not_come_twice_is_dropped_and_said() {
+    let answer = json!({"vendor": "Ada", "lines": [{"what": "tea"}, {"what": "milk"}, {"what": "tea", "count": null}]});
+    let extraction = parsed(&answer.to_string(), Finish::Stop).unwrap();
+    assert_eq!(extraction.record["lines"].as_array().unwrap().len(), 2);
+    assert_eq!(extraction.problems, ["/lines: dropped 1 items that were there already"]);
+    let schema = json!({"type": "object", "properties": {"v": {"type": "array", "minItems": 2, "uniqueItems": true, "items": {"type": "number"}}}});
+    let told = Shape::compile(&schema).unwrap().settle(json!({"v": [1, 1.0]})).unwrap_err();
+    assert!(told[0].starts_with("/v: "), "too few are left: {told:?}");
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! With any schema, sampler and allowance, what the tiny model finishes is valid: run over the project's own schemas and
+//! over the catalogue of shapes.
+
+use std::{fs, path::Path};
+
+use jsonschema::Validator;
+use lapidary::{
+    base::{Model, Shape},
+    bundle::{Check, open},
+    generate::{Device, EngineSettings, Form, Guide, OrtEngine, Runtime, Settings},
+};
+use serde_json::Value;
+
+use super::desk;
+use crate::{catalogue, vocabulary};
+
+/// Units of one run.
+const UNITS: u32 = 3;
+
+/// How tokens are drawn, and how many are allowed beyond what closing takes.
+const WAYS: [(f32, usize); 3] = [(0.0, 48), (1.0, 1), (3.0, 24)];
+
+fn tiny() -> Model {
+    open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/tiny"), Check::Sizes).unwrap()
+}
+
+/// One schema with its checks.
+struct Case {
+    name: String,
+    shape: Shape,
+    validator: Validator,
+}
+
+impl Case {
+    fn new((name, schema): (String, Value)) -> Self {
+        let shape = Shape::compile(&schema).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
+        Self { name, shape, validator: catalogue::validator(&schema) }
+    }
+
+    /// Generates in one way and checks all answers.
+    fn run(&self, model: &Model, seed: u64, (temperature, beyond): (f32, usize)) -> u32 {
+        let vocabulary = vocabulary::tiny_speller();
+        let guide = Guide::compile(&vocabulary, &self.shape.guide())
+            .unwrap_or_else(|problems| panic!("{}: {problems:?}", self.name));
+        let max_tokens = guide.reserve() + beyond;
+        let settings = Settings {
+            temperature,
+            seed,
+            max_tokens,
+            slots: Some(UNITS as usize),
+            context: Some(max_tokens + 32),
+            decoder: Form::Auto,
+            ..Settings::default()
+        };
+        let engine = EngineSettings { threads: 1, ..EngineSettings::new(&settings, Device::Cpu) };
+        let engine = OrtEngine::open(&Runtime::load().unwrap(), model, engine).unwrap();
+        let units = (0..UNITS).map(|unit| desk::item(unit, desk::prompt(seed as u32 + unit, 6))).collect();
+        let (_, tray) = desk::run(engine, vocabulary, Some(guide), settings, units);
+        assert!(tray.faults.is_empty(), "{}: {:?}", self.name, tray.faults);
+        tray.done.iter().for_each(|item| self.check(&item.body.text));
+        tray.done.len() as u32
+    }
+
+    fn check(&self, text: &str) {
+        let answer: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{}: {error}: {text}", self.name));
+        let settled = self.shape.settle(answer).unwrap_or_else(|told| panic!("{}: {told:?}: {text}", self.name));
+        assert!(catalogue::fits(&self.validator, &settled.record), "{}: {text} became {}", self.name, settled.record);
+    }
+}
+
+fn of_the_project() -> Vec<catalogue::Named> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.display().to_string(), serde_json::from_slice(&fs::read(&path).unwrap()).unwrap())).collect()
+}
+
+#[test]
+fn every_finished_generation_parses_and_validates() {
+    let model = tiny();
+    let schemas: Vec<_> = of_the_project().into_iter().chain(catalogue::schemas()).collect();
+    assert!(schemas.len() > 150, "{}", schemas.len());
+    let mut finished = 0;
+    for (seed, schema) in (0..).zip(schemas) {
+        let case = Case::new(schema);
+        finished += WAYS.iter().map(|way| case.run(&model, seed, *way)).sum::<u32>();
+    }
+    assert!(finished > 1000, "{finished}");
+}
