@@ -114,7 +114,8 @@ impl Bounds<'_> {
         for (pattern, value) in patterns {
             let value = self.cost(value, at);
             let name = 4 + LOOSE_END + span::of(pattern);
-            entries = entries.or(Cost::new(fewest * (name + value.least), fewest * (name + value.least) + name + value.close));
+            entries = entries
+                .or(Cost::new(fewest * (name + value.least), fewest * (name + value.least) + name + value.close));
         }
         entries
     }

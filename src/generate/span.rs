@@ -42,7 +42,9 @@ fn has_plain(class: &Class) -> bool {
             let one = char::from(byte);
             class.iter().any(|range| (range.start()..=range.end()).contains(&one))
         }),
-        Class::Bytes(class) => plain.any(|byte| class.iter().any(|range| (range.start()..=range.end()).contains(&byte))),
+        Class::Bytes(class) => {
+            plain.any(|byte| class.iter().any(|range| (range.start()..=range.end()).contains(&byte)))
+        }
     }
 }
 

@@ -6,4 +6,4 @@ mod parser;
 mod settings;
 
 pub use parser::Parser;
-pub use settings::Settings;
+pub use settings::{Settings, read_schema};

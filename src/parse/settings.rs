@@ -47,7 +47,8 @@ impl Settings {
         strings.into_iter().chain(items).chain(digits).collect()
     }
 
-    fn bounds(&self) -> Bounds {
+    /// The bounds for what the schema leaves open.
+    pub fn bounds(&self) -> Bounds {
         Bounds { longest_string: self.longest_string, most_items: self.most_items, most_digits: self.most_digits }
     }
 
@@ -62,13 +63,18 @@ impl Settings {
             ]);
         }
         let path = folder.join(&self.schema);
-        let schema = read(&path).map_err(|problem| vec![format!("parse.schema: {}: {problem}", path.display())])?;
+        let schema =
+            read_schema(&path).map_err(|problem| vec![format!("parse.schema: {}: {problem}", path.display())])?;
         let named = |problem: String| format!("{}: {problem}", path.display());
         Shape::compile_within(&schema, self.bounds()).map_err(|problems| problems.into_iter().map(named).collect())
     }
 }
 
-fn read(path: &Path) -> Result<Value, String> {
+/// Reads a schema file as JSON.
+///
+/// # Errors
+/// Why it is none, as the end of a sentence that begins with the path.
+pub fn read_schema(path: &Path) -> Result<Value, String> {
     let length = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
     if length > LARGEST_SCHEMA {
         return Err(format!("has {length} bytes, more than {LARGEST_SCHEMA}; this is no schema"));

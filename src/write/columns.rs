@@ -39,7 +39,8 @@ fn note(form: &Form) -> Option<String> {
     }
 }
 
-fn data_type(form: &Form) -> DataType {
+/// The type of a column that holds values of this form.
+pub fn data_type(form: &Form) -> DataType {
     match form {
         Form::Object(inner) => DataType::Struct(fields(inner)),
         Form::Union(union) => DataType::Struct(fields(&union.columns)),

@@ -55,7 +55,8 @@ fn listed(name: &str, place: &Value) -> Named {
 }
 
 fn nested(name: &str, place: &Value) -> Named {
-    let inner = json!({"type": "object", "properties": {"after": place, "count": {"type": "integer"}}, "required": ["count"]});
+    let inner =
+        json!({"type": "object", "properties": {"after": place, "count": {"type": "integer"}}, "required": ["count"]});
     (format!("{name}, in an object"), record(&inner, true))
 }
 
@@ -76,9 +77,11 @@ fn larger() -> Vec<Named> {
     }});
     let expression = json!({"anyOf": [{"type": "integer"}, {"type": "object", "required": ["left", "right"],
         "properties": {"left": {"$ref": "#/$defs/sum"}, "right": {"$ref": "#/$defs/sum"}}}]});
-    let defined = |name: &str, schema: Value| json!({
-        "type": "object", "required": ["v"], "$defs": {name: schema}, "properties": {"v": {"$ref": format!("#/$defs/{name}")}}
-    });
+    let defined = |name: &str, schema: Value| {
+        json!({
+            "type": "object", "required": ["v"], "$defs": {name: schema}, "properties": {"v": {"$ref": format!("#/$defs/{name}")}}
+        })
+    };
     let itself = json!({"type": "object", "required": ["n"], "properties": {
         "n": {"type": "integer"}, "more": {"$ref": "#"}
     }});

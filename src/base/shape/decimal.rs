@@ -84,9 +84,13 @@ mod tests {
 
     #[test]
     fn numbers_are_read_from_their_text() {
-        for (given, decimals, expected) in
-            [("0.1", 2, 10), ("-12.5", 2, -1250), ("1e-8", 8, 1), ("9999999999999.99", 2, 999_999_999_999_999), ("3", 0, 3)]
-        {
+        for (given, decimals, expected) in [
+            ("0.1", 2, 10),
+            ("-12.5", 2, -1250),
+            ("1e-8", 8, 1),
+            ("9999999999999.99", 2, 999_999_999_999_999),
+            ("3", 0, 3),
+        ] {
             assert_eq!(units(&Value::Number(number(given)), decimals), Some(expected), "{given}");
         }
         assert_eq!(units(&Value::Number(number("0.125")), 2), None);

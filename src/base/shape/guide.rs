@@ -118,7 +118,8 @@ fn string(text: &Text) -> Value {
     let of_format = text.format.as_deref().and_then(string::pattern_of);
     let mut guide = json!({"type": "string"});
     // Our own expressions have an end; to count beside them costs the grammar much.
-    if of_format.is_none() || text.longest < string::longest_of(text.format.as_deref().unwrap_or_default()).unwrap_or(0) {
+    if of_format.is_none() || text.longest < string::longest_of(text.format.as_deref().unwrap_or_default()).unwrap_or(0)
+    {
         guide["maxLength"] = json!(longest);
     }
     if text.shortest > 0 {
@@ -141,8 +142,7 @@ fn integer(range: &Integer) -> Value {
     if let Some(values) = &range.among {
         return json!({"enum": values});
     }
-    let mut guide =
-        json!({"type": "integer", "minimum": exact(range.least, 1), "maximum": exact(range.most, -1)});
+    let mut guide = json!({"type": "integer", "minimum": exact(range.least, 1), "maximum": exact(range.most, -1)});
     if let Some(step) = range.step {
         guide["multipleOf"] = json!(step);
     }

@@ -95,7 +95,9 @@ pub fn lookup(keyword: &str, value: &Value) -> Option<Coverage> {
     match keyword {
         "pattern" if value.as_str().is_some_and(super::string::is_guidable) => Some(Coverage::Enforced),
         "multipleOf" if super::numeric::step(value).is_some() => Some(Coverage::Enforced),
-        "multipleOf" if !value.is_null() => Some(Coverage::Refused("write a step of at most 8 digits, such as 1, 0.5 or 0.01")),
+        "multipleOf" if !value.is_null() => {
+            Some(Coverage::Refused("write a step of at most 8 digits, such as 1, 0.5 or 0.01"))
+        }
         "pattern" | "multipleOf" | "uniqueItems" => Some(Coverage::CheckedAfter),
         _ if ENFORCED.contains(&keyword) => Some(Coverage::Enforced),
         _ if NOTED.contains(&keyword) => Some(Coverage::Noted),

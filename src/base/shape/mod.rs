@@ -14,6 +14,7 @@ mod node;
 mod numeric;
 mod settle;
 mod string;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ pub use decimal::units;
 pub use keyword::{Coverage, KeywordUse};
 pub use node::{Choice, Field, Form, Integer, Json, List, Map, Node, Number, Text, Tuple, Union, Untyped, Variant};
 pub use settle::{Settled, date, date_time};
+pub use told::bounds;
 
 use check::Checker;
 

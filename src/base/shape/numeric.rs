@@ -18,8 +18,11 @@ pub fn integer(schema: &Map<String, Value>, digits: u32) -> Result<Form, String>
         Some(value) => whole_step(value).ok_or(BAD_STEP)?,
         None => 1,
     };
-    let open = INTEGER_BOUND.min(10_i128.saturating_pow(digits));
-    let (least, most) = range(schema, 0, i128::from(step), open, INTEGER_BOUND)
+    // A step with decimals is checked in doubles.
+    let in_doubles = schema.get("multipleOf").and_then(self::step).is_some_and(|(_, decimals)| decimals > 0);
+    let limit = if in_doubles { 10_i128.pow(decimal::SAFE_DIGITS) } else { INTEGER_BOUND };
+    let open = limit.min(10_i128.pow(digits));
+    let (least, most) = range(schema, 0, i128::from(step), open, limit)
         .map_err(|(least, most)| format!("no integer fits between {least} and {most}; mend `minimum` and `maximum`"))?;
     let narrow = |bound: i128| i64::try_from(bound).map_err(|_| BAD_STEP);
     let step = (step > 1).then_some(step);

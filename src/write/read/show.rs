@@ -3,7 +3,8 @@
 use arrow::{
     array::{Array, AsArray, RecordBatch, StructArray},
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+        TimestampMicrosecondType,
     },
 };
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta};

@@ -1,13 +1,16 @@
 //! With any schema, sampler and allowance, what the tiny model finishes is valid: run over the project's own schemas and
 //! over the catalogue of shapes.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::OnceLock};
 
 use jsonschema::Validator;
 use lapidary::{
-    base::{Model, Shape},
+    base::{Prompt, Shape},
     bundle::{Check, open},
-    generate::{Device, EngineSettings, Form, Guide, OrtEngine, Runtime, Settings},
+    generate::{
+        Card, Device, Engine, EngineError, EngineSettings, Feed, Guide, Logits, OrtEngine, Reused, Runtime, Settings,
+        Slot, Vocabulary,
+    },
 };
 use serde_json::Value;
 
@@ -20,8 +23,51 @@ const UNITS: u32 = 3;
 /// How tokens are drawn, and how many are allowed beyond what closing takes.
 const WAYS: [(f32, usize); 3] = [(0.0, 48), (1.0, 1), (3.0, 24)];
 
-fn tiny() -> Model {
-    open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/tiny"), Check::Sizes).unwrap()
+/// The tiny model, loaded once for all schemas.
+fn tiny() -> OrtEngine {
+    let model = open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/tiny"), Check::Sizes).unwrap();
+    let settings = Settings { slots: Some(UNITS as usize), context: Some(4096), ..Settings::default() };
+    let settings = EngineSettings { threads: 1, ..EngineSettings::new(&settings, Device::Cpu) };
+    OrtEngine::open(&Runtime::load().unwrap(), &model, settings).unwrap()
+}
+
+/// An engine that a generator may have for one run.
+struct Lent<'a>(&'a mut OrtEngine);
+
+impl Engine for Lent<'_> {
+    fn card(&self) -> &Card {
+        self.0.card()
+    }
+
+    fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
+        self.0.admit(slot, prompt)
+    }
+
+    fn remaining(&self, slot: Slot) -> usize {
+        self.0.remaining(slot)
+    }
+
+    fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError> {
+        self.0.step(feeds)
+    }
+
+    fn logits(&self, slot: Slot, place: usize) -> Option<Logits<'_>> {
+        self.0.logits(slot, place)
+    }
+
+    fn retract(&mut self, slot: Slot, count: usize) -> Result<(), EngineError> {
+        self.0.retract(slot, count)
+    }
+
+    fn release(&mut self, slot: Slot) {
+        self.0.release(slot);
+    }
+}
+
+/// Read once: it is shared by all runs.
+fn vocabulary() -> Vocabulary {
+    static VOCABULARY: OnceLock<Vocabulary> = OnceLock::new();
+    VOCABULARY.get_or_init(vocabulary::tiny_speller).clone()
 }
 
 /// One schema with its checks.
@@ -38,27 +84,16 @@ impl Case {
     }
 
     /// Generates in one way and checks all answers.
-    fn run(&self, model: &Model, seed: u64, (temperature, beyond): (f32, usize)) -> u32 {
-        let vocabulary = vocabulary::tiny_speller();
+    fn run(&self, engine: &mut OrtEngine, seed: u64, (temperature, beyond): (f32, usize)) -> usize {
+        let vocabulary = vocabulary();
         let guide = Guide::compile(&vocabulary, &self.shape.guide())
             .unwrap_or_else(|problems| panic!("{}: {problems:?}", self.name));
-        let max_tokens = guide.reserve() + beyond;
-        let settings = Settings {
-            temperature,
-            seed,
-            max_tokens,
-            slots: Some(UNITS as usize),
-            context: Some(max_tokens + 32),
-            decoder: Form::Auto,
-            ..Settings::default()
-        };
-        let engine = EngineSettings { threads: 1, ..EngineSettings::new(&settings, Device::Cpu) };
-        let engine = OrtEngine::open(&Runtime::load().unwrap(), model, engine).unwrap();
+        let settings = Settings { temperature, seed, max_tokens: guide.reserve() + beyond, ..Settings::default() };
         let units = (0..UNITS).map(|unit| desk::item(unit, desk::prompt(seed as u32 + unit, 6))).collect();
-        let (_, tray) = desk::run(engine, vocabulary, Some(guide), settings, units);
+        let (_, tray) = desk::run(Lent(engine), vocabulary, Some(guide), settings, units);
         assert!(tray.faults.is_empty(), "{}: {:?}", self.name, tray.faults);
         tray.done.iter().for_each(|item| self.check(&item.body.text));
-        tray.done.len() as u32
+        tray.done.len()
     }
 
     fn check(&self, text: &str) {
@@ -76,13 +111,13 @@ fn of_the_project() -> Vec<catalogue::Named> {
 
 #[test]
 fn every_finished_generation_parses_and_validates() {
-    let model = tiny();
+    let mut engine = tiny();
     let schemas: Vec<_> = of_the_project().into_iter().chain(catalogue::schemas()).collect();
     assert!(schemas.len() > 150, "{}", schemas.len());
     let mut finished = 0;
     for (seed, schema) in (0..).zip(schemas) {
         let case = Case::new(schema);
-        finished += WAYS.iter().map(|way| case.run(&model, seed, *way)).sum::<u32>();
+        finished += WAYS.iter().map(|way| case.run(&mut engine, seed, *way)).sum::<usize>();
     }
     assert!(finished > 1000, "{finished}");
 }

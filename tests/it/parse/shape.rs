@@ -127,8 +127,10 @@ fn a_oneof_must_tell_its_branches_apart() {
 
 #[test]
 fn objects_with_a_tag_are_one_column_with_the_fields_of_all() {
-    let variant = |kind: &str, size: Value| json!({"type": "object", "required": ["kind", "size"],
-        "properties": {"note": {"type": "string"}, "kind": {"const": kind}, "size": size}});
+    let variant = |kind: &str, size: Value| {
+        json!({"type": "object", "required": ["kind", "size"],
+        "properties": {"note": {"type": "string"}, "kind": {"const": kind}, "size": size}})
+    };
     let schema = json!({"oneOf": [variant("a", json!({"type": "integer"})), variant("b", json!({"type": "string"}))]});
     let shape = Shape::compile(&record(json!({"v": schema}))).unwrap();
     let Form::Union(union) = &shape.fields()[0].node.form else { panic!("{:?}", shape.fields()) };

@@ -133,7 +133,8 @@ fn what_is_no_column_type_comes_back_as_json_text() {
         "any": {}, "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]},
         "a.b": {"enum": [1, 2]}
     }});
-    let records = [json!({"any": {"x": [1, null]}, "pair": ["p", 3], "a.b": 2}), json!({"any": null, "pair": null, "a.b": null})];
+    let records =
+        [json!({"any": {"x": [1, null]}, "pair": ["p", 3], "a.b": 2}), json!({"any": null, "pair": null, "a.b": null})];
     let back = through_parquet(&schema, &records);
     assert_eq!(back[0], json!({"any": "{\"x\":[1,null]}", "pair": "[\"p\",3]", "a.b": 2}));
     assert_eq!(back[1], records[1]);

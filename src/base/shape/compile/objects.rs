@@ -46,7 +46,10 @@ impl<'a> Compiler<'a> {
         }
         if let Some(names) = schema.get("required").and_then(Value::as_array).filter(|names| !names.is_empty()) {
             let first = &names[0];
-            self.problem(&below(at, "required"), format!("`required` names {first}; say what it is under `properties`"));
+            self.problem(
+                &below(at, "required"),
+                format!("`required` names {first}; say what it is under `properties`"),
+            );
         }
         let at_value = below(at, "additionalProperties");
         if self.too_deep(&at_value) {

@@ -45,11 +45,14 @@ impl<'a> Compiler<'a> {
 
     fn can_be_written(&mut self, options: &[&Value], at: &str) {
         let is_odd = |one: char| one.is_control() && !['\n', '\r', '\t', '\u{8}', '\u{c}'].contains(&one);
-        let odd = |value: &&&Value| value.to_string().chars().any(is_odd) || value.as_str().is_some_and(|text| text.contains(is_odd));
+        let odd = |value: &&&Value| {
+            value.to_string().chars().any(is_odd) || value.as_str().is_some_and(|text| text.contains(is_odd))
+        };
         if let Some(option) = options.iter().find(odd) {
             self.problem(at, format!("{option} has a control character, which answers cannot hold; remove it"));
         }
-        let beyond = |value: &&&Value| value.is_number() && value.as_f64().is_none_or(|number| number.abs() > EXACT as f64);
+        let beyond =
+            |value: &&&Value| value.is_number() && value.as_f64().is_none_or(|number| number.abs() > EXACT as f64);
         if let Some(option) = options.iter().find(beyond) {
             self.problem(at, format!("{option} has too many digits for a number of a list; write a string"));
         }
@@ -100,14 +103,18 @@ impl<'a> Compiler<'a> {
         let form = made.map_err(|problem| self.problem(at, problem)).ok()?;
         let stated = |names: [&str; 2]| names.iter().any(|name| schema.contains_key(*name));
         if !stated(["minimum", "exclusiveMinimum"]) || !stated(["maximum", "exclusiveMaximum"]) {
-            self.remark(at, format!("not bounded on both sides: at most {} (`most_digits` under `[parse]`)", digits_of(&form)));
+            self.remark(
+                at,
+                format!("not bounded on both sides: at most {} (`most_digits` under `[parse]`)", digits_of(&form)),
+            );
         }
         Some(form)
     }
 
     /// A number within the default bounds.
     pub(super) fn any_number(&self) -> Form {
-        let units = 10_i128.pow(self.bounds.most_digits.min(super::super::decimal::SAFE_DIGITS) + numeric::MOST_DECIMALS);
+        let units =
+            10_i128.pow(self.bounds.most_digits.min(super::super::decimal::SAFE_DIGITS) + numeric::MOST_DECIMALS);
         Form::Number(Number { least: -units, most: units, step: 1, decimals: numeric::MOST_DECIMALS })
     }
 }
