@@ -36,7 +36,7 @@ pub struct Fate {
     pub pointer: String,
     /// `enforced`, `checked after`, `noted` or `refused`.
     pub fate: &'static str,
-    /// What to do about it; empty for what is accepted.
+    /// What to do about it, or what it may cost; empty for what is enforced or noted.
     pub advice: String,
 }
 
@@ -97,8 +97,17 @@ fn fate(one: KeywordUse, problems: &[String]) -> Fate {
         (Some(why), _) => ("refused", why),
         (None, Coverage::Refused(advice)) => ("refused", advice),
         (None, Coverage::Enforced) => ("enforced", ""),
-        (None, Coverage::CheckedAfter) => ("checked after", ""),
+        (None, Coverage::CheckedAfter) => ("checked after", outcome(&one.pointer)),
         (None, Coverage::Noted) => ("noted", ""),
     };
     Fate { pointer: one.pointer, fate, advice: advice.to_owned() }
+}
+
+/// What becomes of an answer that the check finds wanting.
+fn outcome(pointer: &str) -> &'static str {
+    if pointer.ends_with("/uniqueItems") {
+        "items that come again are dropped; an answer with too few left is a failure"
+    } else {
+        "the grammar cannot follow it; an answer that breaks it is a failure"
+    }
 }

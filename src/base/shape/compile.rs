@@ -21,7 +21,7 @@ const MOST_NODES: usize = 20_000;
 /// How often a schema may contain itself before its levels end.
 const LEVELS: usize = 4;
 /// Arrays and objects inside one another in a value of which the schema says nothing.
-const LEVELS_OF_ANYTHING: usize = 2;
+const LEVELS_OF_ANYTHING: usize = 3;
 
 type Schema = Map<String, Value>;
 
@@ -246,7 +246,8 @@ impl<'a> Compiler<'a> {
             return None;
         }
         let anything = self.anything(LEVELS_OF_ANYTHING);
-        Some(self.as_text("the schema does not say what it is".to_owned(), Untyped::Either(anything), true, at))
+        let why = format!("the schema does not say what it is: any JSON of at most {LEVELS_OF_ANYTHING} levels");
+        Some(self.as_text(why, Untyped::Either(anything), true, at))
     }
 
     fn too_deep(&mut self, at: &str) -> bool {

@@ -169,4 +169,38 @@ fn a_schema_file_that_cannot_be_used_is_named() {
     assert!(problems("bad.json")[0].contains("bad.json: is not JSON"));
     assert!(problems("odd.json")[0].contains("odd.json: /properties/a/not: "));
     assert_eq!(Settings { most_items: 0, ..Settings::default() }.validate().len(), 1);
+    let digits = |most_digits| Settings { most_digits, ..Settings::default() }.validate();
+    assert_eq!((digits(18).len(), digits(19).len()), (0, 1));
+}
+
+#[test]
+fn a_name_that_comes_twice_is_remarked_on() {
+    let extraction = parsed(r#"{"vendor":"Ada","lines":[],"vendor":"Eve"}"#, Finish::Stop).unwrap();
+    assert_eq!(extraction.record["vendor"], "Eve");
+    assert_eq!(extraction.problems, ["1 values were replaced by a later one of the same name"]);
+}
+
+#[test]
+fn the_bounds_of_a_pipeline_hold_where_the_schema_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = json!({"type": "object", "required": ["t", "l", "m", "i", "n", "d"], "properties": {
+        "t": {"type": "string"}, "l": {"type": "array", "items": {"type": "boolean"}},
+        "m": {"type": "object", "additionalProperties": {"type": "boolean"}}, "i": {"type": "integer"},
+        "n": {"type": "number"}, "d": {"type": "number", "multipleOf": 0.01}
+    }});
+    std::fs::write(folder.path().join("s.json"), schema.to_string()).unwrap();
+    let settings =
+        Settings { schema: "s.json".into(), longest_string: 2, most_items: 1, most_digits: 3, ..Settings::default() };
+    let guide = settings.shape(folder.path()).unwrap().guide();
+    let answer = |t: &str, l: &str, m: &str, i: &str, n: &str, d: &str| {
+        let text = format!(r#"{{"t":"{t}","l":{l},"m":{m},"i":{i},"n":{n},"d":{d}}}"#);
+        super::guide::follow(&guide, &text).is_ok()
+    };
+    assert!(answer("ab", "[true]", r#"{"a":true}"#, "1000", "1000", "999.99"));
+    assert!(!answer("abc", "[]", "{}", "0", "0", "0"));
+    assert!(!answer("", "[true,true]", "{}", "0", "0", "0"));
+    assert!(!answer("", "[]", r#"{"a":true,"b":true}"#, "0", "0", "0"));
+    assert!(!answer("", "[]", "{}", "1001", "0", "0"));
+    assert!(!answer("", "[]", "{}", "0", "1000.1", "0"));
+    assert!(!answer("", "[]", "{}", "0", "0", "1000"));
 }
