@@ -5,6 +5,8 @@
 
 mod check;
 mod compile;
+mod complete;
+mod day;
 mod decimal;
 mod document;
 mod guide;
@@ -21,10 +23,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use day::{date, date_time};
 pub use decimal::units;
 pub use keyword::{Coverage, KeywordUse};
 pub use node::{Choice, Field, Form, Integer, Json, List, Map, Node, Number, Text, Tuple, Union, Untyped, Variant};
-pub use settle::{Settled, date, date_time};
+pub use settle::Settled;
 pub use told::bounds;
 
 use check::Checker;

@@ -1,11 +1,12 @@
 //! An answer put into its shape: complete, in schema order, nothing but what the schema names, and valid.
 
-use chrono::{DateTime, NaiveDate};
 use serde_json::{Map, Value};
 
 use super::{
     below,
     check::Checker,
+    complete::complete,
+    day::{date, date_time},
     node::{self, Field, Form, List, Node, Union},
     place,
 };
@@ -162,40 +163,6 @@ impl Settler {
     }
 }
 
-/// The record with every field of the shape.
-fn complete(fields: &[Field], mut stated: Map<String, Value>) -> Map<String, Value> {
-    let whole = |field: &Field| {
-        let value = stated.shift_remove(&field.name).unwrap_or(Value::Null);
-        (field.name.clone(), complete_value(&field.node, value))
-    };
-    fields.iter().map(whole).collect()
-}
-
-fn complete_value(node: &Node, value: Value) -> Value {
-    match (&node.form, value) {
-        (Form::Union(union), Value::Object(stated)) => Value::Object(complete_variant(union, stated)),
-        (Form::Map(map), Value::Object(stated)) => {
-            Value::Object(stated.into_iter().map(|(name, value)| (name, complete_value(&map.value, value))).collect())
-        }
-        (Form::Object(fields), Value::Object(stated)) => Value::Object(complete(fields, stated)),
-        (Form::List(list), Value::Array(items)) => {
-            Value::Array(items.into_iter().map(|item| complete_value(&list.item, item)).collect())
-        }
-        (_, value) => value,
-    }
-}
-
-/// The variant's fields as it has them, and the other variants' as null.
-fn complete_variant(union: &Union, stated: Map<String, Value>) -> Map<String, Value> {
-    let variant = stated.get(&union.tag).and_then(Value::as_str).and_then(|name| union.variant(name));
-    let mut whole = variant.map_or_else(Map::new, |variant| complete(&variant.fields, stated));
-    let all = union.columns.iter().map(|column| {
-        let value = whole.shift_remove(&column.name).unwrap_or(Value::Null);
-        (column.name.clone(), value)
-    });
-    all.collect()
-}
-
 /// Equal as JSON Schema sees it.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
@@ -212,17 +179,6 @@ fn same(one: &Value, other: &Value) -> bool {
         }
         (one, other) => one == other,
     }
-}
-
-/// The days of a `date`, from 1970-01-01.
-pub fn date(text: &str) -> Option<i32> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)?;
-    i32::try_from(day.signed_duration_since(NaiveDate::default()).num_days()).ok()
-}
-
-/// The microseconds of a `date-time`, from 1970-01-01T00:00:00Z.
-pub fn date_time(text: &str) -> Option<i64> {
-    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
 }
 
 fn kind_of(value: &Value) -> &'static str {

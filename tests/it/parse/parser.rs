@@ -189,8 +189,7 @@ fn the_bounds_of_a_pipeline_hold_where_the_schema_has_none() {
         "n": {"type": "number"}, "d": {"type": "number", "multipleOf": 0.01}
     }});
     std::fs::write(folder.path().join("s.json"), schema.to_string()).unwrap();
-    let settings =
-        Settings { schema: "s.json".into(), longest_string: 2, most_items: 1, most_digits: 3, ..Settings::default() };
+    let settings = Settings { schema: "s.json".into(), longest_string: 2, most_items: 1, most_digits: 3 };
     let guide = settings.shape(folder.path()).unwrap().guide();
     let answer = |t: &str, l: &str, m: &str, i: &str, n: &str, d: &str| {
         let text = format!(r#"{{"t":"{t}","l":{l},"m":{m},"i":{i},"n":{n},"d":{d}}}"#);

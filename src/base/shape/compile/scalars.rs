@@ -14,7 +14,7 @@ use super::{
 /// Integers beyond this are not all doubles, which the grammar reckons with.
 const EXACT: u64 = 1 << 53;
 
-/// Values of one `enum`: more take the grammar seconds to follow.
+/// Values of one `enum`: so many compile in seconds, and more are no choice but a table to look things up in.
 const MOST_OPTIONS: usize = 20_000;
 
 impl<'a> Compiler<'a> {
