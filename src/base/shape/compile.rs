@@ -1,5 +1,7 @@
 //! From a JSON Schema to the tree of a shape, collecting every problem on the way.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -44,8 +46,10 @@ pub fn compile(schema: &Value, bounds: Bounds) -> Result<Compiled, Vec<String>> 
     };
     let root = compiler.node(schema, "");
     let fields = compiler.root_fields(root);
-    let Compiler { problems, mut remarks, .. } = compiler;
+    let Compiler { mut problems, mut remarks, .. } = compiler;
     // References to one place are written out several times.
+    let mut told = HashSet::new();
+    problems.retain(|problem| told.insert(problem.clone()));
     remarks.sort();
     remarks.dedup();
     if problems.is_empty() { Ok(Compiled { fields, remarks }) } else { Err(problems) }
@@ -65,11 +69,7 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn problem(&mut self, at: &str, message: impl AsRef<str>) {
-        let problem = format!("{}: {}", place(at), message.as_ref());
-        // A place that several references lead to has its problems once.
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
+        self.problems.push(format!("{}: {}", place(at), message.as_ref()));
     }
 
     fn remark(&mut self, at: &str, message: String) {

@@ -203,6 +203,15 @@ fn chains_and_towers_are_cut_short_before_the_stack_is() {
 }
 
 #[test]
+fn a_schema_of_a_hundred_thousand_fields_is_refused_in_no_time() {
+    let properties: serde_json::Map<String, Value> =
+        (0..100_000).map(|index| (format!("F{index}"), json!({"type": "string"}))).collect();
+    let start = std::time::Instant::now();
+    assert!(problems(&record(Value::Object(properties)))[0].contains("more than 20000 places"));
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_pattern_that_is_no_expression_is_refused() {
     let told = problems(&record(json!({"a": {"type": "string", "pattern": "(["}})));
     assert!(told[0].contains("pattern"), "{told:?}");

@@ -1,5 +1,7 @@
 //! `anyOf`, `oneOf` and `allOf`: a value or null, a list of constants, objects told apart by a tag, or JSON text.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{
@@ -63,8 +65,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn no_option_twice(&mut self, choice: &Choice, one: bool, at: &str) {
-        let twice = |(index, option): &(usize, &String)| choice.options[..*index].contains(option);
-        if let Some((_, option)) = choice.options.iter().enumerate().find(twice).filter(|_| one) {
+        let mut seen = HashSet::new();
+        if let Some(option) = choice.options.iter().find(|option| !seen.insert(*option)).filter(|_| one) {
             self.problem(at, format!("`{option}` fits several of the branches; name it in one"));
         }
     }
@@ -108,7 +110,7 @@ fn tag_names(field: &Field) -> Option<&[String]> {
 }
 
 fn tells_apart(name: &str, objects: &[&[Field]]) -> bool {
-    let mut seen: Vec<&String> = Vec::new();
+    let mut seen: HashSet<&String> = HashSet::new();
     objects.iter().all(|fields| {
         let names = fields.iter().find(|field| field.name == name).and_then(tag_names);
         let new = names.is_some_and(|names| names.iter().all(|name| !seen.contains(&name)));

@@ -1,5 +1,7 @@
 //! Objects: those with named properties, which become columns, and those of any names, which become maps.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::{
@@ -80,17 +82,15 @@ impl<'a> Compiler<'a> {
     }
 
     pub(super) fn names_can_be_columns<'b>(&mut self, names: impl Iterator<Item = &'b String>, at: &str) {
-        let mut seen: Vec<(String, &String)> = Vec::new();
+        let mut seen: HashMap<String, &String> = HashMap::new();
         for name in names {
-            let folded = name.to_lowercase();
             if name.is_empty() || name.chars().any(char::is_control) {
                 self.problem(&below(at, name), "a column needs a name without control characters; rename it");
             }
-            if let Some((_, other)) = seen.iter().find(|(other, _)| *other == folded) {
+            if let Some(other) = seen.insert(name.to_lowercase(), name) {
                 let why = "differ only by case, and many readers of Parquet take them for one column";
                 self.problem(&below(at, name), format!("`{name}` and `{other}` {why}; rename one"));
             }
-            seen.push((folded, name));
         }
     }
 
