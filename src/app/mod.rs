@@ -14,5 +14,6 @@ pub mod pipeline;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod schema;
 pub mod threads;
 pub mod verify;

@@ -13,6 +13,7 @@ mod pull;
 mod pull_progress;
 mod run;
 mod runtime;
+mod schema;
 mod show;
 mod summary;
 
@@ -73,6 +74,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
     match &arguments.command {
         Command::Run(run) => run::run(run, watcher),
         Command::Check(check) => check::run(check),
+        Command::Schema(schema) => schema::run(schema),
         Command::Show(show) => show::run(show),
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),

@@ -40,6 +40,7 @@ mod scores;
 mod seat;
 mod settings;
 mod slots;
+mod span;
 mod spelling;
 mod splice;
 mod sweep;

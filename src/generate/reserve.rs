@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::vocabulary::Vocabulary;
+use super::{span, vocabulary::Vocabulary};
 
 /// Escapes and cut characters: what a string may need before its quote.
 const LOOSE_END: usize = 5;
@@ -94,7 +94,8 @@ impl Bounds<'_> {
     fn object(&mut self, node: &Value, at: &str) -> Cost {
         let empty = serde_json::Map::new();
         let properties = node.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-        let (mut least_after, mut close) = (1, 1);
+        let entries = self.entries(node, at);
+        let (mut least_after, mut close) = (1 + entries.least, 1 + entries.close);
         for (name, value) in properties.iter().rev() {
             let key = self.text(&format!(",{}:", Value::from(name.as_str())));
             let cost = self.cost(value, &format!("{at}/{name}"));
@@ -105,13 +106,43 @@ impl Bounds<'_> {
         Cost::new(1 + least_after, 1 + close)
     }
 
+    /// The entries of a map: a name, a colon and a value, with a comma before it.
+    fn entries(&mut self, node: &Value, at: &str) -> Cost {
+        let Some(patterns) = node.get("patternProperties").and_then(Value::as_object) else { return Cost::default() };
+        let fewest = count(node, "minProperties");
+        let mut entries = Cost::default();
+        for (pattern, value) in patterns {
+            let value = self.cost(value, at);
+            let name = 4 + LOOSE_END + span::of(pattern);
+            entries = entries
+                .or(Cost::new(fewest * (name + value.least), fewest * (name + value.least) + name + value.close));
+        }
+        entries
+    }
+
     fn array(&mut self, node: &Value, at: &str) -> Cost {
+        if let Some(first) = node.get("prefixItems").and_then(Value::as_array) {
+            return self.tuple(first, node, at);
+        }
         let Some(items) = node.get("items") else { return self.refuse(at, "is an array without `items`") };
         let item = self.cost(items, at);
-        let fewest = node.get("minItems").and_then(Value::as_u64).unwrap_or(0).min(1 << 20) as usize;
+        let fewest = count(node, "minItems");
         let others = fewest.saturating_sub(1) * (1 + item.least);
         let least = if fewest == 0 { 2 } else { 2 + item.least + others };
         Cost::new(least, 2 + item.close + others)
+    }
+
+    /// An array whose first items are each of their own kind.
+    fn tuple(&mut self, first: &[Value], node: &Value, at: &str) -> Cost {
+        let mut items: Vec<Cost> = first.iter().map(|item| self.cost(item, at)).collect();
+        let rest = node.get("items").filter(|items| items.is_object()).map(|items| self.cost(items, at));
+        let fewest = count(node, "minItems");
+        if let Some(rest) = rest {
+            items.resize(items.len().max(fewest) + 1, rest);
+        }
+        let least = 2 + items.iter().take(fewest).map(|item| 1 + item.least).sum::<usize>();
+        let longest = items.iter().map(|item| item.close).max().unwrap_or(0);
+        Cost::new(least, least + 1 + longest)
     }
 
     fn string(&mut self, node: &Value) -> Cost {
@@ -119,9 +150,11 @@ impl Bounds<'_> {
             let length = length_of(format);
             return Cost::new(2 + length, 2 + length);
         }
-        let shortest = node.get("minLength").and_then(Value::as_u64).unwrap_or(0).min(1 << 20) as usize;
-        let pattern = node.get("pattern").and_then(Value::as_str).map_or(0, str::len);
-        Cost::new(2 + shortest + pattern, 2 + shortest + pattern + LOOSE_END)
+        let shortest = count(node, "minLength");
+        let also = node.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        let patterns = also.chain([node]).filter_map(|part| part.get("pattern")?.as_str());
+        let length = shortest + patterns.map(span::of).sum::<usize>();
+        Cost::new(2 + length, 2 + length + LOOSE_END)
     }
 
     fn literal(&mut self, value: &Value) -> Cost {
@@ -151,6 +184,10 @@ impl Bounds<'_> {
         self.problems.push(format!("{place}: {what}, so its answers cannot be bounded"));
         Cost::default()
     }
+}
+
+fn count(node: &Value, keyword: &str) -> usize {
+    node.get(keyword).and_then(Value::as_u64).unwrap_or(0).min(1 << 20) as usize
 }
 
 fn is_null(node: &Value) -> bool {

@@ -2,19 +2,21 @@
 
 use serde_json::Value;
 
+use super::twice;
+
 /// Characters of an answer, or of a problem in it, that a message shows.
 const SHOWN: usize = 200;
 
-/// Reads the text as JSON.
+/// Reads the text as JSON, and counts the values that a later one of the same name has replaced.
 ///
 /// # Errors
 /// One line that says why it is none.
-pub fn read(text: &str) -> Result<Value, String> {
+pub fn read(text: &str) -> Result<(Value, usize), String> {
     let bare = unfenced(text.trim());
     if bare.is_empty() {
         return Err("the answer is empty".to_owned());
     }
-    serde_json::from_str(bare).map_err(|error| format!("the answer is not JSON: {error}"))
+    twice::read(bare).map_err(|error| format!("the answer is not JSON: {error}"))
 }
 
 fn unfenced(text: &str) -> &str {
@@ -37,8 +39,8 @@ mod tests {
 
     #[test]
     fn a_fence_around_the_answer_is_taken_off() {
-        assert_eq!(read("```json\n{\"a\":1}\n```\n").unwrap()["a"], 1);
-        assert_eq!(read(" {\"a\":1} ").unwrap()["a"], 1);
+        assert_eq!(read("```json\n{\"a\":1}\n```\n").unwrap().0["a"], 1);
+        assert_eq!(read(" {\"a\":1} ").unwrap().0["a"], 1);
         assert!(read("```json\n```").unwrap_err().contains("empty"));
     }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod parser;
 mod settings;
+mod twice;
 
 pub use parser::Parser;
-pub use settings::Settings;
+pub use settings::{Settings, read_schema};

@@ -24,8 +24,12 @@ impl Parser {
     }
 
     fn settle(&self, text: &str) -> Result<Settled, String> {
-        let answer = answer::read(text)?;
-        self.shape.settle(answer).map_err(|problems| told(&problems))
+        let (answer, replaced) = answer::read(text)?;
+        let mut settled = self.shape.settle(answer).map_err(|problems| told(&problems))?;
+        if replaced > 0 {
+            settled.remarks.insert(0, format!("{replaced} values were replaced by a later one of the same name"));
+        }
+        Ok(settled)
     }
 }
 

@@ -21,14 +21,16 @@ pub struct Settings {
     pub schema: PathBuf,
     /// Characters of a string for which the schema sets no `maxLength`.
     pub longest_string: u64,
-    /// Items of an array for which the schema sets no `maxItems`.
+    /// Items of an array for which the schema sets no `maxItems`, entries of a map without `maxProperties`.
     pub most_items: u64,
+    /// Digits before the point of a number that the schema does not bound on both sides.
+    pub most_digits: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let Bounds { longest_string, most_items } = Bounds::default();
-        Self { schema: PathBuf::new(), longest_string, most_items }
+        let Bounds { longest_string, most_items, most_digits } = Bounds::default();
+        Self { schema: PathBuf::new(), longest_string, most_items, most_digits }
     }
 }
 
@@ -40,7 +42,14 @@ impl Settings {
             wrong.then(|| format!("parse.{name}: {value} is out of range; write a number from 1 to {most}"))
         };
         let strings = in_range("longest_string", self.longest_string, 1_000_000);
-        strings.into_iter().chain(in_range("most_items", self.most_items, 100_000)).collect()
+        let items = in_range("most_items", self.most_items, 100_000);
+        let digits = in_range("most_digits", u64::from(self.most_digits), 18);
+        strings.into_iter().chain(items).chain(digits).collect()
+    }
+
+    /// The bounds for what the schema leaves open.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { longest_string: self.longest_string, most_items: self.most_items, most_digits: self.most_digits }
     }
 
     /// Reads and compiles the schema; `folder` is where the pipeline file lies.
@@ -54,14 +63,18 @@ impl Settings {
             ]);
         }
         let path = folder.join(&self.schema);
-        let schema = read(&path).map_err(|problem| vec![format!("parse.schema: {}: {problem}", path.display())])?;
-        let bounds = Bounds { longest_string: self.longest_string, most_items: self.most_items };
+        let schema =
+            read_schema(&path).map_err(|problem| vec![format!("parse.schema: {}: {problem}", path.display())])?;
         let named = |problem: String| format!("{}: {problem}", path.display());
-        Shape::compile_within(&schema, bounds).map_err(|problems| problems.into_iter().map(named).collect())
+        Shape::compile_within(&schema, self.bounds()).map_err(|problems| problems.into_iter().map(named).collect())
     }
 }
 
-fn read(path: &Path) -> Result<Value, String> {
+/// Reads a schema file as JSON.
+///
+/// # Errors
+/// Why it is none, as the end of a sentence that begins with the path.
+pub fn read_schema(path: &Path) -> Result<Value, String> {
     let length = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
     if length > LARGEST_SCHEMA {
         return Err(format!("has {length} bytes, more than {LARGEST_SCHEMA}; this is no schema"));

@@ -14,6 +14,7 @@ mod extractions;
 mod failures;
 mod folder;
 mod identity;
+mod outline;
 mod part;
 pub mod read;
 mod settings;
@@ -23,6 +24,7 @@ mod tries;
 mod writer;
 
 pub use identity::unit_id;
+pub use outline::{Column, outline};
 pub use settings::{Compression, Settings};
 pub use totals::{Imbalance, Totals};
 pub use writer::{RunIdentity, Writer};

@@ -175,6 +175,57 @@ fn check_finds_every_problem_at_once() {
 }
 
 #[test]
+fn schema_check_tells_what_becomes_of_each_keyword_and_which_columns_come_of_it() {
+    let output = run(&["schema", "check", "schemas/invoice.json"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = |beginning: &str| {
+        let found = told.lines().find(|line| line.trim_start().starts_with(beginning));
+        found.unwrap_or_else(|| panic!("{beginning} is not in {told}")).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("/properties/vendor/maxLength "), "/properties/vendor/maxLength enforced");
+    assert_eq!(line("vendor "), "vendor Utf8 at most 200 characters");
+    assert!(
+        line("line_items[].amount ").starts_with("line_items[].amount Decimal128(15, 2) or null -9999999999999.99 to")
+    );
+    assert!(line("/properties/total ").contains("at most 13 digits before the point and 2 after it"));
+}
+
+#[test]
+fn schema_check_of_a_refused_schema_names_every_reason_and_exits_with_2() {
+    let folder = folder();
+    let path = folder.path().join("s.json");
+    let schema = serde_json::json!({"type": "object", "properties": {
+        "a": {"type": "string", "pattern": "^(?!x)y"}, "b": {"not": {}}, "_page": {"type": "integer"}
+    }});
+    fs::write(&path, schema.to_string()).unwrap();
+    let output = run(&["schema", "check", text(&path), "--json"]);
+    assert_eq!(code(&output), 2);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["accepted"], told["problems"].as_array().unwrap().len()), (&false.into(), 2));
+    let fate = |pointer: &str| {
+        let keywords = told["keywords"].as_array().unwrap();
+        keywords.iter().find(|one| one["pointer"] == pointer).unwrap()["fate"].clone()
+    };
+    assert_eq!(fate("/properties/a/pattern"), "checked after");
+    assert_eq!(fate("/properties/b/not"), "refused");
+    let absent = run(&["schema", "check", "no-such.json"]);
+    assert_eq!(code(&absent), 2);
+    assert!(errors(&absent).contains("`no-such.json` cannot be read"));
+}
+
+#[test]
+fn schema_check_takes_the_bounds_of_a_pipeline() {
+    let folder = folder();
+    let (schema, pipeline) = (folder.path().join("s.json"), folder.path().join("p.toml"));
+    fs::write(&schema, r#"{"type":"object","properties":{"a":{"type":"string"}}}"#).unwrap();
+    let demo = fs::read_to_string("pipelines/demo.toml").unwrap();
+    fs::write(&pipeline, demo.replace("[parse]", "[parse]\nlongest_string = 77")).unwrap();
+    let output = run(&["schema", "check", text(&schema), "--pipeline", text(&pipeline)]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("no `maxLength`: at most 77 characters"));
+}
+
+#[test]
 fn check_tries_prompt_and_grammar_with_the_bundle() {
     let output = run(&["check", "pipelines/demo.toml"]);
     assert_eq!(code(&output), 0, "{}", errors(&output));

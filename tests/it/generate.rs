@@ -5,6 +5,7 @@ mod closing;
 pub mod desk;
 mod drafts;
 mod engine;
+mod finished;
 mod forced;
 mod memory;
 pub mod models;

@@ -1,6 +1,7 @@
 //! All integration tests in one binary, one module per room.
 
 mod bundle;
+mod catalogue;
 mod cli;
 mod collect;
 mod decode;

@@ -1,5 +1,6 @@
 //! `base::shape` and `parse`: schemas are understood or refused, answers settle into records.
 
+mod catalogue;
 pub mod guide;
 mod parser;
 mod schemas;

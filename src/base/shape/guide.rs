@@ -1,80 +1,171 @@
 //! The JSON Schema that guides decoding: closed, bounded, and only with keywords that the grammar enforces.
 
-use serde_json::{Map, Number as JsonNumber, Value, json};
+use serde_json::{Map as JsonMap, Value, json};
 
 use super::{
-    node::{Field, Form, Integer, List, Node, Number, Text},
-    numeric, string,
+    decimal,
+    node::{Field, Form, Integer, Json, List, Map, Node, Number, Text, Tuple, Untyped},
+    string,
 };
 
 /// Longest string that a grammar is asked to count, in characters.
 const COUNTABLE: u64 = 1_000_000;
 
-/// The guide of an object: all properties required, nothing else allowed.
+/// Values of a number that are listed rather than described, because the grammar reckons ranges in doubles.
+const FEW: i128 = 32;
+
+/// The guide of a record: all properties required, those that may be absent with `null`, nothing else allowed.
 pub fn object(fields: &[Field]) -> Value {
-    let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_guide(field))).collect();
-    let required: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+    Style::Record.object(fields)
 }
 
-fn field_guide(field: &Field) -> Value {
-    or_null(form(&field.node.form), field.may_be_null())
+/// How objects are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// With all their properties: what is absent is said to be null, and dropped when the answer is settled.
+    Record,
+    /// As the schema says it: what is kept as text is not settled.
+    Text,
 }
 
-fn item_guide(node: &Node) -> Value {
-    or_null(form(&node.form), node.nullable)
-}
+impl Style {
+    fn object(self, fields: &[Field]) -> Value {
+        let possible = |field: &&Field| field.node.form != Form::Nothing || field.node.nullable || self == Self::Record;
+        let fields: Vec<&Field> = fields.iter().filter(possible).collect();
+        let properties: JsonMap<String, Value> =
+            fields.iter().map(|field| (field.name.clone(), self.field(field))).collect();
+        let is_required = |field: &&&Field| field.required || self == Self::Record;
+        let required: Vec<&str> = fields.iter().filter(is_required).map(|field| field.name.as_str()).collect();
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+    }
 
-fn or_null(guide: Value, nullable: bool) -> Value {
-    if nullable { json!({"anyOf": [guide, {"type": "null"}]}) } else { guide }
-}
+    fn field(self, field: &Field) -> Value {
+        let nullable = if self == Self::Record { field.may_be_null() } else { field.node.nullable };
+        or_null(self.form(&field.node.form), nullable)
+    }
 
-fn form(form: &Form) -> Value {
-    match form {
-        Form::Object(fields) => object(fields),
-        Form::List(list) => array(list),
-        Form::Text(text) => string(text),
-        Form::Choice(choice) => json!({"enum": choice.options}),
-        Form::Date => json!({"type": "string", "format": "date"}),
-        Form::DateTime => json!({"type": "string", "format": "date-time", "maxLength": 35}),
-        Form::Integer(range) => integer(range),
-        Form::Number(range) => number(range),
-        Form::Boolean => json!({"type": "boolean"}),
+    fn place(self, node: &Node) -> Value {
+        or_null(self.form(&node.form), node.nullable)
+    }
+
+    /// `Null` for what cannot be.
+    fn form(self, form: &Form) -> Value {
+        match form {
+            Form::Object(fields) => self.object(fields),
+            Form::Map(map) => self.map(map),
+            Form::Union(union) => any_of(union.variants.iter().map(|variant| self.object(&variant.fields)).collect()),
+            Form::List(list) => self.list(list),
+            Form::Text(text) => string(text),
+            Form::Choice(choice) => json!({"enum": choice.options}),
+            Form::Date => json!({"type": "string", "pattern": string::DATE}),
+            Form::DateTime => json!({"type": "string", "pattern": string::DATE_TIME}),
+            Form::Integer(range) => integer(range),
+            Form::Number(range) | Form::Decimal(range) => number(range),
+            Form::Boolean => json!({"type": "boolean"}),
+            Form::Json(json) => untyped(json),
+            Form::Nothing => Value::Null,
+        }
+    }
+
+    /// The names of a map are bounded by a pattern, the one way that the grammar has to bound them.
+    fn map(self, map: &Map) -> Value {
+        let names = format!("^.{{1,{}}}$", map.longest_key);
+        let value = self.place(&map.value);
+        json!({
+            "type": "object", "patternProperties": {names: value}, "additionalProperties": false,
+            "minProperties": map.least, "maxProperties": if value.is_null() { 0 } else { map.most },
+        })
+    }
+
+    fn list(self, list: &List) -> Value {
+        match self.place(&list.item) {
+            Value::Null => json!({"type": "array", "items": {"type": "null"}, "minItems": 0, "maxItems": 0}),
+            item => json!({"type": "array", "items": item, "minItems": list.least, "maxItems": list.most}),
+        }
     }
 }
 
-fn array(list: &List) -> Value {
-    json!({"type": "array", "items": item_guide(&list.item), "minItems": list.least, "maxItems": list.most})
+fn untyped(json: &Json) -> Value {
+    match &json.untyped {
+        Untyped::Either(nodes) => any_of(nodes.iter().map(|node| Style::Text.place(node)).collect()),
+        Untyped::Values(values) => json!({"enum": values}),
+        Untyped::Tuple(tuple) => self::tuple(tuple),
+        Untyped::Whole(node) => Style::Text.place(node),
+    }
+}
+
+fn tuple(tuple: &Tuple) -> Value {
+    let first: Vec<Value> = tuple.first.iter().map(|node| Style::Text.place(node)).collect();
+    let rest = tuple.rest.as_ref().map_or(Value::Bool(false), |node| Style::Text.place(node));
+    json!({"type": "array", "prefixItems": first, "items": rest, "minItems": tuple.least, "maxItems": tuple.most})
+}
+
+fn any_of(mut guides: Vec<Value>) -> Value {
+    guides.retain(|guide| !guide.is_null());
+    match guides.len() {
+        0 => Value::Null,
+        1 => guides.remove(0),
+        _ => json!({"anyOf": guides}),
+    }
+}
+
+fn or_null(guide: Value, nullable: bool) -> Value {
+    if nullable { any_of(vec![guide, json!({"type": "null"})]) } else { guide }
 }
 
 fn string(text: &Text) -> Value {
     let longest = text.longest.min(COUNTABLE);
-    let mut guide = json!({"type": "string", "minLength": text.shortest.min(longest), "maxLength": longest});
-    if let Some(pattern) = text.pattern.as_deref().filter(|pattern| string::is_guidable(pattern)) {
+    let of_format = text.format.as_deref().and_then(string::pattern_of);
+    let mut guide = json!({"type": "string"});
+    // Our own expressions have an end; to count beside them costs the grammar much.
+    if of_format.is_none() || text.longest < string::longest_of(text.format.as_deref().unwrap_or_default()).unwrap_or(0)
+    {
+        guide["maxLength"] = json!(longest);
+    }
+    if text.shortest > 0 {
+        guide["minLength"] = json!(text.shortest.min(longest));
+    }
+    let stated = text.pattern.as_deref().filter(|pattern| string::is_guidable(pattern));
+    if let Some(pattern) = stated.or(of_format) {
         guide["pattern"] = json!(pattern);
     }
-    if let Some(format) = &text.format {
+    if let (Some(_), Some(pattern)) = (stated, of_format) {
+        guide["allOf"] = json!([{"type": "string", "pattern": pattern}]);
+    }
+    if let Some(format) = text.format.as_ref().filter(|_| of_format.is_none()) {
         guide["format"] = json!(format);
     }
     guide
 }
 
 fn integer(range: &Integer) -> Value {
-    let mut guide = json!({"type": "integer", "minimum": range.least, "maximum": range.most});
+    if let Some(values) = &range.among {
+        return json!({"enum": values});
+    }
+    let mut guide = json!({"type": "integer", "minimum": exact(range.least, 1), "maximum": exact(range.most, -1)});
     if let Some(step) = range.step {
         guide["multipleOf"] = json!(step);
     }
     guide
 }
 
-/// The range bounds the digits before the point, `multipleOf` those after it, and neither allows an exponent.
-fn number(range: &Number) -> Value {
-    let least = if range.above { "exclusiveMinimum" } else { "minimum" };
-    let most = if range.below { "exclusiveMaximum" } else { "maximum" };
-    let step = range.step.unwrap_or(10_f64.powi(-(numeric::MOST_DECIMALS as i32)));
-    json!({"type": "number", least: finite(range.least), most: finite(range.most), "multipleOf": finite(step)})
+/// The nearest integer in a direction that is a double, since the grammar reads bounds as doubles.
+fn exact(bound: i64, direction: i64) -> i64 {
+    let mut bound = i128::from(bound);
+    while (bound as f64) as i128 != bound {
+        bound += i128::from(direction);
+    }
+    bound as i64
 }
 
-fn finite(value: f64) -> Option<JsonNumber> {
-    JsonNumber::from_f64(value)
+/// The range bounds the digits before the point, `multipleOf` those after it, and neither allows an exponent.
+fn number(range: &Number) -> Value {
+    let step = i128::from(range.step);
+    if (range.most - range.least) / step < FEW {
+        let values = (0..=(range.most - range.least) / step).map(|count| range.least + count * step);
+        let values: Vec<Value> = values.map(|units| decimal::number(units, range.decimals)).collect();
+        return json!({"enum": values});
+    }
+    let [least, most, step] = [range.least, range.most, step].map(|units| decimal::number(units, range.decimals));
+    json!({"type": "number", "minimum": least, "maximum": most, "multipleOf": step})
 }

@@ -26,7 +26,7 @@ pub struct KeywordUse {
     pub coverage: Coverage,
 }
 
-const ENFORCED: [&str; 20] = [
+const ENFORCED: [&str; 23] = [
     "type",
     "properties",
     "required",
@@ -38,6 +38,9 @@ const ENFORCED: [&str; 20] = [
     "allOf",
     "$ref",
     "additionalProperties",
+    "prefixItems",
+    "minProperties",
+    "maxProperties",
     "minItems",
     "maxItems",
     "minLength",
@@ -65,7 +68,7 @@ const NOTED: [&str; 13] = [
     "writeOnly",
 ];
 
-const REFUSED: [(&str, &str); 22] = [
+const REFUSED: [(&str, &str); 19] = [
     ("not", "remove it, or say what the value is instead"),
     ("if", "remove it; make the fields nullable and check them in a query"),
     ("then", "remove it; make the fields nullable and check them in a query"),
@@ -73,12 +76,9 @@ const REFUSED: [(&str, &str); 22] = [
     ("dependentRequired", "remove it; make the fields nullable and check them in a query"),
     ("dependentSchemas", "remove it; make the fields nullable and check them in a query"),
     ("patternProperties", "name the properties under `properties`: columns are fixed"),
-    ("propertyNames", "name the properties under `properties`: columns are fixed"),
-    ("minProperties", "use `required`: columns are fixed"),
-    ("maxProperties", "remove it: columns are fixed"),
+    ("propertyNames", "remove it, or name the properties under `properties`"),
     ("unevaluatedProperties", "use `\"additionalProperties\": false`"),
     ("unevaluatedItems", "use `items` and `maxItems`"),
-    ("prefixItems", "use an object with one property per place"),
     ("additionalItems", "use `items` and `maxItems`"),
     ("contains", "remove it, or check it in a query"),
     ("minContains", "remove it, or check it in a query"),
@@ -95,6 +95,9 @@ pub fn lookup(keyword: &str, value: &Value) -> Option<Coverage> {
     match keyword {
         "pattern" if value.as_str().is_some_and(super::string::is_guidable) => Some(Coverage::Enforced),
         "multipleOf" if super::numeric::step(value).is_some() => Some(Coverage::Enforced),
+        "multipleOf" if !value.is_null() => {
+            Some(Coverage::Refused("write a step of at most 8 digits, such as 1, 0.5 or 0.01"))
+        }
         "pattern" | "multipleOf" | "uniqueItems" => Some(Coverage::CheckedAfter),
         _ if ENFORCED.contains(&keyword) => Some(Coverage::Enforced),
         _ if NOTED.contains(&keyword) => Some(Coverage::Noted),
@@ -132,10 +135,10 @@ fn walk_inside(keyword: &str, value: &Value, at: &str, uses: &mut Vec<KeywordUse
         ("properties" | "$defs" | "definitions", Value::Object(named)) => {
             named.iter().for_each(|(name, schema)| walk(schema, &super::below(at, name), uses));
         }
-        ("anyOf" | "oneOf" | "allOf", Value::Array(branches)) => {
+        ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(branches)) => {
             branches.iter().enumerate().for_each(|(index, schema)| walk(schema, &format!("{at}/{index}"), uses));
         }
-        ("items", schema) => walk(schema, at, uses),
+        ("items" | "additionalProperties", schema) => walk(schema, at, uses),
         _ => {}
     }
 }

@@ -5,22 +5,30 @@
 
 mod check;
 mod compile;
+mod complete;
+mod day;
+mod decimal;
 mod document;
 mod guide;
 mod keyword;
+mod merge;
 mod node;
 mod numeric;
 mod settle;
 mod string;
+mod told;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use day::{date, date_time};
+pub use decimal::units;
 pub use keyword::{Coverage, KeywordUse};
-pub use node::{Choice, Field, Form, Integer, List, Node, Number, Text};
-pub use settle::{Settled, date, date_time};
+pub use node::{Choice, Field, Form, Integer, Json, List, Map, Node, Number, Text, Tuple, Union, Untyped, Variant};
+pub use settle::Settled;
+pub use told::bounds;
 
 use check::Checker;
 
@@ -30,14 +38,25 @@ use check::Checker;
 pub struct Bounds {
     /// Characters of a string without `maxLength`.
     pub longest_string: u64,
-    /// Items of an array without `maxItems`.
+    /// Items of an array without `maxItems`, and entries of a map without `maxProperties`.
     pub most_items: u64,
+    /// Digits before the point of a number that is not bounded on both sides.
+    pub most_digits: u32,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { longest_string: 4096, most_items: 256 }
+        Self { longest_string: 4096, most_items: 256, most_digits: 18 }
     }
+}
+
+/// What the reader of a schema should know about a place in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    /// JSON pointer of the place.
+    pub pointer: String,
+    /// A bound that was added, or why the column is JSON text.
+    pub message: String,
 }
 
 /// A JSON Schema that has been understood completely. The root is an object; its fields become columns.
@@ -45,6 +64,7 @@ impl Default for Bounds {
 pub struct Shape {
     schema: Value,
     fields: Vec<Field>,
+    remarks: Vec<Remark>,
     bounds: Bounds,
     checker: Checker,
 }
@@ -64,9 +84,9 @@ impl Shape {
     /// All problems at once, each one line that begins with the JSON pointer of the culprit.
     pub fn compile_within(schema: &Value, bounds: Bounds) -> Result<Self, Vec<String>> {
         document::validate(schema)?;
-        let fields = compile::fields(schema, bounds)?;
+        let compile::Compiled { fields, remarks } = compile::compile(schema, bounds)?;
         let checker = Checker::new(schema).map_err(|problem| vec![problem])?;
-        Ok(Self { schema: schema.clone(), fields, bounds, checker })
+        Ok(Self { schema: schema.clone(), fields, remarks, bounds, checker })
     }
 
     /// The schema as the user wrote it.
@@ -77,6 +97,11 @@ impl Shape {
     /// The fields of the record, in schema order.
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// Bounds that were added to the schema's own, and columns that fall back to JSON text.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     /// What applies where the schema sets no bound.
@@ -108,6 +133,11 @@ pub fn coverage(schema: &Value) -> Vec<KeywordUse> {
 /// Every keyword that we know, with what happens to it in general.
 pub fn keywords() -> BTreeMap<&'static str, Coverage> {
     keyword::table()
+}
+
+/// A place that may be any of several kinds.
+fn either(nodes: Vec<Node>) -> Form {
+    Form::Json(Json { why: "values of several types".to_owned(), untyped: Untyped::Either(nodes) })
 }
 
 /// The JSON pointer one step further down.

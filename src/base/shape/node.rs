@@ -1,5 +1,7 @@
 //! The words of a shape: what a value may be, and how far it may go.
 
+use serde_json::Value;
+
 /// A named value of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
@@ -29,11 +31,22 @@ pub struct Node {
     pub description: Option<String>,
 }
 
+impl Node {
+    /// A place without a description.
+    pub fn new(form: Form, nullable: bool) -> Self {
+        Self { form, nullable, description: None }
+    }
+}
+
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Form {
     /// An object with these fields, in order.
     Object(Vec<Field>),
+    /// An object of any names, whose values are alike.
+    Map(Map),
+    /// One of several objects, told apart by a tag.
+    Union(Union),
     /// An array.
     List(List),
     /// A string of any content.
@@ -48,8 +61,89 @@ pub enum Form {
     Integer(Integer),
     /// A number.
     Number(Number),
+    /// A number whose schema states its decimals: kept as a decimal, not as the nearest double.
+    Decimal(Number),
     /// True or false.
     Boolean,
+    /// What no column type can hold: kept as compact JSON text.
+    Json(Json),
+    /// No value at all: what is left of a schema that contains itself where its levels end.
+    Nothing,
+}
+
+/// An object of any names, with its bounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Map {
+    /// What each value is.
+    pub value: Box<Node>,
+    /// `minProperties`.
+    pub least: u64,
+    /// `maxProperties`, or the bound for arrays.
+    pub most: u64,
+    /// Characters of a name.
+    pub longest_key: u64,
+}
+
+/// One of several objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Union {
+    /// The property whose string says which variant an object is.
+    pub tag: String,
+    /// The variants, in the order of the schema.
+    pub variants: Vec<Variant>,
+    /// The fields of all variants, the tag first: what a column of such objects holds.
+    pub columns: Vec<Field>,
+}
+
+impl Union {
+    /// The variant whose tag may be `value`.
+    pub fn variant(&self, value: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.names.iter().any(|name| name == value))
+    }
+}
+
+/// One of the objects of a [`Union`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// The strings that its tag may be.
+    pub names: Vec<String>,
+    /// Its fields, the tag among them.
+    pub fields: Vec<Field>,
+}
+
+/// A value that is kept as JSON text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Json {
+    /// Why no column type holds it, for the column's note.
+    pub why: String,
+    /// What it may be.
+    pub untyped: Untyped,
+}
+
+/// What a value that is kept as JSON text may be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Untyped {
+    /// Any of these.
+    Either(Vec<Node>),
+    /// One of these values.
+    Values(Vec<Value>),
+    /// An array whose first items are each of their own kind.
+    Tuple(Tuple),
+    /// What this place says.
+    Whole(Box<Node>),
+}
+
+/// An array whose first items are each of their own kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuple {
+    /// `prefixItems`.
+    pub first: Vec<Node>,
+    /// `items`: what may follow.
+    pub rest: Option<Box<Node>>,
+    /// `minItems`.
+    pub least: u64,
+    /// `maxItems`, or as many as there are kinds.
+    pub most: u64,
 }
 
 /// An array with its bounds.
@@ -61,6 +155,8 @@ pub struct List {
     pub least: u64,
     /// `maxItems`, or the bound for arrays without it.
     pub most: u64,
+    /// `uniqueItems`.
+    pub unique: bool,
 }
 
 /// A string with its bounds.
@@ -92,19 +188,27 @@ pub struct Integer {
     pub most: i64,
     /// `multipleOf`.
     pub step: Option<u32>,
+    /// The only values, where the schema lists them.
+    pub among: Option<Vec<i64>>,
 }
 
-/// A number with its bounds.
-#[derive(Debug, Clone, PartialEq)]
+/// A number between two bounds, both inclusive, in steps. All three are counted in units of the last decimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Number {
-    /// Lower bound.
-    pub least: f64,
-    /// True for `exclusiveMinimum`.
-    pub above: bool,
-    /// Upper bound.
-    pub most: f64,
-    /// True for `exclusiveMaximum`.
-    pub below: bool,
-    /// `multipleOf`.
-    pub step: Option<f64>,
+    /// Smallest value.
+    pub least: i128,
+    /// Largest value.
+    pub most: i128,
+    /// Values are multiples of this.
+    pub step: u32,
+    /// Digits after the point.
+    pub decimals: u32,
+}
+
+impl Number {
+    /// Digits of the longest value, before and after the point.
+    pub fn digits(&self) -> u32 {
+        let longest = self.least.unsigned_abs().max(self.most.unsigned_abs());
+        longest.checked_ilog10().map_or(1, |power| power + 1).max(self.decimals)
+    }
 }

@@ -1,12 +1,13 @@
 //! An answer put into its shape: complete, in schema order, nothing but what the schema names, and valid.
 
-use chrono::{DateTime, NaiveDate};
 use serde_json::{Map, Value};
 
 use super::{
     below,
     check::Checker,
-    node::{Field, Form, Node},
+    complete::complete,
+    day::{date, date_time},
+    node::{self, Field, Form, List, Node, Union},
     place,
 };
 
@@ -65,16 +66,9 @@ impl Settler {
     fn value(&mut self, node: &Node, value: Value, at: &str) -> Value {
         match (&node.form, value) {
             (Form::Object(fields), Value::Object(given)) => Value::Object(self.stated(fields, given, at)),
-            (Form::List(list), Value::Array(items)) => {
-                if list.least < list.most {
-                    self.remark_full(items.len() as u64, list.most, "items", at);
-                }
-                let settled = items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, item)| self.value(&list.item, item, &format!("{at}/{index}")));
-                Value::Array(settled.collect())
-            }
+            (Form::Map(map), Value::Object(given)) => Value::Object(self.map(map, given, at)),
+            (Form::Union(union), Value::Object(given)) => Value::Object(self.variant(union, given, at)),
+            (Form::List(list), Value::Array(items)) => Value::Array(self.list(list, items, at)),
             (Form::Integer(_), value) => self.integer(value, at),
             (form, Value::String(text)) => {
                 self.string(form, &text, at);
@@ -82,6 +76,52 @@ impl Settler {
             }
             (_, value) => value,
         }
+    }
+
+    fn map(&mut self, map: &node::Map, given: Map<String, Value>, at: &str) -> Map<String, Value> {
+        if map.least < map.most {
+            self.remark_full(given.len() as u64, map.most, "entries", at);
+        }
+        let settled = given.into_iter().map(|(name, value)| {
+            let value = self.value(&map.value, value, &below(at, &name));
+            (name, value)
+        });
+        settled.collect()
+    }
+
+    /// What has no tag of ours is left as it is, for the checker to name.
+    fn variant(&mut self, union: &Union, given: Map<String, Value>, at: &str) -> Map<String, Value> {
+        let variant = given.get(&union.tag).and_then(Value::as_str).and_then(|name| union.variant(name));
+        match variant {
+            Some(variant) => self.stated(&variant.fields, given, at),
+            None => given,
+        }
+    }
+
+    fn list(&mut self, list: &List, items: Vec<Value>, at: &str) -> Vec<Value> {
+        if list.least < list.most {
+            self.remark_full(items.len() as u64, list.most, "items", at);
+        }
+        let place = |index: usize| format!("{at}/{index}");
+        let items: Vec<Value> =
+            items.into_iter().enumerate().map(|(index, item)| self.value(&list.item, item, &place(index))).collect();
+        if list.unique { self.without_copies(items, at) } else { items }
+    }
+
+    /// A grammar cannot compare items, so what comes again is dropped here. Numbers are compared as the checker does:
+    /// `1` and `1.0` are the same.
+    fn without_copies(&mut self, items: Vec<Value>, at: &str) -> Vec<Value> {
+        let count = items.len();
+        let mut kept: Vec<Value> = Vec::with_capacity(count);
+        for item in items {
+            if !kept.iter().any(|other| same(other, &item)) {
+                kept.push(item);
+            }
+        }
+        if kept.len() < count {
+            self.remark(format!("{}: dropped {} items that were there already", place(at), count - kept.len()));
+        }
+        kept
     }
 
     /// `3.0` and `-0` are whole numbers for JSON Schema, and become integers here.
@@ -123,34 +163,22 @@ impl Settler {
     }
 }
 
-/// The record with every field of the shape.
-fn complete(fields: &[Field], mut stated: Map<String, Value>) -> Map<String, Value> {
-    let whole = |field: &Field| {
-        let value = stated.shift_remove(&field.name).unwrap_or(Value::Null);
-        (field.name.clone(), complete_value(&field.node, value))
-    };
-    fields.iter().map(whole).collect()
-}
-
-fn complete_value(node: &Node, value: Value) -> Value {
-    match (&node.form, value) {
-        (Form::Object(fields), Value::Object(stated)) => Value::Object(complete(fields, stated)),
-        (Form::List(list), Value::Array(items)) => {
-            Value::Array(items.into_iter().map(|item| complete_value(&list.item, item)).collect())
+/// Equal as JSON Schema sees it.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            let as_doubles = one.is_f64() || other.is_f64();
+            one == other || (as_doubles && one.as_f64() == other.as_f64())
         }
-        (_, value) => value,
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let there = |(name, value): (&String, &Value)| other.get(name).is_some_and(|other| same(value, other));
+            one.len() == other.len() && one.iter().all(there)
+        }
+        (one, other) => one == other,
     }
-}
-
-/// The days of a `date`, from 1970-01-01.
-pub fn date(text: &str) -> Option<i32> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)?;
-    i32::try_from(day.signed_duration_since(NaiveDate::default()).num_days()).ok()
-}
-
-/// The microseconds of a `date-time`, from 1970-01-01T00:00:00Z.
-pub fn date_time(text: &str) -> Option<i64> {
-    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -1,25 +1,82 @@
-//! Strings: which formats and patterns can be enforced while decoding.
+//! Strings: which formats and patterns can be enforced while decoding, and the expressions for those whose common
+//! grammar lets through what is not valid.
 
-/// Formats that the grammar knows, with the longest text that each may take, in characters.
-const FORMATS: [(&str, u64); 8] = [
-    ("time", 32),
-    ("duration", 64),
-    ("email", 254),
-    ("hostname", 253),
-    ("ipv4", 15),
-    ("ipv6", 45),
-    ("uuid", 36),
-    ("uri", 2048),
+/// A format: its name, the longest text that it may take, in characters, and what it may be. Without an expression of
+/// ours the grammar's own is used.
+type Format = (&'static str, u64, Option<&'static str>);
+
+/// Formats that a string may have beside dates. Names of hosts are held to labels without `--`, which only encoded names
+/// have, and times to seconds below 60.
+const FORMATS: [Format; 8] = [
+    ("time", 32, Some(TIME)),
+    ("duration", 64, None),
+    ("email", 254, Some(EMAIL)),
+    ("hostname", 253, Some(HOST)),
+    ("ipv4", 15, None),
+    ("ipv6", 45, None),
+    ("uuid", 36, None),
+    ("uri", 2048, None),
 ];
+
+macro_rules! clock {
+    () => {
+        "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    };
+}
+
+macro_rules! zone {
+    () => {
+        "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    };
+}
+
+macro_rules! host {
+    ($length:literal) => {
+        concat!(
+            "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,",
+            $length,
+            "}(?:\\.[A-Za-z0-9](?:-?[A-Za-z0-9]){0,",
+            $length,
+            "}){0,3}"
+        )
+    };
+}
+
+/// The days that there are from the year 1 to 9999: 29 February in years that 4 divides, but not 100, unless 400 does.
+macro_rules! day {
+    () => {
+        concat!(
+            "(?:(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-",
+            "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])",
+            "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)",
+            "|02-(?:0[1-9]|1[0-9]|2[0-8]))",
+            "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29)",
+        )
+    };
+}
+
+const TIME: &str = concat!("^", clock!(), "(?:\\.[0-9]{1,9})?", zone!(), "$");
+const HOST: &str = concat!("^", host!(30), "$");
+const EMAIL: &str = concat!("^[A-Za-z0-9_%+-]{1,15}(?:\\.[A-Za-z0-9_%+-]{1,15}){0,3}@", host!(20), "$");
+
+/// A string with `format` `date`.
+pub const DATE: &str = concat!("^", day!(), "$");
+/// A string with `format` `date-time`, to the microsecond.
+pub const DATE_TIME: &str = concat!("^", day!(), "T", clock!(), "(?:\\.[0-9]{1,6})?", zone!(), "$");
 
 /// The longest text of a format, `None` for a format that we cannot enforce.
 pub fn longest_of(format: &str) -> Option<u64> {
-    FORMATS.iter().find(|(name, _)| *name == format).map(|(_, longest)| *longest)
+    FORMATS.iter().find(|(name, ..)| *name == format).map(|(_, longest, _)| *longest)
+}
+
+/// Our own expression for a format.
+pub fn pattern_of(format: &str) -> Option<&'static str> {
+    FORMATS.iter().find(|(name, ..)| *name == format).and_then(|(.., pattern)| *pattern)
 }
 
 /// The formats that a schema may name, for messages.
 pub fn known_formats() -> String {
-    let others = FORMATS.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let others = FORMATS.iter().map(|(name, ..)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     format!("`date`, `date-time`, {others}")
 }
 

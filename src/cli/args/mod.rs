@@ -1,12 +1,14 @@
 //! Arguments as typed. Nothing in here is checked beyond its form; `app` turns it into a plan.
 
 mod model;
+mod schema;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use model::*;
+pub use schema::*;
 
 use crate::base::Budget;
 
@@ -45,6 +47,9 @@ pub enum Command {
     Run(RunArguments),
     /// Find every problem of a pipeline at once; touches no document
     Check(CheckArguments),
+    /// Examine JSON Schemas
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Print rows or failures of a dataset
     Show(ShowArguments),
     /// Write what the model would receive for each unit as safetensors

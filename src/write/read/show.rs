@@ -3,7 +3,8 @@
 use arrow::{
     array::{Array, AsArray, RecordBatch, StructArray},
     datatypes::{
-        DataType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+        TimestampMicrosecondType,
     },
 };
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta};
@@ -61,6 +62,7 @@ fn value(column: &dyn Array, row: usize) -> Value {
             let items = column.as_list::<i32>().value(row);
             Value::Array((0..items.len()).map(|item| value(&items, item)).collect())
         }
+        DataType::Map(_, _) => map(column, row),
         DataType::Dictionary(_, _) => entry(column, row),
         DataType::Utf8 => Value::from(column.as_string::<i32>().value(row)),
         DataType::Boolean => Value::from(column.as_boolean().value(row)),
@@ -68,12 +70,27 @@ fn value(column: &dyn Array, row: usize) -> Value {
         DataType::Int64 => Value::from(column.as_primitive::<Int64Type>().value(row)),
         DataType::Float32 => Value::from(column.as_primitive::<Float32Type>().value(row)),
         DataType::Float64 => Value::from(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Decimal128(_, _) => decimal(&column.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::Date32 => date(column.as_primitive::<Date32Type>().value(row)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             instant(column.as_primitive::<TimestampMicrosecondType>().value(row))
         }
         other => Value::from(format!("({other} is not shown)")),
     }
+}
+
+fn map(column: &dyn Array, row: usize) -> Value {
+    let entries = column.as_map().value(row);
+    let pairs = (0..entries.len()).map(|entry| {
+        let key = entries.column(0).as_string::<i32>().value(entry).to_owned();
+        (key, value(entries.column(1), entry))
+    });
+    Value::Object(pairs.collect())
+}
+
+/// As a JSON number; it has no more digits than a double keeps.
+fn decimal(text: &str) -> Value {
+    text.parse::<f64>().map_or(Value::Null, Value::from)
 }
 
 fn entry(column: &dyn Array, row: usize) -> Value {

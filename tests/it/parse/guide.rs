@@ -67,6 +67,12 @@ fn no_number_runs_away() {
     let cents = one(json!({"type": "number", "multipleOf": 0.01}));
     takes(&cents, "-12.34");
     refuses(&cents, "12.345");
+    let above = one(json!({"type": "number", "exclusiveMinimum": 0, "maximum": 0.5}));
+    takes(&above, "0.00000001");
+    ["0", "0.0", "-0", "0.6"].iter().for_each(|value| refuses(&above, value));
+    let price = one(json!({"type": "number", "multipleOf": 0.01, "exclusiveMinimum": 0}));
+    takes(&price, "9999999999999.99");
+    ["0", "0.00", "0.001", "10000000000000"].iter().for_each(|value| refuses(&price, value));
     let whole = one(json!({"type": "integer"}));
     takes(&whole, "1000000000000000000");
     takes(&whole, "-1000000000000000000");
@@ -101,7 +107,12 @@ fn formats_patterns_and_choices_are_kept() {
     let date = one(json!({"type": ["string", "null"], "format": "date"}));
     takes(&date, "\"2024-02-29\"");
     takes(&date, "null");
-    refuses(&date, "\"2024-13-01\"");
+    for day in ["2024-13-01", "2023-02-29", "1900-02-29", "2024-02-30", "2024-04-31", "0000-01-01"] {
+        refuses(&date, &format!("\"{day}\""));
+    }
+    for day in ["2000-02-29", "0001-01-01", "9999-12-31", "2026-11-30"] {
+        takes(&date, &format!("\"{day}\""));
+    }
     let moment = one(json!({"type": "string", "format": "date-time"}));
     takes(&moment, "\"2024-02-29T10:11:12.123456+01:00\"");
     refuses(&moment, &format!("\"2024-02-29T10:11:12.{}Z\"", "1".repeat(30)));
@@ -139,4 +150,46 @@ fn a_guide_of_three_hundred_fields_is_a_grammar() {
     let guide = guide(Value::Object(properties), json!([]));
     let fields: Vec<String> = (0..300).map(|index| format!("\"f{index}\":{index}")).collect();
     assert_eq!(follow(&guide, &format!("{{{}}}", fields.join(","))), Ok(()));
+}
+
+#[test]
+fn maps_have_bounded_names_and_entries() {
+    let map = one(
+        json!({"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1, "maxProperties": 2}),
+    );
+    takes(&map, r#"{"a":1}"#);
+    takes(&map, &format!(r#"{{"{}":1,"é":2}}"#, "k".repeat(64)));
+    for value in ["{}", r#"{"":1}"#, r#"{"a":1,"b":2,"c":3}"#, r#"{"a":"x"}"#] {
+        refuses(&map, value);
+    }
+    refuses(&map, &format!(r#"{{"{}":1}}"#, "k".repeat(65)));
+}
+
+#[test]
+fn what_is_kept_as_text_is_guided_too() {
+    let pair = one(json!({"type": "array", "prefixItems": [{"type": "string", "maxLength": 3}, {"type": "integer"}]}));
+    ["[]", r#"["a"]"#, r#"["a",1]"#].iter().for_each(|value| takes(&pair, value));
+    ["[1]", r#"["a",1,2]"#].iter().for_each(|value| refuses(&pair, value));
+    let tree = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}, "more": {"$ref": "#/$defs/tree"}}});
+    let schema = json!({"type": "object", "$defs": {"tree": tree}, "properties": {"v": {"$ref": "#/$defs/tree"}}, "required": ["v"]});
+    let tree = Shape::compile(&schema).unwrap().guide();
+    let deep =
+        |levels: usize| (1..levels).fold(r#"{"n":0}"#.to_owned(), |below, _| format!(r#"{{"n":0,"more":{below}}}"#));
+    takes(&tree, &deep(4));
+    refuses(&tree, &deep(5));
+    let any = one(json!({}));
+    ["null", "[1,{\"a\":[]}]", "\"x\""].iter().for_each(|value| takes(&any, value));
+    refuses(&any, "[[[[1]]]]");
+}
+
+#[test]
+fn tagged_objects_keep_to_their_variant() {
+    let variant = |kind: &str, name: &str| {
+        json!({"type": "object", "required": ["kind", name],
+        "properties": {"kind": {"const": kind}, name: {"type": "integer"}}})
+    };
+    let shape = one(json!({"oneOf": [variant("circle", "radius"), variant("square", "width")]}));
+    takes(&shape, r#"{"kind":"circle","radius":1}"#);
+    takes(&shape, r#"{"kind":"square","width":1}"#);
+    refuses(&shape, r#"{"kind":"square","radius":1}"#);
 }

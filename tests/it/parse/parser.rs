@@ -116,7 +116,6 @@ fn each_broken_rule_is_named_with_its_path() {
         ("/day", json!("2023-02-29"), "/day: `2023-02-29` is no date"),
         ("/at", json!("2023-02-28T10:00:00"), "/at: `2023-02-28T10:00:00` is no date and time"),
         ("/currency", json!("GBP"), "/currency: "),
-        ("/lines", json!([{"what": "a"}, {"what": "a"}]), "/lines: "),
         ("/lines", json!([{"what": "a", "count": 9.5}]), "/lines/0/count: "),
         ("/lines", json!([{"what": "a", "count": 1e19}]), "/lines/0/count: "),
         ("/lines", json!([{"count": 1}]), "/lines/0: "),
@@ -126,6 +125,17 @@ fn each_broken_rule_is_named_with_its_path() {
         let fault = fault(&answer);
         assert!(fault.message.contains(expected), "{expected} is not in {}", fault.message);
     }
+}
+
+#[test]
+fn what_must_not_come_twice_is_dropped_and_said() {
+    let answer = json!({"vendor": "Ada", "lines": [{"what": "tea"}, {"what": "milk"}, {"what": "tea", "count": null}]});
+    let extraction = parsed(&answer.to_string(), Finish::Stop).unwrap();
+    assert_eq!(extraction.record["lines"].as_array().unwrap().len(), 2);
+    assert_eq!(extraction.problems, ["/lines: dropped 1 items that were there already"]);
+    let schema = json!({"type": "object", "properties": {"v": {"type": "array", "minItems": 2, "uniqueItems": true, "items": {"type": "number"}}}});
+    let told = Shape::compile(&schema).unwrap().settle(json!({"v": [1, 1.0]})).unwrap_err();
+    assert!(told[0].starts_with("/v: "), "too few are left: {told:?}");
 }
 
 #[test]
@@ -166,4 +176,37 @@ fn a_schema_file_that_cannot_be_used_is_named() {
     assert!(problems("bad.json")[0].contains("bad.json: is not JSON"));
     assert!(problems("odd.json")[0].contains("odd.json: /properties/a/not: "));
     assert_eq!(Settings { most_items: 0, ..Settings::default() }.validate().len(), 1);
+    let digits = |most_digits| Settings { most_digits, ..Settings::default() }.validate();
+    assert_eq!((digits(18).len(), digits(19).len()), (0, 1));
+}
+
+#[test]
+fn a_name_that_comes_twice_is_remarked_on() {
+    let extraction = parsed(r#"{"vendor":"Ada","lines":[],"vendor":"Eve"}"#, Finish::Stop).unwrap();
+    assert_eq!(extraction.record["vendor"], "Eve");
+    assert_eq!(extraction.problems, ["1 values were replaced by a later one of the same name"]);
+}
+
+#[test]
+fn the_bounds_of_a_pipeline_hold_where_the_schema_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = json!({"type": "object", "required": ["t", "l", "m", "i", "n", "d"], "properties": {
+        "t": {"type": "string"}, "l": {"type": "array", "items": {"type": "boolean"}},
+        "m": {"type": "object", "additionalProperties": {"type": "boolean"}}, "i": {"type": "integer"},
+        "n": {"type": "number"}, "d": {"type": "number", "multipleOf": 0.01}
+    }});
+    std::fs::write(folder.path().join("s.json"), schema.to_string()).unwrap();
+    let settings = Settings { schema: "s.json".into(), longest_string: 2, most_items: 1, most_digits: 3 };
+    let guide = settings.shape(folder.path()).unwrap().guide();
+    let answer = |t: &str, l: &str, m: &str, i: &str, n: &str, d: &str| {
+        let text = format!(r#"{{"t":"{t}","l":{l},"m":{m},"i":{i},"n":{n},"d":{d}}}"#);
+        super::guide::follow(&guide, &text).is_ok()
+    };
+    assert!(answer("ab", "[true]", r#"{"a":true}"#, "1000", "1000", "999.99"));
+    assert!(!answer("abc", "[]", "{}", "0", "0", "0"));
+    assert!(!answer("", "[true,true]", "{}", "0", "0", "0"));
+    assert!(!answer("", "[]", r#"{"a":true,"b":true}"#, "0", "0", "0"));
+    assert!(!answer("", "[]", "{}", "1001", "0", "0"));
+    assert!(!answer("", "[]", "{}", "0", "1000.1", "0"));
+    assert!(!answer("", "[]", "{}", "0", "0", "1000"));
 }

@@ -19,17 +19,17 @@ fn all_problems_are_told_at_once_each_with_its_place() {
     let schema = json!({"type": "object", "required": ["nowhere"], "properties": {
         "total": {"type": "number", "not": {"const": 3}},
         "_page": {"type": "integer"},
-        "kind": {"type": ["string", "integer"]},
+        "kind": {"type": ["string", "integer"], "minItems": 3},
         "notes": {"type": "string", "maxLenght": 3},
         "count": {"type": "integer", "minLength": 3},
         "when": {"type": "string", "format": "rfc-850"},
-        "lines": {"type": "array", "items": {"type": "object", "properties": {"a/b": {}}}}
+        "lines": {"type": "array", "items": {"type": "object", "properties": {"a/b": {"maxLength": 3}}}}
     }});
     let told = problems(&schema);
     for place in [
         "/properties/total/not: keyword `not` is not supported; remove it",
         "/properties/_page: names that begin with `_`",
-        "/properties/kind/type: a column has one type",
+        "/properties/kind/minItems: `minItems` has no effect",
         "/properties/notes/maxLenght: `maxLenght` is no keyword",
         "/properties/count/minLength: `minLength` has no effect",
         "/properties/when/format: this format is not supported",
@@ -74,11 +74,106 @@ fn references_are_written_out_and_cycles_refused() {
     assert_eq!((net.node.description.as_deref(), net.node.nullable), (Some("Without tax"), false));
     assert_eq!((gross.node.description.as_deref(), gross.node.nullable), (Some("An amount"), true));
 
-    let tree = json!({"type": "object", "$defs": {"tree": {"type": "object", "properties": {"child": {"$ref": "#/$defs/tree"}}}},
-        "properties": {"tree": {"$ref": "#/$defs/tree"}, "lost": {"$ref": "#/$defs/none"}}});
-    let told = problems(&tree);
-    assert!(told.iter().any(|line| line.contains("`#/$defs/tree` contains itself")), "{told:?}");
-    assert!(told.iter().any(|line| line.contains("`#/$defs/none` leads nowhere")), "{told:?}");
+    let told = problems(&record(json!({"lost": {"$ref": "#/$defs/none"}})));
+    assert!(told[0].contains("`#/$defs/none` leads nowhere"), "{told:?}");
+}
+
+fn defined(name: &str, schema: &Value) -> Value {
+    let reference = json!({"$ref": format!("#/$defs/{name}")});
+    json!({"type": "object", "$defs": {name: schema}, "properties": {"v": reference}, "required": ["v"]})
+}
+
+#[test]
+fn a_schema_that_contains_itself_is_text_of_some_levels_or_refused_where_it_has_no_end() {
+    let tree = json!({"type": "object", "properties": {"child": {"$ref": "#/$defs/tree"}}});
+    let shape = Shape::compile(&defined("tree", &tree)).unwrap();
+    assert!(matches!(&shape.fields()[0].node.form, Form::Json(json) if json.why.contains("at most 4 levels")));
+    let told = shape.remarks().iter().map(|remark| format!("{}: {}", remark.pointer, remark.message));
+    assert!(told.collect::<String>().contains("/properties/v/$ref: kept as JSON text: `#/$defs/tree` contains itself"));
+
+    let required = json!({"type": "object", "required": ["child"], "properties": {"child": {"$ref": "#/$defs/tree"}}});
+    let in_array = json!({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/tree"}});
+    let alone = json!({"$ref": "#/$defs/tree"});
+    for endless in [required, in_array, alone] {
+        let told = problems(&defined("tree", &endless));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("`#/$defs/tree` contains itself without end, so no value fits it"), "{told:?}");
+    }
+}
+
+#[test]
+fn what_no_column_type_holds_is_json_text_and_says_why() {
+    let why = |schema: Value| match &Shape::compile(&record(json!({"v": schema}))).unwrap().fields()[0].node.form {
+        Form::Json(json) => json.why.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(json!({})), "the schema does not say what it is: any JSON of at most 3 levels");
+    assert_eq!(why(json!({"type": ["string", "integer"]})), "values of several types");
+    assert_eq!(why(json!({"anyOf": [{"type": "string"}, {"type": "boolean"}]})), "values of several types");
+    assert_eq!(why(json!({"enum": ["a", 1]})), "a list of values of several kinds");
+    assert_eq!(why(json!({"type": "array", "prefixItems": [{"type": "string"}]})), "items of several kinds");
+}
+
+#[test]
+fn a_oneof_must_tell_its_branches_apart() {
+    let number = |least: i64| json!({"type": "number", "minimum": least});
+    let told = problems(&record(json!({"v": {"oneOf": [number(1), number(2)]}})));
+    assert!(told[0].contains("/properties/v/oneOf: a value may fit several of the branches"), "{told:?}");
+    let told = problems(&record(json!({"v": {"oneOf": [{"const": "a"}, {"enum": ["a", "b"]}]}})));
+    assert!(told[0].contains("`a` fits several"), "{told:?}");
+    let told = problems(&record(json!({"v": {"oneOf": [{"type": ["string", "null"]}, {"type": "null"}]}})));
+    assert!(told[0].contains("null fits several"), "{told:?}");
+}
+
+#[test]
+fn objects_with_a_tag_are_one_column_with_the_fields_of_all() {
+    let variant = |kind: &str, size: Value| {
+        json!({"type": "object", "required": ["kind", "size"],
+        "properties": {"note": {"type": "string"}, "kind": {"const": kind}, "size": size}})
+    };
+    let schema = json!({"oneOf": [variant("a", json!({"type": "integer"})), variant("b", json!({"type": "string"}))]});
+    let shape = Shape::compile(&record(json!({"v": schema}))).unwrap();
+    let Form::Union(union) = &shape.fields()[0].node.form else { panic!("{:?}", shape.fields()) };
+    let names: Vec<&str> = union.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!((union.tag.as_str(), names), ("kind", vec!["kind", "note", "size"]));
+    assert!(matches!(union.columns[2].node.form, Form::Json(_)), "an integer here and a string there");
+    let settled = shape.settle(json!({"v": {"kind": "b", "size": "large", "note": null}})).unwrap();
+    assert_eq!(settled.record, json!({"v": {"kind": "b", "note": null, "size": "large"}}));
+    assert!(shape.settle(json!({"v": {"kind": "c", "size": 1}})).unwrap_err()[0].starts_with("/v: "));
+}
+
+#[test]
+fn names_that_readers_would_confuse_are_refused() {
+    let told = problems(&record(json!({"Total": {"type": "string"}, "total": {"type": "string"}})));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("/properties/total: `total` and `Total` differ only by case"), "{told:?}");
+    for name in ["", "a\nb"] {
+        assert!(problems(&record(json!({name: {"type": "string"}})))[0].contains("needs a name"));
+    }
+    assert!(Shape::compile(&record(json!({"a.b": {"type": "string"}, "c d": {"type": "string"}}))).is_ok());
+}
+
+#[test]
+fn a_list_of_too_many_values_is_refused_and_of_ten_thousand_is_not() {
+    let options = |count: usize| -> Vec<String> { (0..count).map(|index| format!("item {index}")).collect() };
+    assert!(Shape::compile(&record(json!({"v": {"enum": options(10_000)}}))).is_ok());
+    let told = problems(&record(json!({"v": {"enum": options(20_001)}})));
+    assert!(told[0].starts_with("/properties/v/enum: 20001 values are more than 20000"), "{told:?}");
+}
+
+#[test]
+fn decimals_have_the_digits_that_their_bounds_need() {
+    let decimal = |schema: Value| match &Shape::compile(&record(json!({"v": schema}))).unwrap().fields()[0].node.form {
+        Form::Decimal(number) => (number.digits(), number.decimals, number.least, number.most),
+        other => panic!("{other:?}"),
+    };
+    let most = 999_999_999_999_999;
+    assert_eq!(decimal(json!({"type": "number", "multipleOf": 0.01})), (15, 2, -most, most));
+    let price = json!({"type": "number", "multipleOf": 0.01, "exclusiveMinimum": 0, "maximum": 99.999});
+    assert_eq!(decimal(price), (4, 2, 1, 9999));
+    assert_eq!(decimal(json!({"type": "number", "multipleOf": 0.05, "minimum": 0.01, "maximum": 1})), (3, 2, 5, 100));
+    let told = problems(&record(json!({"v": {"type": "number", "multipleOf": 0.333333333333}})));
+    assert!(told[0].starts_with("/properties/v/multipleOf: "), "{told:?}");
 }
 
 #[test]
@@ -105,6 +200,15 @@ fn chains_and_towers_are_cut_short_before_the_stack_is() {
 
     let tower = (0..60).fold(json!({"type": "string"}), |below, _| json!({"type": "array", "items": below}));
     assert!(problems(&record(json!({"tower": tower}))).iter().any(|line| line.contains("more than 32 deep")));
+}
+
+#[test]
+fn a_schema_of_a_hundred_thousand_fields_is_refused_in_no_time() {
+    let properties: serde_json::Map<String, Value> =
+        (0..100_000).map(|index| (format!("F{index}"), json!({"type": "string"}))).collect();
+    let start = std::time::Instant::now();
+    assert!(problems(&record(Value::Object(properties)))[0].contains("more than 20000 places"));
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
 #[test]

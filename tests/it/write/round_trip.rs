@@ -31,6 +31,16 @@ fn date() -> impl Strategy<Value = String> {
     (0..=9999_i32, 1..=12_u32, 1..=28_u32).prop_map(|(year, month, day)| format!("{year:04}-{month:02}-{day:02}"))
 }
 
+/// Any amount of up to 15 digits, as the double that its text is read as.
+fn cents() -> impl Strategy<Value = f64> {
+    let amount = |cents: i64| format!("{}.{:02}", cents / 100, cents.abs() % 100).parse::<f64>();
+    (-999_999_999_999_999..=999_999_999_999_999_i64).prop_filter_map("a number", move |cents| amount(cents).ok())
+}
+
+fn map() -> impl Strategy<Value = Value> {
+    proptest::collection::btree_map("[a-z]{1,3}", any::<i64>(), 0..4).prop_map(|map| json!(map))
+}
+
 fn leaf() -> BoxedStrategy<Case> {
     let moment =
         (date(), 0..24_u32, 0..60_u32, 0..60_u32).prop_map(|(day, h, m, s)| format!("{day}T{h:02}:{m:02}:{s:02}Z"));
@@ -39,6 +49,8 @@ fn leaf() -> BoxedStrategy<Case> {
         values(json!({"type": "integer"}), any::<i64>()),
         values(json!({"type": "number"}), any::<f64>().prop_filter("finite", |number| number.is_finite())),
         values(json!({"type": "boolean"}), any::<bool>()),
+        values(json!({"type": "number", "multipleOf": 0.01}), cents()),
+        values(json!({"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 4}), map()),
         values(json!({"type": "string", "format": "date"}), date()),
         values(json!({"type": "string", "format": "date-time"}), moment),
         values(json!({"enum": ["red", "green", "", "ünïcode"]}), select(vec!["red", "green", "", "ünïcode"])),
@@ -113,4 +125,17 @@ proptest! {
     fn records_come_back_as_they_went_in((schema, records) in record()) {
         prop_assert_eq!(through_parquet(&schema, &records), records);
     }
+}
+
+#[test]
+fn what_is_no_column_type_comes_back_as_json_text() {
+    let schema = json!({"type": "object", "properties": {
+        "any": {}, "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]},
+        "a.b": {"enum": [1, 2]}
+    }});
+    let records =
+        [json!({"any": {"x": [1, null]}, "pair": ["p", 3], "a.b": 2}), json!({"any": null, "pair": null, "a.b": null})];
+    let back = through_parquet(&schema, &records);
+    assert_eq!(back[0], json!({"any": "{\"x\":[1,null]}", "pair": "[\"p\",3]", "a.b": 2}));
+    assert_eq!(back[1], records[1]);
 }
