@@ -4,9 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use super::{memory, plan::Plan, threads::Shares};
 use crate::{
-    base::{ByteBudget, Fatal, Model, Stop, UnitQuota, grid::BUDGETS},
+    base::{ByteBudget, Fatal, Model, Output, Stop, UnitQuota, grid::BUDGETS},
     decode::{self, Decoder, Render},
-    encode::Encoder,
+    encode::{Encoder, Manner},
     generate::{
         Capacity, Device, Engine, EngineSettings, Guide, Keeping, OrtEngine, ReplayEngine, Runtime, Spare, Vocabulary,
         declared_element,
@@ -38,7 +38,17 @@ pub fn probe_decoder() -> Result<(), Fatal> {
 
 /// The encoder, to be cloned for each lane.
 pub fn encoder(plan: &Plan) -> Result<Encoder, Fatal> {
-    Encoder::new(&plan.pipeline.encode, plan.model()?.clone(), &plan.shape.schema().to_string())
+    let schema = plan.shape.schema().to_string();
+    Encoder::in_manner(&plan.pipeline.encode, plan.model()?.clone(), &schema, &manner(plan)?)
+}
+
+/// What the pipeline says of the way in which the model answers.
+fn manner(plan: &Plan) -> Result<Manner, Fatal> {
+    let function = match plan.pipeline.parse.output {
+        Output::Json => None,
+        Output::ToolCall => Some(plan.shape.function().map_err(unguidable)?),
+    };
+    Ok(Manner { thinking: plan.pipeline.generate.thinking, function })
 }
 
 /// The vocabulary of the plan's bundle, which spells as the encoder's tokenizer does.
@@ -51,12 +61,14 @@ pub fn vocabulary(model: &Model, encoder: &Encoder) -> Result<Vocabulary, Fatal>
 
 /// The grammar of the answers.
 pub fn guide(plan: &Plan, vocabulary: &Vocabulary) -> Result<Guide, Fatal> {
-    Guide::compile(vocabulary, &plan.shape.guide()).map_err(|problems| {
-        Fatal::new(
-            format!("the schema cannot guide decoding: {}", problems.join("; ")),
-            "simplify the schema; `lapidary check` tells when it passes",
-        )
-    })
+    Guide::compile_as(plan.pipeline.parse.output, vocabulary, &plan.shape.guide()).map_err(unguidable)
+}
+
+fn unguidable(problems: Vec<String>) -> Fatal {
+    Fatal::new(
+        format!("the schema cannot guide decoding: {}", problems.join("; ")),
+        "simplify the schema; `lapidary check` tells when it passes",
+    )
 }
 
 /// How many slots of how many tokens the engine gets.

@@ -10,6 +10,7 @@ use super::{
     fault,
     image::Patcher,
     layout::{Composer, Layout, Segment, known},
+    manner::Manner,
     template::{ChatTemplate, Medium},
     vocabulary::Vocabulary,
     wording::Wording,
@@ -44,14 +45,25 @@ struct Shared {
 impl Encoder {
     /// An encoder for a bundle. `schema_text` is the JSON Schema as the model is to read it; empty for none.
     pub fn new(settings: &Settings, model: Arc<Model>, schema_text: &str) -> Result<Self, Fatal> {
+        Self::in_manner(settings, model, schema_text, &Manner::default())
+    }
+
+    /// The same, asking for an answer in that manner.
+    pub fn in_manner(
+        settings: &Settings,
+        model: Arc<Model>,
+        schema_text: &str,
+        manner: &Manner,
+    ) -> Result<Self, Fatal> {
         check_budgets(settings, model.manifest.vision.as_ref())?;
         let vocabulary = Vocabulary::of(&model)?;
+        manner.check(&vocabulary)?;
         let template = ChatTemplate::of(&model, &vocabulary)?;
-        let wording = Wording::new(settings, schema_text);
+        let wording = Wording::new(settings, schema_text, manner.function.is_some());
         let ids = &model.manifest.tokens;
-        let with = |medium| Layout::with_medium(&template, &vocabulary, ids, &wording, medium);
+        let with = |medium| Layout::with_medium(&template, &vocabulary, ids, &wording, manner, medium);
         let (sees, hears) = (model.manifest.vision.is_some(), model.manifest.audio.is_some());
-        let document = Layout::with_document(&template, &vocabulary, ids, &wording)?;
+        let document = Layout::with_document(&template, &vocabulary, ids, &wording, manner)?;
         let image = sees.then(|| with(Medium::Image)).transpose()?;
         let video = sees.then(|| with(Medium::Video)).transpose()?;
         let audio = hears.then(|| with(Medium::Audio)).transpose()?;

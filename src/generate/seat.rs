@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{answer::Answer, draft::Drafter};
+use super::{answer::Answer, draft::Drafter, vocabulary::Vocabulary};
 use crate::base::{Effort, Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
 
 /// What a seated unit waits for.
@@ -71,14 +71,17 @@ impl Seat {
         self.first_token.get_or_insert_with(Instant::now);
     }
 
-    /// The item for `parse`.
-    pub(super) fn finish(self, finish: Finish) -> Item<Generation> {
+    /// The item for `parse`; with the text of the thoughts where it is kept.
+    pub(super) fn finish(self, finish: Finish, vocabulary: &Vocabulary, keep_thoughts: bool) -> Item<Generation> {
         let decode_micros = self.first_token.map_or(0, |start| micros(start.elapsed()));
-        let text = self.answer.text();
+        let (text, controls) = self.answer.text();
+        let thought = self.answer.thinking().map(|thinking| thinking.finish(vocabulary, keep_thoughts));
         self.envelope.with(Generation {
             tokens: self.answer.tokens,
             logprobs: self.answer.logprobs,
             text,
+            controls,
+            thought,
             finish,
             facts: self.facts,
             layer: self.layer,

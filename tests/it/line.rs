@@ -86,6 +86,8 @@ impl Stage for Accept {
         let extraction = Extraction {
             record: serde_json::json!({}),
             raw: item.body.text.clone(),
+            boxes: Vec::new(),
+            thought: None,
             problems: vec![],
             tokens: 1,
             mean_logprob: 0.0,
@@ -104,6 +106,8 @@ fn answer() -> Generation {
         tokens: vec![1],
         logprobs: vec![0.0],
         text: "{}".to_owned(),
+        controls: Vec::new(),
+        thought: None,
         finish: Finish::Stop,
         facts: PromptFacts::default(),
         layer: None,

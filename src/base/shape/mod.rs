@@ -5,6 +5,7 @@
 
 mod check;
 mod compile;
+mod declaration;
 mod document;
 mod guide;
 mod keyword;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use declaration::FUNCTION;
 pub use keyword::{Coverage, KeywordUse};
 pub use node::{Choice, Field, Form, Integer, List, Node, Number, Text};
 pub use settle::{Settled, date, date_time};
@@ -88,6 +90,14 @@ impl Shape {
     /// ones with `null` allowed, nothing additional, and no string, array or number without an end.
     pub fn guide(&self) -> Value {
         guide::object(&self.fields)
+    }
+
+    /// The function whose call is an answer, as chat templates take it among their tools.
+    ///
+    /// # Errors
+    /// One line per name that a call cannot spell.
+    pub fn function(&self) -> Result<Value, Vec<String>> {
+        declaration::function(&self.schema, &self.fields)
     }
 
     /// Puts a parsed answer into this shape and checks it: unknown properties are dropped, properties come in schema

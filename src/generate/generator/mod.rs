@@ -5,6 +5,7 @@ mod source;
 mod stepping;
 
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +23,7 @@ use super::{
     sample::Sampler,
     seat::{Seat, Waiting, facts_of, micros},
     settings::Settings,
+    thinking::{Channel, Thinking},
     vocabulary::Vocabulary,
 };
 use crate::base::{Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop};
@@ -49,6 +51,8 @@ pub struct Stats {
     pub reused_pictures: u64,
     /// New tokens of the answers.
     pub new_tokens: u64,
+    /// Tokens of the thoughts before them.
+    pub thought_tokens: u64,
     /// Calls that fed tokens of answers.
     pub steps: u64,
     /// Answers that had a part in those calls: divided by `steps`, the mean number of live slots.
@@ -73,11 +77,19 @@ pub struct Stats {
     pub wall_micros: u64,
 }
 
+/// New tokens of one unit.
+struct Allowance {
+    answer: usize,
+    thoughts: usize,
+}
+
 /// The task of this stage.
 pub struct Generator<E> {
     engine: E,
     vocabulary: Vocabulary,
     guide: Option<Guide>,
+    /// Where the model thinks first.
+    channel: Option<Arc<Channel>>,
     settings: Settings,
     seats: Vec<Option<Seat>>,
     /// Earlier answers, where drafts are made of them.
@@ -93,7 +105,7 @@ impl<E: Engine> Generator<E> {
     /// A generator over a fresh engine. Without a guide the answers are free text.
     ///
     /// # Errors
-    /// When an answer could not even be closed within `max_tokens`.
+    /// When an answer could not even be closed within `max_tokens`, or the vocabulary has no channel for thoughts.
     pub fn new(engine: E, vocabulary: Vocabulary, guide: Option<Guide>, settings: Settings) -> Result<Self, Fatal> {
         let reserve = guide.as_ref().map_or(0, Guide::reserve);
         if reserve >= settings.max_tokens {
@@ -104,12 +116,14 @@ impl<E: Engine> Generator<E> {
                 format!("set max_tokens to {} or more, or simplify the schema", 2 * reserve),
             ));
         }
+        let channel = settings.thinking.then(|| Channel::of(&vocabulary).map(Arc::new)).transpose()?;
         let together = engine.card().slots.max(1);
         let seats = (0..together).map(|_| None).collect();
         Ok(Self {
             engine,
             vocabulary,
             guide,
+            channel,
             settings,
             seats,
             shelf: Shelf::default(),
@@ -207,12 +221,13 @@ impl<E: Engine> Generator<E> {
         }
         self.occupancy.admitted(start);
         let facts = facts_of(&prompt);
-        let allowance = self.allowance(prompt.tokens.len())?;
+        let Allowance { answer: allowance, thoughts } = self.allowance(prompt.tokens.len())?;
         let reused = self.engine.admit(slot, &mut prompt)?;
         self.stats.reused_tokens += reused.tokens as u64;
         self.stats.reused_pictures += reused.pictures as u64;
         let reserve = self.guide.as_ref().map_or(0, Guide::reserve);
-        let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
+        let thinking = self.channel.as_ref().map(|channel| Thinking::new(channel.clone(), thoughts));
+        let rules = Rules { thinking, guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
         let sampler = Sampler::new(&self.settings, &envelope.origin);
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
         seat.drafter = self
@@ -228,13 +243,15 @@ impl<E: Engine> Generator<E> {
         self.settings.drafts && self.engine.card().together
     }
 
-    /// New tokens that fit behind the prompt.
-    fn allowance(&self, prompt: usize) -> Result<usize, Fault> {
+    /// New tokens that fit behind the prompt. The answer comes first: thoughts take what it leaves.
+    fn allowance(&self, prompt: usize) -> Result<Allowance, Fault> {
         let context = self.engine.card().context;
-        let least = self.guide.as_ref().map_or(0, Guide::reserve) + 1;
+        let thoughts = self.channel.as_ref().map_or(0, |channel| channel.least());
+        let least = self.guide.as_ref().map_or(0, Guide::reserve) + 1 + thoughts;
         let room = context.saturating_sub(prompt);
         if prompt > 0 && room >= least {
-            return Ok(room.min(self.settings.max_tokens));
+            let answer = (room - thoughts).min(self.settings.max_tokens);
+            return Ok(Allowance { answer, thoughts: (room - answer).min(self.settings.most_thinking()) });
         }
         let message =
             format!("the prompt has {prompt} tokens and its answer needs {least}, the context holds {context}");
@@ -250,7 +267,7 @@ impl<E: Engine> Generator<E> {
             if self.drafts() {
                 self.shelf.learn(&seat.answer.tokens);
             }
-            let item = seat.finish(finish);
+            let item = seat.finish(finish, &self.vocabulary, self.settings.keeps_thoughts());
             self.stats.count(&item.body);
             emit.item(item);
         }
@@ -289,6 +306,7 @@ impl Stats {
         self.closed += u64::from(generation.finish == Finish::Closed);
         self.prompt_tokens += u64::from(generation.facts.prompt_tokens);
         self.new_tokens += generation.tokens.len() as u64;
+        self.thought_tokens += generation.thought.as_ref().map_or(0, |thought| u64::from(thought.tokens));
         self.forced_tokens += u64::from(generation.effort.forced);
         self.drafted_tokens += u64::from(generation.effort.drafted);
         self.accepted_tokens += u64::from(generation.effort.accepted);

@@ -54,11 +54,11 @@ impl<E: Engine> Generator<E> {
         let rest = tokens.split_off(tokens.len().min(self.engine.card().at_once));
         let room = if rest.is_empty() { self.engine.card().at_once - tokens.len() } else { 0 };
         let guesses = match &mut seat.drafter {
-            Some(drafter) => {
+            Some(drafter) if seat.answer.is_begun() => {
                 let most = room.min(seat.answer.room()).min(MOST_GUESSED);
                 drafter.propose(&self.shelf, &seat.answer.tokens, most)
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         };
         let guessed = seat.answer.allowed(&guesses);
         tokens.extend(&guesses[..guessed]);

@@ -129,14 +129,14 @@ fn answer(
 ) -> (Finish, String, usize) {
     let settings = Settings { temperature, seed, ..Settings::default() };
     let item = desk::item(seed as u32, desk::prompt(1, 3));
-    let rules = Rules { guided: Some(guide.begin()), allowance, reserve: guide.reserve() };
+    let rules = Rules { thinking: None, guided: Some(guide.begin()), allowance, reserve: guide.reserve() };
     let mut answer = Answer::new(rules, Sampler::new(&settings, &item.origin), vocabulary.clone());
     let (mut state, liked) = (seed, b"a\\1,.{\xe2e-["[(seed % 10) as usize]);
     loop {
         let scores = scores(&mut state, liked, vocabulary);
         match answer.advance(Logits::Scores(&scores)).unwrap() {
             Turn::Feed(_) => {}
-            Turn::Finished(finish) => return (finish, answer.text(), answer.tokens.len()),
+            Turn::Finished(finish) => return (finish, answer.text().0, answer.tokens.len()),
         }
     }
 }

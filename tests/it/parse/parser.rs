@@ -34,6 +34,8 @@ fn item(text: &str, finish: Finish) -> Item<Generation> {
         tokens: vec![1, 2],
         logprobs: vec![-0.5, -1.5],
         text: text.into(),
+        controls: Vec::new(),
+        thought: None,
         finish,
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
         layer: None,
