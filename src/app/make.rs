@@ -95,6 +95,10 @@ pub fn engine(
     let Capacity { slots, context, .. } = *capacity;
     let (model, settings) = (plan.model()?, &plan.pipeline.generate);
     match answers {
+        Answers::Replay(_) if plan.pipeline.speaks_in_marks() => Err(Fatal::new(
+            "recorded answers are JSON: they hold no thoughts and no calls",
+            "leave out `thinking` and `output` for a run with recorded answers",
+        )),
         Answers::Replay(path) => {
             let end = model.manifest.tokens.eos.first().copied().unwrap_or(model.manifest.tokens.pad);
             Ok(Box::new(ReplayEngine::read(path, vocabulary, end, slots, context)?))

@@ -8,7 +8,10 @@ use std::{
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::{base::Fatal, collect, decode, encode, generate, parse, write};
+use crate::{
+    base::{Fatal, Output},
+    collect, decode, encode, generate, parse, write,
+};
 
 /// A pipeline file as read: every value has its type, nothing is resolved yet.
 #[derive(Debug, Clone)]
@@ -89,6 +92,11 @@ impl Pipeline {
         let mut problems = reader.finish();
         problems.extend(pipeline.contradictions());
         (pipeline, problems)
+    }
+
+    /// True when answers hold special tokens: around thoughts, or in calls.
+    pub fn speaks_in_marks(&self) -> bool {
+        self.generate.thinking || self.parse.output == Output::ToolCall
     }
 
     fn contradictions(&self) -> Vec<String> {

@@ -2,7 +2,11 @@
 //!
 //! Source: the Gemma 4 checkpoints' own templates; transformers' `chat_template_utils.py` for what a template may rely on.
 
-use minijinja::{Environment, Error, ErrorKind, Value, context, syntax::SyntaxConfig, value::{Kwargs, Serde}};
+use minijinja::{
+    Environment, Error, ErrorKind, Value, context,
+    syntax::SyntaxConfig,
+    value::{Kwargs, Serde},
+};
 use serde::Serialize;
 
 use super::{manner::Manner, vocabulary::Vocabulary};
@@ -84,7 +88,8 @@ impl ChatTemplate {
         let tools = manner.function.as_ref().map(|function| context! { tools => [Value::from(Serde(function))] });
         let given = context! { ..chat, ..tools.unwrap_or_default(), ..self.spellings.clone() };
         let template = self.environment.get_template("chat");
-        let rendered = template.and_then(|template| template.render(given)).map_err(|error| wrong(&self.name, &error))?;
+        let rendered =
+            template.and_then(|template| template.render(given)).map_err(|error| wrong(&self.name, &error))?;
         match manner.missing_in(&rendered) {
             None => Ok(rendered),
             Some(missing) => Err(Fatal::new(format!("{} {missing}", self.name), TEMPLATE_HINT)),

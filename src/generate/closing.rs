@@ -98,9 +98,10 @@ impl Path {
     /// One byte or special token on: a closing quote when that is allowed, else the first of `order`, else any.
     fn go(&mut self, vocabulary: &Vocabulary, order: &[u8]) -> Result<(), String> {
         let quote = self.place.in_string().then_some(b'"');
-        let bytes = quote.into_iter().chain(order.iter().copied()).chain(0..=255);
-        let syntax = self.syntax;
-        let mut tokens = bytes.filter_map(|byte| token(syntax, vocabulary, byte)).chain(syntax.controls());
+        let (syntax, preferred) = (self.syntax, quote.into_iter().chain(order.iter().copied()));
+        let preferred = preferred.filter_map(|byte| token(syntax, vocabulary, byte));
+        let any = (0..=255).filter_map(|byte| vocabulary.token_of_byte(byte)).chain(syntax.controls());
+        let mut tokens = preferred.chain(any);
         let token = loop {
             let token = tokens.next().ok_or("the vocabulary lacks a byte that the schema demands")?;
             if self.matcher.validate_tokens(&[token]).map_err(|error| error.to_string())? == 1 {

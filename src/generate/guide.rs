@@ -164,7 +164,8 @@ impl Guided {
 
     /// The shortest way that we know to complete the answer from here, as tokens; empty when it may end here.
     pub fn closing(&mut self) -> Result<Vec<u32>, Fault> {
-        let bytes = closing::suffix(&self.matcher, &self.vocabulary, self.syntax, &self.text).map_err(|problem| fault(&problem))?;
+        let bytes = closing::suffix(&self.matcher, &self.vocabulary, self.syntax, &self.text)
+            .map_err(|problem| fault(&problem))?;
         self.vocabulary.spell(&bytes).ok_or_else(|| fault("the vocabulary lacks a byte that the schema demands"))
     }
 }

@@ -18,11 +18,7 @@ const NUMBER_MARKS: usize = 4;
 ///
 /// # Errors
 /// The keywords that we cannot bound, one line each.
-pub(super) fn tokens_to_close(
-    vocabulary: &Vocabulary,
-    syntax: Syntax,
-    schema: &Value,
-) -> Result<usize, Vec<String>> {
+pub(super) fn tokens_to_close(vocabulary: &Vocabulary, syntax: Syntax, schema: &Value) -> Result<usize, Vec<String>> {
     let mut bounds = Bounds { vocabulary, syntax, problems: Vec::new() };
     let close = bounds.cost(schema, "").close + bounds.around();
     if bounds.problems.is_empty() { Ok(close) } else { Err(bounds.problems) }

@@ -133,7 +133,10 @@ impl Settings {
         demand(!(idle && self.thoughts.is_some()), "thoughts has no effect without thinking = true");
         let new_tokens = self.max_tokens.saturating_add(self.most_thinking());
         let shorter = self.context.is_none_or(|context| new_tokens < context);
-        demand(shorter, "max_tokens and thinking_tokens must be below context, which holds prompt, thoughts and answer");
+        demand(
+            shorter,
+            "max_tokens and thinking_tokens must be below context, which holds prompt, thoughts and answer",
+        );
         demand(self.kv_memory_mb.is_none_or(|mb| (1..=1 << 24).contains(&mb)), "kv_memory_mb must be 1 to 16777216");
         demand((1..=1 << 16).contains(&self.prefill_chunk), "prefill_chunk must be 1 to 65536");
         for (count, name) in [(self.threads, "threads"), (self.encoder_threads, "encoder_threads")] {

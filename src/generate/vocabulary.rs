@@ -130,7 +130,9 @@ impl Vocabulary {
     pub fn text_with(&self, controls: &[u32], tokens: &[u32]) -> (String, Vec<usize>) {
         let (mut text, mut places) = (String::new(), Vec::new());
         for stretch in tokens.chunk_by(|a, b| !controls.contains(a) && !controls.contains(b)) {
-            if let [control] = stretch && controls.contains(control) {
+            if let [control] = stretch
+                && controls.contains(control)
+            {
                 places.push(text.len());
                 text += &String::from_utf8_lossy(&self.bytes(*control)[1..]);
             } else {

@@ -40,14 +40,17 @@ fn in_node(node: &Node, value: &Value, at: &str, found: &mut Vec<PageBox>) {
     match (&node.form, value) {
         (Form::Object(fields), Value::Object(_)) => in_fields(fields, value, at, found),
         (Form::List(list), Value::Array(items)) => {
-            items.iter().enumerate().for_each(|(place, item)| in_node(&list.item, item, &format!("{at}/{place}"), found));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(place, item)| in_node(&list.item, item, &format!("{at}/{place}"), found));
         }
         _ => {}
     }
 }
 
 /// Four whole numbers from 0 to 1000; whatever else has the name is a value like others.
-pub fn is_box(node: &Node) -> bool {
+fn is_box(node: &Node) -> bool {
     let Form::List(list) = &node.form else { return false };
     let on_grid = |range: &Integer| range.least >= 0 && range.most <= GRID;
     let grid = matches!(&list.item.form, Form::Integer(range) if on_grid(range));

@@ -94,7 +94,7 @@ impl Reader<'_> {
             if !fields.is_empty() {
                 self.plain(",")?;
             }
-            let name = self.until(|c| c == ':')?.to_owned();
+            let name = self.until(|c| !(c.is_alphanumeric() || c == '_' || c == '-'))?.to_owned();
             self.plain(":")?;
             fields.insert(name, self.value(depth)?);
         }
@@ -153,7 +153,9 @@ mod tests {
 
     #[test]
     fn what_is_no_call_is_refused() {
-        for broken in ["", "{", "{a:}", "{a:^x}", "{a:^x^", "{a:1,}", "{,a:1}", "{a:[1,]}", "{a:1}}", "{a 1}", "{a:nul}"] {
+        for broken in
+            ["", "{", "{a:}", "{a:^x}", "{a:^x^", "{a:1,}", "{,a:1}", "{a:[1,]}", "{a:1}}", "{a 1}", "{a:nul}"]
+        {
             assert!(called(broken).is_err(), "{broken}");
         }
         assert!(called(&format!("{{a:{}{}}}", "[".repeat(500), "]".repeat(500))).is_err());

@@ -6,6 +6,7 @@ pub mod desk;
 mod drafts;
 mod engine;
 mod forced;
+mod manners;
 mod memory;
 pub mod models;
 mod modes;

@@ -108,7 +108,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 /// Random scores that like some bytes more than others, so that texts grow long in different ways.
-fn scores(state: &mut u64, liked: u8, vocabulary: &Vocabulary) -> Vec<f32> {
+pub(super) fn scores(state: &mut u64, liked: u8, vocabulary: &Vocabulary) -> Vec<f32> {
     let mut next = || {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*state >> 40) as f32 / (1_u64 << 24) as f32

@@ -162,3 +162,20 @@ fn a_schema_file_that_cannot_be_used_is_named() {
     assert!(problems("odd.json")[0].contains("odd.json: /properties/a/not: "));
     assert_eq!(Settings { most_items: 0, ..Settings::default() }.validate().len(), 1);
 }
+
+#[test]
+fn boxes_are_fractions_of_the_page_with_their_sides_in_order() {
+    let corner = json!({"type": "integer", "minimum": 0, "maximum": 1000});
+    let on_grid = json!({"type": ["array", "null"], "minItems": 4, "maxItems": 4, "items": corner});
+    let unbounded = json!({"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "integer"}});
+    let thing = json!({"type": "object", "properties": {"box_2d": on_grid, "inner": {"type": "object", "properties": {"box_2d": unbounded}}}});
+    let schema = json!({"type": "object", "properties": {"a/b": {"type": "array", "items": thing}, "box_2d": on_grid}});
+    let answer = json!({"a/b": [{"box_2d": [100, 200, 300, 1000], "inner": {"box_2d": [1, 2, 3, 4]}}, {"box_2d": null}],
+        "box_2d": [500, 1000, 0, 250]});
+    let mut emitted = Emitted::default();
+    let parser = &mut Parser::new(Arc::new(Shape::compile(&schema).unwrap()));
+    parser.process(item(&answer.to_string(), Finish::Stop), &mut emitted).unwrap();
+    let found: Vec<_> = emitted.0[0].boxes.iter().map(|found| (found.path.as_str(), found.bounds)).collect();
+    assert_eq!(found, [("/a~1b/0/box_2d", [0.2, 0.1, 1.0, 0.3]), ("/box_2d", [0.25, 0.0, 1.0, 0.5])]);
+    assert_eq!(emitted.0[0].record["box_2d"], json!([500, 1000, 0, 250]), "the record keeps the grid");
+}
