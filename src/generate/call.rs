@@ -53,7 +53,7 @@ impl Rules<'_> {
                 let choices: Vec<String> = choices.iter().map(|choice| self.node(choice, at)).collect();
                 choices.join(" | ")
             }
-            Kind::Options(options) => options.iter().map(|option| literal(option)).collect::<Vec<_>>().join(" | "),
+            Kind::Options(options) => options.iter().map(literal).collect::<Vec<_>>().join(" | "),
             Kind::Object(properties) => self.object(properties, at),
             Kind::Array(items) => self.array(node, items, at),
             Kind::Text => self.text(node, at),

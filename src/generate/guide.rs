@@ -52,6 +52,11 @@ impl Guide {
         self.reserve
     }
 
+    /// How the answers are written.
+    pub fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+
     /// A follower for one answer.
     pub fn begin(&mut self) -> Guided {
         self.begun += 1;

@@ -45,6 +45,11 @@ impl Syntax {
         }
     }
 
+    /// True for the special token around strings.
+    pub(super) fn is_mark(self, token: u32) -> bool {
+        matches!(self, Self::Call { quote, .. } if quote == token)
+    }
+
     /// The token that ends a string, and begins one.
     pub(super) fn quote(self, vocabulary: &Vocabulary) -> Option<u32> {
         match self {

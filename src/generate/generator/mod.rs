@@ -23,6 +23,7 @@ use super::{
     sample::Sampler,
     seat::{Seat, Waiting, facts_of, micros},
     settings::Settings,
+    syntax::Syntax,
     thinking::{Channel, Thinking},
     vocabulary::Vocabulary,
 };
@@ -230,9 +231,11 @@ impl<E: Engine> Generator<E> {
         let rules = Rules { thinking, guided: self.guide.as_mut().map(Guide::begin), allowance, reserve };
         let sampler = Sampler::new(&self.settings, &envelope.origin);
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
-        seat.drafter = self
-            .drafts()
-            .then(|| Drafter::new(&prompt.tokens, DRAFT_COST).with_page(&self.vocabulary, prompt.text.as_ref()));
+        let syntax = self.guide.as_ref().map_or(Syntax::Json, Guide::syntax);
+        seat.drafter = self.drafts().then(|| {
+            let drafter = Drafter::new(&prompt.tokens, DRAFT_COST);
+            drafter.with_page(&self.vocabulary, syntax, prompt.text.as_ref())
+        });
         seat.keep(prompt);
         seat.add_prefill(start.elapsed() + Duration::from_micros(encoders));
         Ok(seat)
