@@ -2,7 +2,7 @@
 
 use llguidance::regex_to_lark;
 
-/// Two hexadecimal bytes of an IP address, and a byte in decimal.
+/// Two bytes of an IP address in hexadecimal, and one in decimal.
 const PAIR: &str = "[0-9a-fA-F]{1,4}";
 const BYTE: &str = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
@@ -13,11 +13,12 @@ const LABEL: &str = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
 const CLOCK: &str = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?";
 const ZONE: &str = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
 
-/// A day that every year has; the 29th of February is left to leap years by the check that follows.
-const DAY: &str = "[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|\
-                   (?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
+/// A day of the calendar, the 29th of February in leap years alone.
+const DAY: &str = "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|\
+                   (?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|\
+                   (?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)";
 
-/// What a text of a format looks like; narrower than the format where it is seldom used in full.
+/// What a text of a format looks like; the more outlandish forms of addresses are left out.
 ///
 /// # Errors
 /// When there is no such expression.
@@ -26,22 +27,40 @@ pub(super) fn of_format(format: &str) -> Result<String, String> {
         "date" => DAY.to_owned(),
         "time" => format!("{CLOCK}{ZONE}"),
         "date-time" => format!("{DAY}T{CLOCK}{ZONE}"),
-        "duration" => {
-            let clock = "T(?:[0-9]{1,4}H(?:[0-9]{1,4}M(?:[0-9]{1,4}S)?)?|[0-9]{1,4}M(?:[0-9]{1,4}S)?|[0-9]{1,4}S)";
-            let days = "(?:[0-9]{1,4}Y(?:[0-9]{1,4}M(?:[0-9]{1,4}D)?)?|[0-9]{1,4}M(?:[0-9]{1,4}D)?|[0-9]{1,4}D)";
-            format!("P(?:{days}(?:{clock})?|{clock}|[0-9]{{1,4}}W)")
+        "duration" => duration(),
+        "email" => {
+            let name = "[a-zA-Z0-9_+%&'-]";
+            format!(r"{name}{{1,16}}(?:\.{name}{{1,11}}){{0,4}}@{LABEL}(?:\.{LABEL}){{1,5}}")
         }
-        "email" => format!(r"[a-zA-Z0-9_+-]{{1,32}}(?:\.[a-zA-Z0-9_+-]{{1,31}})?@{LABEL}(?:\.{LABEL}){{1,3}}"),
-        "hostname" => format!(r"{LABEL}(?:\.{LABEL}){{0,3}}"),
+        "hostname" => format!(r"{LABEL}(?:\.{LABEL}){{0,9}}"),
         "ipv4" => format!(r"{BYTE}(?:\.{BYTE}){{3}}"),
-        "ipv6" => format!("{PAIR}(?::{PAIR}){{7}}"),
+        "ipv6" => ipv6(),
         "uuid" => "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}".to_owned(),
         "uri" => {
-            format!(r"https?://{LABEL}(?:\.{LABEL}){{1,5}}(?::[1-9][0-9]{{1,3}})?(?:/[a-zA-Z0-9_~.-]*)*")
+            let part = "(?:[a-zA-Z0-9_~.!$&'()*+,;=:@-]|%[0-9a-fA-F]{2})*";
+            let host = format!(r"{LABEL}(?:\.{LABEL}){{0,9}}(?::[1-9][0-9]{{0,3}})?");
+            format!(r"[a-zA-Z][a-zA-Z0-9+.-]{{1,15}}://{host}(?:/{part})*(?:\?{part})?(?:#{part})?")
         }
         _ => return Err(format!("a call cannot be held to the format `{format}`")),
     };
     Ok(regex_to_lark(&expression, ""))
+}
+
+fn duration() -> String {
+    let clock = "T(?:[0-9]{1,4}H(?:[0-9]{1,4}M(?:[0-9]{1,4}S)?)?|[0-9]{1,4}M(?:[0-9]{1,4}S)?|[0-9]{1,4}S)";
+    let days = "(?:[0-9]{1,4}Y(?:[0-9]{1,4}M(?:[0-9]{1,4}D)?)?|[0-9]{1,4}M(?:[0-9]{1,4}D)?|[0-9]{1,4}D)";
+    format!("P(?:{days}(?:{clock})?|{clock}|[0-9]{{1,4}}W)")
+}
+
+/// Eight groups, or fewer around one `::`.
+fn ipv6() -> String {
+    let groups = |least: usize, most: usize| format!("{PAIR}(?::{PAIR}){{{},{}}}", least - 1, most - 1);
+    let around = (0..8).map(|left: usize| {
+        let before = if left == 0 { String::new() } else { groups(left, left) };
+        let after = if left == 7 { String::new() } else { format!("(?:{})?", groups(1, 7 - left)) };
+        format!("{before}::{after}")
+    });
+    [groups(8, 8)].into_iter().chain(around).map(|form| format!("(?:{form})")).collect::<Vec<_>>().join("|")
 }
 
 /// A pattern of JSON Schema, which may match anywhere, as an expression for the whole string.

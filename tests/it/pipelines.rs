@@ -107,6 +107,23 @@ fn a_pipeline_may_think_first_and_call_a_function() {
 }
 
 #[test]
+fn every_pipeline_can_be_asked_to_think_and_to_call() {
+    let call = ("[parse]", "[parse]\noutput = \"tool_call\"");
+    let thinking = ("max_tokens =", "thinking = true\nthinking_tokens = 24\nmax_tokens =");
+    for (name, pipeline) in all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = shortened(&pipeline, &[call, thinking], folder.path());
+        let output = run(&["check", text(&path), "--model", "onnx/tiny"]);
+        assert_eq!(code(&output), 0, "{name}: {}", errors(&output));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            said.contains("at most 24 tokens before each answer") && said.contains("calls of the function"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn settings_of_thoughts_and_calls_without_effect_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = all().into_iter().find(|(name, _)| name == "classify").unwrap().1;

@@ -259,3 +259,34 @@ fn what_a_call_cannot_carry_is_said_with_its_place() {
     let problems = Shape::compile(&spaced).unwrap().function().unwrap_err();
     assert!(problems[0].starts_with("/a/b c: a call's keys"), "{problems:?}");
 }
+
+#[test]
+fn a_call_can_say_every_text_of_a_format_that_is_met_and_no_other() {
+    let vocabulary = plain();
+    let says = |format: &str, text: &str| {
+        let schema =
+            json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "format": format}}});
+        let mut guide = guide(Output::ToolCall, &vocabulary, &Shape::compile(&schema).unwrap());
+        let spelled = |text: &str| vocabulary.spell(text.as_bytes()).unwrap();
+        let tokens =
+            [vec![7], spelled("call:record{a:"), vec![11], spelled(text), vec![11], spelled("}"), vec![8]].concat();
+        guide.begin().allowed_prefix(&tokens).unwrap() == tokens.len()
+    };
+    for (format, good, bad) in [
+        ("date", "2024-02-29", "2023-02-29"),
+        ("date", "2000-02-29", "1900-02-29"),
+        ("date-time", "2024-12-31T23:59:59.25+01:00", "2024-12-31T24:00:00Z"),
+        ("time", "09:30:00Z", "9:30"),
+        ("duration", "P1Y2M10DT2H30M", "P"),
+        ("email", "ada.m.king+x@mail.example.org", "ada@"),
+        ("hostname", "a-b.example.org", "-a"),
+        ("ipv4", "192.168.0.255", "192.168.0.256"),
+        ("ipv6", "2001:db8::1", "1::2::3"),
+        ("ipv6", "::", ":"),
+        ("uuid", "123e4567-e89b-12d3-a456-426614174000", "123e4567"),
+        ("uri", "https://example.org:8080/a%20b?c=d&e#f", "example"),
+    ] {
+        assert!(says(format, good), "{format} {good}");
+        assert!(!says(format, bad), "{format} {bad}");
+    }
+}
