@@ -27,6 +27,8 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// The channel, its name spelled as the vocabulary's tokenizer does.
+    ///
     /// # Errors
     /// When the vocabulary has no such channel.
     pub fn of(vocabulary: &Vocabulary) -> Result<Self, Fatal> {

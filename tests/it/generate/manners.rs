@@ -239,6 +239,17 @@ fn dropped_thoughts_leave_their_number() {
 }
 
 #[test]
+fn the_real_vocabulary_opens_the_channel_as_the_model_does() {
+    let (vocabulary, _) = vocabulary::full_speller();
+    let mut thinking = Thinking::new(Arc::new(Channel::of(&vocabulary).unwrap()), 5);
+    let mut sampler = Sampler::new(&Settings::default(), &desk::item(1, desk::prompt(1, 3)).origin);
+    let mut say = |token| thinking.advance(Logits::Certain(token), &mut sampler).unwrap();
+    // `<|channel>`, `thought`, a line break; then a word, and the end by force though the model has more to say.
+    assert_eq!([say(1), say(4368), say(4368)], [vec![100, 45_518, 107], vec![4368], vec![101]]);
+    assert!(thinking.is_over());
+}
+
+#[test]
 fn a_vocabulary_without_the_marks_is_refused() {
     let vocabulary = desk::vocabulary();
     let error = Channel::of(&vocabulary).err().unwrap();
