@@ -14,7 +14,7 @@ use lapidary::{
     base::{
         ContentHash, Emit, Fault, Generation, Item, Kind, Lease, Origin, Part, Prompt, Shape, Source, Stop, TextLayer,
     },
-    generate::{Drafter, Generator, Guide, Habits, Logits, ReplayEngine, Sampler, Settings, Shelf, Vocabulary},
+    generate::{Drafter, Generator, Guide, Habits, Logits, ReplayEngine, Sampler, Settings, Shelf, Syntax, Vocabulary},
 };
 
 const UNITS: u32 = 200;
@@ -158,7 +158,7 @@ fn drafts_of_a_page_written_out(bencher: Bencher) {
     let answer = tokenizer.ids(&format!("{{\"text\":{}", serde_json::json!(text))).expect("text");
     let (layer, shelf) = (TextLayer { text: text.to_owned(), words: Vec::new() }, Shelf::default());
     bencher.counter(ItemsCount::new(answer.len())).bench_local(|| {
-        let mut drafter = Drafter::new(&[2], Habits::new(0.03)).with_page(&vocabulary, Some(&layer));
+        let mut drafter = Drafter::new(&[2], Habits::new(0.03)).with_page(&vocabulary, Syntax::Json, Some(&layer));
         let mut said = 1;
         while said < answer.len() {
             let draft = drafter.propose(&shelf, &answer[..said], 32, <[u32]>::len);

@@ -49,6 +49,8 @@ fn row(number: u32) -> Outcome {
     let body = Extraction {
         raw: record.to_string(),
         record,
+        boxes: Vec::new(),
+        thought: None,
         problems: Vec::new(),
         tokens: 400,
         mean_logprob: -0.1,

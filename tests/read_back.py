@@ -22,6 +22,7 @@ text, instant = pa.string(), pa.timestamp("us", tz="UTC")
 
 line = pa.struct([pa.field("what", text, False), pa.field("price", pa.float64(), False),
                   pa.field("tags", pa.list_(pa.field("item", text, False)))])
+page_box = pa.struct([pa.field("path", text, False), *(pa.field(side, pa.float32(), False) for side in ("x0", "y0", "x1", "y1"))])
 expected = [
     ("_source", text, False), ("_hash", text, True), ("_unit", text, True), ("_kind", text, True), ("_part", text, False),
     ("_page", pa.int32(), True), ("_pages", pa.int32(), True), ("_start", pa.float64(), True), ("_end", pa.float64(), True),
@@ -29,13 +30,15 @@ expected = [
     ("currency", pa.dictionary(pa.int32(), text), True), ("number", pa.int64(), True), ("paid", pa.bool_(), False),
     ("buyer", pa.struct([pa.field("name", text), pa.field("since", pa.int64())]), True),
     ("lines", pa.list_(pa.field("item", line, False)), False),
-    ("_raw", text, False), ("_problems", pa.list_(pa.field("item", text, False)), False), ("_finish", text, False),
+    ("_raw", text, False), ("_thought", text, True), ("_problems", pa.list_(pa.field("item", text, False)), False), ("_finish", text, False),
     ("_mean_logprob", pa.float32(), False), ("_budget", pa.int32(), False), ("_prompt_tokens", pa.int32(), False),
     ("_image_tokens", pa.int32(), False), ("_audio_tokens", pa.int32(), False), ("_new_tokens", pa.int32(), False),
+    ("_thought_tokens", pa.int32(), False),
     ("_steps", pa.int32(), False), ("_forced_tokens", pa.int32(), False),
     ("_drafted_tokens", pa.int32(), False), ("_accepted_tokens", pa.int32(), False),
     ("_encode_ms", pa.float64(), False), ("_prefill_ms", pa.float64(), False), ("_decode_ms", pa.float64(), False),
     ("_model", text, False), ("_config", text, False), ("_written_at", instant, False),
+    ("_boxes", pa.list_(pa.field("item", page_box, False)), False),
 ]
 check([(field.name, field.type, field.nullable) for field in schema], expected, "columns")
 check(schema.field("vendor").metadata[b"description"], b"Who wrote the invoice", "description")

@@ -5,7 +5,7 @@ use super::{
     plan::{Plan, Request},
 };
 use crate::{
-    base::{Fatal, model::Layout},
+    base::{Fatal, Output, model::Layout, shape::FUNCTION},
     generate::Device,
 };
 
@@ -18,8 +18,22 @@ pub fn check(request: &Request) -> Result<Vec<String>, Fatal> {
         format!("columns: {}", fields.join(", ")),
         format!("config hash: {}", plan.config_hash),
     ];
+    findings.extend(manner(&plan));
     findings.extend(check_model(&plan)?);
     Ok(findings)
+}
+
+/// What is out of the ordinary in how the model is to answer.
+fn manner(plan: &Plan) -> Vec<String> {
+    let (generate, mut findings) = (&plan.pipeline.generate, Vec::new());
+    if generate.thinking {
+        let kept = if generate.keeps_thoughts() { "kept in `_thought`" } else { "dropped" };
+        findings.push(format!("thoughts: at most {} tokens before each answer, {kept}", generate.most_thinking()));
+    }
+    if plan.pipeline.parse.output == Output::ToolCall {
+        findings.push(format!("answers: calls of the function `{FUNCTION}`"));
+    }
+    findings
 }
 
 fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {

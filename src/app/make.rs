@@ -4,9 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use super::{memory, plan::Plan, threads::Shares};
 use crate::{
-    base::{ByteBudget, Fatal, Model, Stop, UnitQuota, grid::BUDGETS},
+    base::{ByteBudget, Fatal, Model, Output, Stop, UnitQuota, grid::BUDGETS},
     decode::{self, Decoder, Render},
-    encode::Encoder,
+    encode::{Encoder, Manner},
     generate::{
         Capacity, Device, Engine, EngineSettings, Guide, Keeping, OrtEngine, ReplayEngine, Runtime, Spare, Vocabulary,
         declared_element,
@@ -50,7 +50,17 @@ pub fn probe_decoder() -> Result<(), Fatal> {
 /// The encoder, to be cloned for each lane.
 pub fn encoder(plan: &Plan) -> Result<Encoder, Fatal> {
     let schema = plan.shape.schema().to_string();
-    Encoder::with_rungs(&plan.pipeline.encode, plan.model()?.clone(), &schema, plan.pipeline.ladder.rungs())
+    let encoder = Encoder::in_manner(&plan.pipeline.encode, plan.model()?.clone(), &schema, &manner(plan)?)?;
+    Ok(encoder.with_rungs(plan.pipeline.ladder.rungs()))
+}
+
+/// What the pipeline says of the way in which the model answers.
+fn manner(plan: &Plan) -> Result<Manner, Fatal> {
+    let function = match plan.pipeline.parse.output {
+        Output::Json => None,
+        Output::ToolCall => Some(plan.shape.function().map_err(unguidable)?),
+    };
+    Ok(Manner { thinking: plan.pipeline.generate.thinking, function })
 }
 
 /// The vocabulary of the plan's bundle, which spells as the encoder's tokenizer does.
@@ -63,12 +73,14 @@ pub fn vocabulary(model: &Model, encoder: &Encoder) -> Result<Vocabulary, Fatal>
 
 /// The grammar of the answers.
 pub fn guide(plan: &Plan, vocabulary: &Vocabulary) -> Result<Guide, Fatal> {
-    Guide::compile(vocabulary, &plan.shape.guide()).map_err(|problems| {
-        Fatal::new(
-            format!("the schema cannot guide decoding: {}", problems.join("; ")),
-            "simplify the schema; `lapidary check` tells when it passes",
-        )
-    })
+    Guide::compile_as(plan.pipeline.parse.output, vocabulary, &plan.shape.guide()).map_err(unguidable)
+}
+
+fn unguidable(problems: Vec<String>) -> Fatal {
+    Fatal::new(
+        format!("the schema cannot guide decoding: {}", problems.join("; ")),
+        "simplify the schema; `lapidary check` tells when it passes",
+    )
 }
 
 /// How many slots of how many tokens the engine gets.
@@ -95,6 +107,10 @@ pub fn engine(
     let Capacity { slots, context, .. } = *capacity;
     let (model, settings) = (plan.model()?, &plan.pipeline.generate);
     match answers {
+        Answers::Replay(_) if plan.pipeline.speaks_in_marks() => Err(Fatal::new(
+            "recorded answers are JSON: they hold no thoughts and no calls",
+            "leave out `thinking` and `output` for a run with recorded answers",
+        )),
         Answers::Replay(path) => {
             let end = model.manifest.tokens.eos.first().copied().unwrap_or(model.manifest.tokens.pad);
             Ok(Box::new(ReplayEngine::read(path, vocabulary, end, slots, context)?))

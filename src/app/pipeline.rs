@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use super::ladder;
 use crate::{
-    base::{Budget, Fatal},
+    base::{Budget, Fatal, Output},
     collect, decode, encode, generate, parse, write,
 };
 
@@ -96,6 +96,11 @@ impl Pipeline {
         let mut problems = reader.finish();
         problems.extend(pipeline.contradictions());
         (pipeline, problems)
+    }
+
+    /// True when answers hold special tokens: around thoughts, or in calls.
+    pub fn speaks_in_marks(&self) -> bool {
+        self.generate.thinking || self.parse.output == Output::ToolCall
     }
 
     fn contradictions(&self) -> Vec<String> {

@@ -130,6 +130,9 @@ pub struct Answered {
     pub kv: String,
     /// Calls that fed tokens of answers.
     pub steps: u64,
+    /// Tokens of the thoughts before the answers, where the model thinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thought_tokens: Option<u64>,
     /// Tokens of answers that the grammar left no choice about: they cost no call of their own.
     pub forced_tokens: u64,
     /// Tokens of answers that were guessed ahead.
@@ -249,6 +252,7 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         kv: engine.capacity.to_string(),
         steps: stats.steps,
         narrowed_to: Some(stats.narrowed_to).filter(|slots| *slots > 0),
+        thought_tokens: Some(stats.thought_tokens).filter(|tokens| *tokens > 0),
         forced_tokens: stats.forced_tokens,
         drafted_tokens: stats.drafted_tokens,
         accepted_tokens: stats.accepted_tokens,

@@ -78,7 +78,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         decode: (0..shares.decode).map(decoding).collect(),
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
         generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
-        parse: Box::new(Parser::new(plan.shape.clone())),
+        parse: Box::new(Parser::of(plan.pipeline.parse.output, plan.shape.clone())),
         judge: &mut judge,
         write: Box::new(|outcome| match (&mut *writer.borrow_mut(), outcome) {
             (Some(writer), Some(outcome)) => writer.accept(outcome),

@@ -1,6 +1,40 @@
 //! What comes back from the model, as tokens and then as a record.
 
+use serde::Deserialize;
+
 use super::{ladder::Try, media::TextLayer};
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// As one JSON object.
+    #[default]
+    Json,
+    /// As one call of a declared function, in the model's own syntax.
+    ToolCall,
+}
+
+/// What the model thought before it answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Thought {
+    /// The text between the marks of its channel; `None` where thoughts are dropped.
+    pub text: Option<String>,
+    /// Its tokens, the marks included.
+    pub tokens: u32,
+    /// True when its allowance ran out and it was ended by force.
+    pub cut: bool,
+}
+
+/// Where on a page, picture or frame a value of the record stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PageBox {
+    /// JSON pointer of the value.
+    pub path: String,
+    /// `[left, top, right, bottom]` as fractions of the width and height as displayed, origin at the top left: the
+    /// same as a [`super::Word`]'s.
+    pub bounds: [f32; 4],
+}
 
 /// Why a generation ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -72,8 +106,12 @@ pub struct Generation {
     pub tokens: Vec<u32>,
     /// Natural-log probability of each of them under the sampler's distribution before truncation.
     pub logprobs: Vec<f32>,
-    /// The tokens as text, special tokens left out.
+    /// The tokens as text; of special tokens only those that belong to a call's syntax are spelled out.
     pub text: String,
+    /// Where in `text` such tokens begin, in bytes: text that only spells one is not among them.
+    pub controls: Vec<usize>,
+    /// What was thought before; no part of anything above.
+    pub thought: Option<Thought>,
     /// Why it ended.
     pub finish: Finish,
     /// What the prompt was.
@@ -91,8 +129,12 @@ pub struct Generation {
 pub struct Extraction {
     /// The record: an object that has passed the schema.
     pub record: serde_json::Value,
+    /// Where its boxes stand on the page.
+    pub boxes: Vec<PageBox>,
     /// The answer as generated.
     pub raw: String,
+    /// What was thought before.
+    pub thought: Option<Thought>,
     /// What is worth knowing though the record is valid, one line each.
     pub problems: Vec<String>,
     /// New tokens.

@@ -17,7 +17,7 @@ pub mod stop;
 pub mod tensors;
 pub mod visual;
 
-pub use answer::{Effort, Extraction, Finish, Generation, PromptFacts, Timing};
+pub use answer::{Effort, Extraction, Finish, Generation, Output, PageBox, PromptFacts, Thought, Timing};
 pub use budget::{ByteBudget, Lease};
 pub use fault::{Failure, Fatal, Fault, FaultKind, StageName};
 pub use item::{ContentHash, Document, Item, Origin, Part, Source};

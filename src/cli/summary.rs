@@ -108,9 +108,11 @@ fn failures(report: &Report) -> String {
 
 fn answers(report: &Report) -> String {
     let totals = &report.totals;
+    let thoughts = report.engine.thought_tokens.map(|tokens| format!(" after {tokens} of thoughts"));
     format!(
-        "  answers    {} tokens from {} prompt tokens ({} of pictures, {} of sound; {} reused); {} closed early, {} in a loop, {} with remarks",
+        "  answers    {} tokens{} from {} prompt tokens ({} of pictures, {} of sound; {} reused); {} closed early, {} in a loop, {} with remarks",
         totals.new_tokens,
+        thoughts.unwrap_or_default(),
         totals.prompt_tokens,
         totals.image_tokens,
         totals.audio_tokens,

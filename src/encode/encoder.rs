@@ -10,6 +10,7 @@ use super::{
     fault,
     image::Patcher,
     layout::{Composer, Layout, Segment, known},
+    manner::Manner,
     template::{ChatTemplate, Medium},
     vocabulary::Vocabulary,
     wording::Wording,
@@ -27,6 +28,7 @@ use crate::base::{
 #[derive(Clone)]
 pub struct Encoder {
     shared: Arc<Shared>,
+    rungs: Rungs,
     patcher: Patcher,
     spectrograph: Spectrograph,
 }
@@ -43,33 +45,44 @@ struct Shared {
     image: Option<Layout>,
     video: Option<Layout>,
     audio: Option<Layout>,
-    rungs: Rungs,
 }
 
 impl Encoder {
     /// An encoder for a bundle. `schema_text` is the JSON Schema as the model is to read it; empty for none.
     pub fn new(settings: &Settings, model: Arc<Model>, schema_text: &str) -> Result<Self, Fatal> {
-        Self::with_rungs(settings, model, schema_text, Rungs::default())
+        Self::in_manner(settings, model, schema_text, &Manner::default())
     }
 
-    /// The same; units that are tried again are encoded as these rungs say.
-    pub fn with_rungs(settings: &Settings, model: Arc<Model>, schema_text: &str, rungs: Rungs) -> Result<Self, Fatal> {
+    /// The same, asking for an answer in that manner.
+    pub fn in_manner(
+        settings: &Settings,
+        model: Arc<Model>,
+        schema_text: &str,
+        manner: &Manner,
+    ) -> Result<Self, Fatal> {
         check_budgets(settings, model.manifest.vision.as_ref())?;
         let vocabulary = Vocabulary::of(&model)?;
+        manner.check(&vocabulary)?;
         let template = ChatTemplate::of(&model, &vocabulary)?;
-        let wording = Wording::new(settings, schema_text);
+        let wording = Wording::new(settings, schema_text, manner.function.is_some());
         let ids = &model.manifest.tokens;
-        let with = |medium| Layout::with_medium(&template, &vocabulary, ids, &wording, medium);
+        let with = |medium| Layout::with_medium(&template, &vocabulary, ids, &wording, manner, medium);
         let (sees, hears) = (model.manifest.vision.is_some(), model.manifest.audio.is_some());
-        let document = Layout::with_document(&template, &vocabulary, ids, &wording)?;
+        let document = Layout::with_document(&template, &vocabulary, ids, &wording, manner)?;
         let image = sees.then(|| with(Medium::Image)).transpose()?;
         let video = sees.then(|| with(Medium::Video)).transpose()?;
         let audio = hears.then(|| with(Medium::Audio)).transpose()?;
         let layouts = [Some(&document), image.as_ref(), video.as_ref(), audio.as_ref()];
         let known = known(&vocabulary, layouts.into_iter().flatten())?;
         let settings = settings.clone();
-        let shared = Shared { model, settings, vocabulary, known, document, image, video, audio, rungs };
-        Ok(Self { shared: Arc::new(shared), patcher: Patcher::default(), spectrograph: Spectrograph::default() })
+        let shared = Shared { model, settings, vocabulary, known, document, image, video, audio };
+        let (patcher, spectrograph, rungs) = (Patcher::default(), Spectrograph::default(), Rungs::default());
+        Ok(Self { shared: Arc::new(shared), rungs, patcher, spectrograph })
+    }
+
+    /// Units that are tried again are encoded as these rungs say.
+    pub fn with_rungs(self, rungs: Rungs) -> Self {
+        Self { rungs, ..self }
     }
 
     /// The bundle's tokenizer on its own: the ids of a text in which nothing is special, `None` where it refuses.
@@ -112,7 +125,7 @@ impl Encoder {
         let (shared, settings) = (&self.shared, &self.shared.settings);
         let mut lengths = vec![shared.compose(&shared.document, "", |_| Ok(()))?.len()];
         if let Some(layout) = &shared.image {
-            let budgets = shared.rungs.all().iter().filter_map(|rung| rung.budget);
+            let budgets = self.rungs.all().iter().filter_map(|rung| rung.budget);
             let most = budgets.fold(settings.budget.most(), u32::max);
             lengths.push(shared.picture(layout, most as usize)?.len());
         }
@@ -282,7 +295,7 @@ impl Stage for Encoder {
 
     fn process(&mut self, item: Item<Unit>, emit: &mut dyn Emit<Prompt>) -> Result<(), Fault> {
         let (unit, envelope) = item.open();
-        let rung = self.shared.rungs.at(envelope.attempt);
+        let rung = self.rungs.at(envelope.attempt);
         let budget = rung.budget.map_or(self.shared.settings.budget, Budget::Tokens);
         let mut item = envelope.with(self.prompt_within(unit, budget)?);
         if budget == Budget::Auto && item.body.budget > 0 {

@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 
 use super::{
-    template::{ChatTemplate, Medium},
+    manner::Manner,
+    template::{ChatTemplate, Medium, TEMPLATE_HINT},
     vocabulary::{Stretch, Vocabulary},
     wording::Wording,
 };
 use crate::base::{Fatal, Fault, model::TokenIds};
 
 /// Stand for the texts while the template is rendered, so that nothing in them can be taken for a special token.
-const SYSTEM: char = '\u{FDD0}';
-const USER: char = '\u{FDD1}';
+pub(super) const SYSTEM: char = '\u{FDD0}';
+pub(super) const USER: char = '\u{FDD1}';
 
 /// One stretch of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl Layout {
         vocabulary: &Vocabulary,
         ids: &TokenIds,
         wording: &Wording,
+        manner: &Manner,
         medium: Medium,
     ) -> Result<Self, Fatal> {
         let user = vec![Segment::Text(wording.task.clone())];
@@ -46,7 +48,7 @@ impl Layout {
             Medium::Audio => ids.audio,
             Medium::Video => ids.video,
         };
-        let mut layout = Self::render(template, vocabulary, ids, wording, Some(medium), &user)?;
+        let mut layout = Self::render(template, vocabulary, ids, wording, manner, Some(medium), &user)?;
         for segment in layout.0.iter_mut().filter(|segment| **segment == Segment::Special(place)) {
             *segment = Segment::Media;
         }
@@ -59,11 +61,12 @@ impl Layout {
         vocabulary: &Vocabulary,
         ids: &TokenIds,
         wording: &Wording,
+        manner: &Manner,
     ) -> Result<Self, Fatal> {
         let task = Some(&wording.task).filter(|task| !task.is_empty());
         let task = task.map(|task| Segment::Text(format!("\n\n{task}")));
         let user: Vec<Segment> = [Segment::Document].into_iter().chain(task).collect();
-        let layout = Self::render(template, vocabulary, ids, wording, None, &user)?;
+        let layout = Self::render(template, vocabulary, ids, wording, manner, None, &user)?;
         layout.once(&Segment::Document, "the user's text")
     }
 
@@ -72,11 +75,12 @@ impl Layout {
         vocabulary: &Vocabulary,
         ids: &TokenIds,
         wording: &Wording,
+        manner: &Manner,
         medium: Option<Medium>,
         user: &[Segment],
     ) -> Result<Self, Fatal> {
         let system: Vec<Segment> = wording.system.iter().cloned().map(Segment::Text).collect();
-        let rendered = template.render(wording.system.as_ref().map(|_| SYSTEM), medium, USER)?;
+        let rendered = template.render(wording.system.as_ref().map(|_| SYSTEM), medium, USER, manner)?;
         let mut segments = Vec::new();
         for stretch in vocabulary.split(&rendered) {
             match stretch {
@@ -93,7 +97,7 @@ impl Layout {
             1 => Ok(self),
             times => Err(Fatal::new(
                 format!("the chat template puts {what} {times} times into the prompt, not once"),
-                "correct the chat template, or leave it out of the bundle",
+                TEMPLATE_HINT,
             )),
         }
     }

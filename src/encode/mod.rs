@@ -10,11 +10,13 @@ pub mod vocabulary;
 mod detail;
 mod encoder;
 mod layout;
+mod manner;
 mod mel;
 mod settings;
 mod wording;
 
 pub use encoder::Encoder;
+pub use manner::Manner;
 pub use settings::Settings;
 
 use crate::base::{Fault, FaultKind, StageName};

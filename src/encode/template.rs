@@ -2,14 +2,21 @@
 //!
 //! Source: the Gemma 4 checkpoints' own templates; transformers' `chat_template_utils.py` for what a template may rely on.
 
-use minijinja::{Environment, Error, ErrorKind, Value, context, syntax::SyntaxConfig, value::Kwargs};
+use minijinja::{
+    Environment, Error, ErrorKind, Value, context,
+    syntax::SyntaxConfig,
+    value::{Kwargs, Serde},
+};
 use serde::Serialize;
 
-use super::vocabulary::Vocabulary;
+use super::{manner::Manner, vocabulary::Vocabulary};
 use crate::base::{Fatal, Model};
 
 /// The form that the E models use: no newlines around pictures, no empty thought before the answer.
 const BUILT_IN: &str = include_str!("chat_template.jinja");
+
+/// What to do about a template that is of no use.
+pub(super) const TEMPLATE_HINT: &str = "correct the chat template, or leave it out of the bundle";
 
 /// A medium that stands in a message before its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,18 +66,34 @@ impl ChatTemplate {
     }
 
     /// One user turn with its medium before its text, after a system turn if there is one, up to where the model
-    /// is to begin. The texts are single characters that stand for what the caller will put there.
-    pub fn render(&self, system: Option<char>, medium: Option<Medium>, user: char) -> Result<String, Fatal> {
+    /// is to begin. The texts are single characters that stand for what the caller will put there; what `manner` asks
+    /// for, thoughts or calls, is put there by the template.
+    ///
+    /// # Errors
+    /// When the template fails, or leaves out what `manner` asks for.
+    pub fn render(
+        &self,
+        system: Option<char>,
+        medium: Option<Medium>,
+        user: char,
+        manner: &Manner,
+    ) -> Result<String, Fatal> {
         let medium = medium.map(|medium| context! { type => medium.as_str() });
         let text = context! { type => "text", text => user.to_string() };
         let content: Vec<Value> = medium.into_iter().chain([text]).collect();
         let system = system.map(|text| context! { role => "system", content => text.to_string() });
         let turn = context! { role => "user", content => content };
         let messages: Vec<Value> = system.into_iter().chain([turn]).collect();
-        let chat = context! { messages => messages, add_generation_prompt => true, enable_thinking => false };
+        let chat = context! { messages => messages, add_generation_prompt => true, enable_thinking => manner.thinking };
+        let tools = manner.function.as_ref().map(|function| context! { tools => [Value::from(Serde(function))] });
+        let given = context! { ..chat, ..tools.unwrap_or_default(), ..self.spellings.clone() };
         let template = self.environment.get_template("chat");
-        let rendered = template.and_then(|template| template.render(context! { ..chat, ..self.spellings.clone() }));
-        rendered.map_err(|error| wrong(&self.name, &error))
+        let rendered =
+            template.and_then(|template| template.render(given)).map_err(|error| wrong(&self.name, &error))?;
+        match manner.missing_in(&rendered) {
+            None => Ok(rendered),
+            Some(missing) => Err(Fatal::new(format!("{} {missing}", self.name), TEMPLATE_HINT)),
+        }
     }
 }
 
@@ -81,7 +104,7 @@ fn read(model: &Model, file: &str) -> Result<String, Fatal> {
 }
 
 fn wrong(name: &str, error: &Error) -> Fatal {
-    Fatal::new(format!("{name} does not render: {error:#}"), "correct the chat template, or leave it out of the bundle")
+    Fatal::new(format!("{name} does not render: {error:#}"), TEMPLATE_HINT)
 }
 
 /// What transformers gives to its templates.

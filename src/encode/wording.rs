@@ -10,6 +10,9 @@ const PLACE: &str = "{schema}";
 const SENTENCE: &str =
     "Answer with one JSON object that follows this JSON Schema, its properties in the order of the schema:\n{schema}";
 
+/// The same where the schema is declared as a function.
+const CALL: &str = "Answer with one call of the declared function.";
+
 /// Both texts as the model will read them, without white space around them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wording {
@@ -20,13 +23,14 @@ pub(super) struct Wording {
 }
 
 impl Wording {
-    /// The texts of the settings with the schema filled in; an empty schema adds nothing.
-    pub fn new(settings: &Settings, schema: &str) -> Self {
+    /// The texts of the settings with the schema filled in; an empty schema adds nothing. `declared` is true where the
+    /// schema is declared as a function.
+    pub fn new(settings: &Settings, schema: &str, declared: bool) -> Self {
         let placed = [&settings.system, &settings.prompt].iter().any(|text| text.contains(PLACE));
         let mut system = settings.system.trim().to_owned();
         if !placed && !schema.trim().is_empty() {
             let gap = if system.is_empty() { "" } else { "\n\n" };
-            system = format!("{system}{gap}{SENTENCE}");
+            system = format!("{system}{gap}{}", if declared { CALL } else { SENTENCE });
         }
         let filled = |text: &str| text.replace(PLACE, schema.trim()).trim().to_owned();
         let system = Some(filled(&system)).filter(|text| !text.is_empty());
@@ -40,7 +44,7 @@ mod tests {
 
     fn wording(system: &str, prompt: &str, schema: &str) -> Wording {
         let settings = Settings { system: system.to_owned(), prompt: prompt.to_owned(), ..Settings::default() };
-        Wording::new(&settings, schema)
+        Wording::new(&settings, schema, false)
     }
 
     #[test]

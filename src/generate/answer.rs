@@ -1,10 +1,13 @@
-//! One answer being written: takes the scores after each token and says what to feed next, until it is finished.
+//! One answer being written: takes the scores after each token and says what to feed next, until it is finished. The
+//! thoughts before it, if there are any, are no part of it.
 
 use super::{
     engine::Logits,
     guide::Guided,
     repetition::Repetition,
     sample::{Choice, Sampler},
+    syntax::Syntax,
+    thinking::Thinking,
     vocabulary::Vocabulary,
 };
 use crate::base::{Fault, FaultKind, Finish, StageName};
@@ -23,6 +26,8 @@ pub enum Turn {
 
 /// Rules of one answer: the grammar or none, and how long it may be.
 pub struct Rules {
+    /// The thoughts that come first.
+    pub thinking: Option<Thinking>,
     /// Follows the grammar; without it any text will do.
     pub guided: Option<Guided>,
     /// Most tokens.
@@ -59,6 +64,9 @@ impl Answer {
     /// # Errors
     /// When the scores are of no use, or the grammar gives up.
     pub fn advance(&mut self, logits: Logits) -> Result<Turn, Fault> {
+        if let Some(thinking) = self.rules.thinking.as_mut().filter(|thinking| !thinking.is_over()) {
+            return thinking.advance(logits, &mut self.sampler).map(Turn::Feed);
+        }
         if self.must_close() {
             return self.close(Finish::Closed);
         }
@@ -132,6 +140,16 @@ impl Answer {
         }
     }
 
+    /// The thoughts that came first, as far as they have come.
+    pub fn thinking(&self) -> Option<&Thinking> {
+        self.rules.thinking.as_ref()
+    }
+
+    /// True once the thoughts are over: what is said now is the answer.
+    pub fn is_begun(&self) -> bool {
+        self.thinking().is_none_or(Thinking::is_over)
+    }
+
     /// Tokens that can be said before the answer must be closed.
     pub fn room(&self) -> usize {
         self.rules.allowance.saturating_sub(self.rules.reserve + self.tokens.len())
@@ -146,13 +164,14 @@ impl Answer {
         }
     }
 
-    /// The answer as text.
-    pub fn text(&self) -> String {
-        self.vocabulary.text(&self.tokens)
+    /// The answer as text, and where in it the special tokens of a call's syntax begin.
+    pub fn text(&self) -> (String, Vec<usize>) {
+        let controls = self.rules.guided.as_ref().map(|guided| guided.syntax()).map_or(Vec::new(), Syntax::controls);
+        self.vocabulary.text_with(&controls, &self.tokens)
     }
 }
 
-fn unusable() -> Fault {
+pub(super) fn unusable() -> Fault {
     let message = "the model gave no usable score for any token that may come next";
     let hint =
         "compare the bundle with its source (`lapidary model eval`); f16 may have overflowed, then export as f32";

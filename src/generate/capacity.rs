@@ -88,7 +88,8 @@ impl Capacity {
     /// When the slots do not fit the memory that the settings name.
     pub fn choose(keeping: &Keeping, settings: &Settings, prompt: usize, spare: Spare) -> Result<Self, Fatal> {
         let most = keeping.manifest.text.max_positions.saturating_sub(1);
-        let needed = prompt.saturating_add(settings.max_tokens).max(LEAST_CONTEXT).min(most);
+        let new_tokens = settings.max_tokens.saturating_add(settings.most_thinking());
+        let needed = prompt.saturating_add(new_tokens).max(LEAST_CONTEXT).min(most);
         let context = settings.context.unwrap_or(needed);
         let (slot, allowed) = (keeping.slot(context), Allowed::of(settings, spare));
         let slots = settings.slots.unwrap_or_else(|| allowed.slots(slot));

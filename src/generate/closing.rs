@@ -1,13 +1,16 @@
-//! How an open JSON text is completed: byte by byte, always the allowed byte that leads soonest to the end.
+//! How an open answer is completed: byte by byte, always the allowed byte that leads soonest to the end.
 //!
 //! The grammar says which bytes may come next; an order of preference picks one of them. Inside a string the closing
 //! quote comes first; outside, closing brackets come before commas, and commas before whatever would make a number
 //! longer; `null` comes before any other value. Several orders are tried, because patterns and formats differ in
 //! what leads out of them, and the shortest result is taken.
+//!
+//! In calls the quote is a special token, and so are the two ends; among the bytes of an answer each stands as its
+//! spelling behind the byte 0xff, which no text holds.
 
 use llguidance::Matcher;
 
-use super::vocabulary::Vocabulary;
+use super::{syntax::Syntax, vocabulary::Vocabulary};
 
 /// Inside strings, after the quote. Fillers first (`a`, and what ends formats), then ways out of ever more patterns.
 const INSIDE: [&[u8]; 4] = [
@@ -30,8 +33,14 @@ const LONGEST: usize = 1 << 20;
 ///
 /// # Errors
 /// When no order of preference reaches an end, or the grammar fails.
-pub(super) fn suffix(matcher: &Matcher, vocabulary: &Vocabulary, text: &[u8]) -> Result<Vec<u8>, String> {
-    let mut path = Path { matcher: matcher.clone(), place: Place::after(text), bytes: Vec::new() };
+pub(super) fn suffix(
+    matcher: &Matcher,
+    vocabulary: &Vocabulary,
+    syntax: Syntax,
+    text: &[u8],
+) -> Result<Vec<u8>, String> {
+    let place = Place::after(syntax, vocabulary, text);
+    let mut path = Path { matcher: matcher.clone(), syntax, place, bytes: Vec::new() };
     while !path.may_end()? {
         if path.bytes.len() > LONGEST {
             return Err(format!("an answer to this schema cannot be closed within {LONGEST} bytes"));
@@ -48,6 +57,7 @@ pub(super) fn suffix(matcher: &Matcher, vocabulary: &Vocabulary, text: &[u8]) ->
 /// A way on from the text so far.
 struct Path {
     matcher: Matcher,
+    syntax: Syntax,
     place: Place,
     bytes: Vec<u8>,
 }
@@ -74,7 +84,8 @@ impl Path {
 
     /// The way to the closing quote that one order finds within `limit` bytes.
     fn by_order(&self, vocabulary: &Vocabulary, order: &[u8], limit: usize) -> Result<Option<Self>, String> {
-        let mut way = Self { matcher: self.matcher.clone(), place: self.place, bytes: self.bytes.clone() };
+        let (matcher, bytes) = (self.matcher.clone(), self.bytes.clone());
+        let mut way = Self { matcher, syntax: self.syntax, place: self.place, bytes };
         while way.place.in_string() {
             if way.bytes.len() >= self.bytes.len() + limit {
                 return Ok(None);
@@ -84,25 +95,33 @@ impl Path {
         Ok(Some(way))
     }
 
-    /// One byte on: a closing quote when that is allowed, else the first of `order`, else any.
+    /// One byte or special token on: a closing quote when that is allowed, else the first of `order`, else any.
     fn go(&mut self, vocabulary: &Vocabulary, order: &[u8]) -> Result<(), String> {
         let quote = self.place.in_string().then_some(b'"');
-        let candidates = quote.into_iter().chain(order.iter().copied()).chain(0..=255);
-        let mut tokens = candidates.filter_map(|byte| vocabulary.token_of_byte(byte).map(|token| (byte, token)));
-        let (byte, token) = loop {
-            let (byte, token) = tokens.next().ok_or("the vocabulary lacks a byte that the schema demands")?;
+        let (syntax, preferred) = (self.syntax, quote.into_iter().chain(order.iter().copied()));
+        let preferred = preferred.filter_map(|byte| token(syntax, vocabulary, byte));
+        let any = (0..=255).filter_map(|byte| vocabulary.token_of_byte(byte)).chain(syntax.controls());
+        let mut tokens = preferred.chain(any);
+        let token = loop {
+            let token = tokens.next().ok_or("the vocabulary lacks a byte that the schema demands")?;
             if self.matcher.validate_tokens(&[token]).map_err(|error| error.to_string())? == 1 {
-                break (byte, token);
+                break token;
             }
         };
         self.matcher.consume_token(token).map_err(|error| error.to_string())?;
-        self.place = self.place.then(byte);
-        self.bytes.push(byte);
+        let bytes = vocabulary.bytes(token);
+        self.place = self.place.then(syntax, vocabulary, bytes);
+        self.bytes.extend(bytes);
         Ok(())
     }
 }
 
-/// Where in the text we are: the little of JSON's syntax that decides what a quote means.
+/// The token of a byte; of a quote, whatever stands around strings.
+fn token(syntax: Syntax, vocabulary: &Vocabulary, byte: u8) -> Option<u32> {
+    if byte == b'"' { syntax.quote(vocabulary) } else { vocabulary.token_of_byte(byte) }
+}
+
+/// Where in the text we are: the little of the syntax that decides what a quote means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Outside,
@@ -111,11 +130,27 @@ enum Place {
 }
 
 impl Place {
-    fn after(text: &[u8]) -> Self {
-        text.iter().fold(Self::Outside, |place, byte| place.then(*byte))
+    fn after(syntax: Syntax, vocabulary: &Vocabulary, text: &[u8]) -> Self {
+        Self::Outside.then(syntax, vocabulary, text)
     }
 
-    fn then(self, byte: u8) -> Self {
+    fn then(self, syntax: Syntax, vocabulary: &Vocabulary, text: &[u8]) -> Self {
+        match syntax {
+            Syntax::Json => text.iter().fold(self, |place, byte| place.behind(*byte)),
+            Syntax::Call { quote, .. } => {
+                let quote = vocabulary.bytes(quote);
+                let quotes = text.windows(quote.len()).filter(|bytes| *bytes == quote).count();
+                if quotes % 2 == 0 { self } else { self.across() }
+            }
+        }
+    }
+
+    /// Inside becomes outside, and the other way round.
+    fn across(self) -> Self {
+        if self.in_string() { Self::Outside } else { Self::Inside }
+    }
+
+    fn behind(self, byte: u8) -> Self {
         match (self, byte) {
             (Self::Outside, b'"') | (Self::Escaped, _) => Self::Inside,
             (Self::Inside, b'"') => Self::Outside,
@@ -132,11 +167,21 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generate::vocabulary::tests::small;
 
     #[test]
     fn an_escaped_quote_does_not_end_a_string() {
-        assert_eq!(Place::after(br#"{"a":"x\""#), Place::Inside);
-        assert_eq!(Place::after(br#"{"a":"x\\""#), Place::Outside);
-        assert_eq!(Place::after(br#"{"a":"x\"#), Place::Escaped);
+        let after = |text: &[u8]| Place::after(Syntax::Json, &small(), text);
+        assert_eq!(after(br#"{"a":"x\""#), Place::Inside);
+        assert_eq!(after(br#"{"a":"x\\""#), Place::Outside);
+        assert_eq!(after(br#"{"a":"x\"#), Place::Escaped);
+    }
+
+    #[test]
+    fn only_the_special_token_ends_a_string_of_a_call() {
+        let (vocabulary, syntax) = (small(), Syntax::Call { quote: 257, ends: (256, 256) });
+        let after = |text: &[u8]| Place::after(syntax, &vocabulary, text);
+        assert_eq!(after(b"a:\xff<soft>say \"<soft>\" "), Place::Inside);
+        assert_eq!(after(b"a:\xff<soft>\xff<soft>"), Place::Outside);
     }
 }

@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use super::{span, vocabulary::Vocabulary};
+use super::{call, span, syntax::Syntax, vocabulary::Vocabulary};
+use crate::base::shape::FUNCTION;
 
 /// Escapes and cut characters: what a string may need before its quote.
 const LOOSE_END: usize = 5;
@@ -17,10 +18,10 @@ const NUMBER_MARKS: usize = 4;
 ///
 /// # Errors
 /// The keywords that we cannot bound, one line each.
-pub(super) fn tokens_to_close(vocabulary: &Vocabulary, schema: &Value) -> Result<usize, Vec<String>> {
-    let mut bounds = Bounds { vocabulary, problems: Vec::new() };
-    let cost = bounds.cost(schema, "");
-    if bounds.problems.is_empty() { Ok(cost.close) } else { Err(bounds.problems) }
+pub(super) fn tokens_to_close(vocabulary: &Vocabulary, syntax: Syntax, schema: &Value) -> Result<usize, Vec<String>> {
+    let mut bounds = Bounds { vocabulary, syntax, problems: Vec::new() };
+    let close = bounds.cost(schema, "").close + bounds.around();
+    if bounds.problems.is_empty() { Ok(close) } else { Err(bounds.problems) }
 }
 
 /// Tokens of one node.
@@ -49,10 +50,34 @@ impl Cost {
 
 struct Bounds<'a> {
     vocabulary: &'a Vocabulary,
+    syntax: Syntax,
     problems: Vec<String>,
 }
 
 impl Bounds<'_> {
+    /// What stands around the whole: a call's name, and its two marks.
+    fn around(&mut self) -> usize {
+        match self.syntax {
+            Syntax::Json => 0,
+            Syntax::Call { .. } => 2 + self.text(&format!("call:{FUNCTION}")),
+        }
+    }
+
+    fn key(&mut self, name: &str) -> usize {
+        match self.syntax {
+            Syntax::Json => self.text(&format!(",{}:", Value::from(name))),
+            Syntax::Call { .. } => self.text(&format!(",{name}:")),
+        }
+    }
+
+    /// Properties in the order in which they are written.
+    fn ordered<'v>(&self, properties: &'v serde_json::Map<String, Value>) -> Vec<(&'v String, &'v Value)> {
+        match self.syntax {
+            Syntax::Json => properties.iter().collect(),
+            Syntax::Call { .. } => call::sorted(properties),
+        }
+    }
+
     fn cost(&mut self, node: &Value, at: &str) -> Cost {
         if let Some(options) = node.get("enum").and_then(Value::as_array) {
             return options.iter().map(|option| self.literal(option)).fold(Cost::default(), Cost::or);
@@ -96,8 +121,8 @@ impl Bounds<'_> {
         let properties = node.get("properties").and_then(Value::as_object).unwrap_or(&empty);
         let entries = self.entries(node, at);
         let (mut least_after, mut close) = (1 + entries.least, 1 + entries.close);
-        for (name, value) in properties.iter().rev() {
-            let key = self.text(&format!(",{}:", Value::from(name.as_str())));
+        for (name, value) in self.ordered(properties).into_iter().rev() {
+            let key = self.key(name);
             let cost = self.cost(value, &format!("{at}/{name}"));
             close = close.max(cost.close + least_after);
             least_after += key + cost.least;
@@ -158,7 +183,10 @@ impl Bounds<'_> {
     }
 
     fn literal(&mut self, value: &Value) -> Cost {
-        let tokens = self.text(&value.to_string());
+        let tokens = match (self.syntax, value) {
+            (Syntax::Call { .. }, Value::String(text)) => 2 + self.text(text),
+            _ => self.text(&value.to_string()),
+        };
         Cost::new(tokens, tokens)
     }
 

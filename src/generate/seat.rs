@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     answer::Answer,
     draft::{Drafter, Shelf},
+    vocabulary::Vocabulary,
 };
 use crate::base::{Effort, Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
 
@@ -56,6 +57,9 @@ impl Seat {
     /// At most `most` tokens that the answer may say next, and that the grammar would let it say.
     pub(super) fn guesses(&mut self, shelf: &Shelf, most: usize) -> Vec<u32> {
         let (Some(drafter), answer) = (&mut self.drafter, &mut self.answer) else { return Vec::new() };
+        if !answer.is_begun() {
+            return Vec::new();
+        }
         let (said, most) = (answer.tokens.clone(), most.min(answer.room()));
         drafter.propose(shelf, &said, most, |guesses| answer.allowed(guesses))
     }
@@ -81,14 +85,17 @@ impl Seat {
         self.first_token.get_or_insert_with(Instant::now);
     }
 
-    /// The item for `parse`.
-    pub(super) fn finish(self, finish: Finish) -> Item<Generation> {
+    /// The item for `parse`; with the text of the thoughts where it is kept.
+    pub(super) fn finish(self, finish: Finish, vocabulary: &Vocabulary, keep_thoughts: bool) -> Item<Generation> {
         let decode_micros = self.first_token.map_or(0, |start| micros(start.elapsed()));
-        let text = self.answer.text();
+        let (text, controls) = self.answer.text();
+        let thought = self.answer.thinking().map(|thinking| thinking.finish(vocabulary, keep_thoughts));
         self.envelope.with(Generation {
             tokens: self.answer.tokens,
             logprobs: self.answer.logprobs,
             text,
+            controls,
+            thought,
             finish,
             facts: self.facts,
             layer: self.layer,

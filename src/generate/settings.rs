@@ -8,6 +8,12 @@ use serde::Deserialize;
 pub struct Settings {
     /// Most new tokens of one answer; a JSON answer is closed within it.
     pub max_tokens: usize,
+    /// True lets the model think before it answers. Thoughts are text without a grammar, and no part of the answer.
+    pub thinking: bool,
+    /// Most tokens of the thoughts before one answer, beside `max_tokens`; 1024 when absent.
+    pub thinking_tokens: Option<usize>,
+    /// Whether rows keep the thoughts; they do when absent.
+    pub thoughts: Option<Thoughts>,
     /// 0 takes the likeliest token (greedy); above, tokens are drawn.
     pub temperature: f32,
     /// Draw among this many likeliest tokens; all when absent.
@@ -42,6 +48,17 @@ pub struct Settings {
     pub step_timeout_s: f64,
 }
 
+/// What becomes of the thoughts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Thoughts {
+    /// They have a column of their own.
+    #[default]
+    Keep,
+    /// They are forgotten.
+    Drop,
+}
+
 /// The forms of a bundle's decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -59,6 +76,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_tokens: 1024,
+            thinking: false,
+            thinking_tokens: None,
+            thoughts: None,
             temperature: 0.0,
             top_k: None,
             top_p: None,
@@ -78,7 +98,20 @@ impl Default for Settings {
     }
 }
 
+/// Tokens of the thoughts where the pipeline says nothing of them.
+const THINKING_TOKENS: usize = 1024;
+
 impl Settings {
+    /// Most tokens of the thoughts before one answer; 0 without thinking.
+    pub fn most_thinking(&self) -> usize {
+        if self.thinking { self.thinking_tokens.unwrap_or(THINKING_TOKENS) } else { 0 }
+    }
+
+    /// True when the text of thoughts is kept.
+    pub fn keeps_thoughts(&self) -> bool {
+        self.thoughts.unwrap_or_default() == Thoughts::Keep
+    }
+
     /// All problems at once, one line each; empty when there are none.
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -96,8 +129,17 @@ impl Settings {
         demand(!(greedy && self.top_p.is_some()), "top_p has no effect at temperature 0; set temperature too");
         demand(self.slots.is_none_or(|slots| (1..=256).contains(&slots)), "slots must be 1 to 256");
         demand(self.context.is_none_or(|tokens| (2..=1 << 20).contains(&tokens)), "context must be 2 to 1048576");
-        let shorter = self.context.is_none_or(|context| self.max_tokens < context);
-        demand(shorter, "max_tokens must be below context, which holds prompt and answer");
+        let thoughts = self.thinking_tokens.is_none_or(|tokens| (16..=1 << 20).contains(&tokens));
+        demand(thoughts, "thinking_tokens must be 16 to 1048576");
+        let idle = !self.thinking;
+        demand(!(idle && self.thinking_tokens.is_some()), "thinking_tokens has no effect without thinking = true");
+        demand(!(idle && self.thoughts.is_some()), "thoughts has no effect without thinking = true");
+        let new_tokens = self.max_tokens.saturating_add(self.most_thinking());
+        let shorter = self.context.is_none_or(|context| new_tokens < context);
+        demand(
+            shorter,
+            "max_tokens and thinking_tokens must be below context, which holds prompt, thoughts and answer",
+        );
         demand(self.kv_memory_mb.is_none_or(|mb| (1..=1 << 24).contains(&mb)), "kv_memory_mb must be 1 to 16777216");
         demand(self.loop_tokens == 0 || self.loop_tokens >= 16, "loop_tokens must be 0 or at least 16");
         demand((1..=1 << 16).contains(&self.prefill_chunk), "prefill_chunk must be 1 to 65536");
@@ -122,6 +164,16 @@ mod tests {
     fn an_option_without_effect_is_a_problem() {
         let settings = Settings { top_k: Some(5), top_p: Some(1.5), slots: Some(0), ..Settings::default() };
         assert_eq!(settings.validate().len(), 4, "{:?}", settings.validate());
+    }
+
+    #[test]
+    fn what_concerns_thoughts_needs_thinking() {
+        let idle = Settings { thinking_tokens: Some(64), thoughts: Some(Thoughts::Drop), ..Settings::default() };
+        assert_eq!(idle.validate().len(), 2, "{:?}", idle.validate());
+        let thinking = Settings { thinking: true, ..idle };
+        assert_eq!((thinking.validate(), thinking.most_thinking()), (Vec::new(), 64));
+        assert!(!thinking.keeps_thoughts());
+        assert_eq!(Settings::default().most_thinking(), 0);
     }
 
     #[test]

@@ -95,6 +95,26 @@ impl Vocabulary {
         &self.free
     }
 
+    /// All text, and nothing else.
+    pub fn words(&self) -> SimpleVob {
+        let mut words = SimpleVob::clone(&self.free);
+        self.ends.iter().for_each(|end| words.disallow_token(*end));
+        words
+    }
+
+    /// The special token of that spelling.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn special(&self, spelling: &str) -> Result<u32, Fatal> {
+        self.trie().get_special_token(spelling).ok_or_else(|| {
+            Fatal::new(
+                format!("the model's vocabulary has no special token `{spelling}`"),
+                "use a model that has it, or leave out `thinking` and `output = \"tool_call\"`",
+            )
+        })
+    }
+
     /// The token that spells exactly this byte.
     pub fn token_of_byte(&self, byte: u8) -> Option<u32> {
         self.trie().token_id_at_bytes(&[byte])
@@ -104,6 +124,22 @@ impl Vocabulary {
     pub fn text(&self, tokens: &[u32]) -> String {
         let words = tokens.iter().filter(|token| !self.is_special(**token)).map(|token| self.trie().token(*token));
         String::from_utf8_lossy(&words.collect::<Vec<_>>().concat()).into_owned()
+    }
+
+    /// The same, with those special tokens spelled out, and where in the text each of them begins.
+    pub fn text_with(&self, controls: &[u32], tokens: &[u32]) -> (String, Vec<usize>) {
+        let (mut text, mut places) = (String::new(), Vec::new());
+        for stretch in tokens.chunk_by(|a, b| !controls.contains(a) && !controls.contains(b)) {
+            if let [control] = stretch
+                && controls.contains(control)
+            {
+                places.push(text.len());
+                text += &String::from_utf8_lossy(&self.bytes(*control)[1..]);
+            } else {
+                text += &self.text(stretch);
+            }
+        }
+        (text, places)
     }
 
     /// What a token spells; special tokens begin with 0xff.

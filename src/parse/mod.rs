@@ -2,6 +2,8 @@
 //! shows where it did not.
 
 mod answer;
+mod boxes;
+mod call;
 mod parser;
 mod settings;
 mod twice;

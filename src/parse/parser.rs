@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::{
-    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Shape, Stage, StageName, shape::Settled,
+    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, Shape, Stage, StageName,
+    shape::Settled,
 };
 
-use super::answer;
+use super::{answer, boxes, call};
 
 /// Problems that a message names before it stops.
 const NAMED: usize = 4;
@@ -15,16 +16,25 @@ const NAMED: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Parser {
     shape: Arc<Shape>,
+    output: Output,
 }
 
 impl Parser {
-    /// A parser of answers in this shape.
+    /// A parser of JSON answers in this shape.
     pub fn new(shape: Arc<Shape>) -> Self {
-        Self { shape }
+        Self::of(Output::Json, shape)
     }
 
-    fn settle(&self, text: &str) -> Result<Settled, String> {
-        let (answer, replaced) = answer::read(text)?;
+    /// A parser of answers in this shape that are written in this way.
+    pub fn of(output: Output, shape: Arc<Shape>) -> Self {
+        Self { shape, output }
+    }
+
+    fn settle(&self, generation: &Generation) -> Result<Settled, String> {
+        let (answer, replaced) = match self.output {
+            Output::Json => answer::read(&generation.text)?,
+            Output::ToolCall => (call::read(&generation.text, &generation.controls)?, 0),
+        };
         let mut settled = self.shape.settle(answer).map_err(|problems| told(&problems))?;
         if replaced > 0 {
             settled.remarks.insert(0, format!("{replaced} values were replaced by a later one of the same name"));
@@ -39,8 +49,9 @@ impl Stage for Parser {
 
     fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
         let (generation, envelope) = item.open();
-        let settled = self.settle(&generation.text).map_err(|problem| invalid(&problem, &generation))?;
-        emit.item(envelope.with(extraction(settled, generation)));
+        let settled = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
+        let boxes = boxes::of(self.shape.fields(), &settled.record);
+        emit.item(envelope.with(extraction(settled, boxes, generation)));
         Ok(())
     }
 }
@@ -67,7 +78,7 @@ fn advice(finish: Finish) -> &'static str {
     }
 }
 
-fn extraction(settled: Settled, generation: Generation) -> Extraction {
+fn extraction(settled: Settled, boxes: Vec<PageBox>, generation: Generation) -> Extraction {
     let mut problems = settled.remarks;
     let ended = match generation.finish {
         Finish::Closed => Some("closed early: the allowance of new tokens ran short"),
@@ -77,8 +88,13 @@ fn extraction(settled: Settled, generation: Generation) -> Extraction {
     if let Some(why) = ended {
         problems.insert(0, why.to_owned());
     }
+    if let Some(thought) = generation.thought.as_ref().filter(|thought| thought.cut) {
+        problems.push(format!("thoughts cut after {} tokens: their allowance ran out", thought.tokens));
+    }
     Extraction {
         record: settled.record,
+        boxes,
+        thought: generation.thought,
         problems,
         tokens: u32::try_from(generation.tokens.len()).unwrap_or(u32::MAX),
         mean_logprob: mean(&generation.logprobs),

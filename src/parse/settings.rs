@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::base::{Shape, shape::Bounds};
+use crate::base::{Output, Shape, shape::Bounds};
 
 /// A schema file is read whole; more than this is no schema.
 const LARGEST_SCHEMA: u64 = 16 << 20;
@@ -19,6 +19,8 @@ const LARGEST_SCHEMA: u64 = 16 << 20;
 pub struct Settings {
     /// The JSON Schema (draft 2020-12) of one record; a relative path starts at the pipeline file's folder.
     pub schema: PathBuf,
+    /// How the answer is written: `json`, or `tool_call` for the model's own syntax of function calls.
+    pub output: Output,
     /// Characters of a string for which the schema sets no `maxLength`.
     pub longest_string: u64,
     /// Items of an array for which the schema sets no `maxItems`, entries of a map without `maxProperties`.
@@ -30,7 +32,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let Bounds { longest_string, most_items, most_digits } = Bounds::default();
-        Self { schema: PathBuf::new(), longest_string, most_items, most_digits }
+        Self { schema: PathBuf::new(), output: Output::Json, longest_string, most_items, most_digits }
     }
 }
 
@@ -66,7 +68,11 @@ impl Settings {
         let schema =
             read_schema(&path).map_err(|problem| vec![format!("parse.schema: {}: {problem}", path.display())])?;
         let named = |problem: String| format!("{}: {problem}", path.display());
-        Shape::compile_within(&schema, self.bounds()).map_err(|problems| problems.into_iter().map(named).collect())
+        let shape = Shape::compile_within(&schema, self.bounds()).and_then(|shape| match self.output {
+            Output::Json => Ok(shape),
+            Output::ToolCall => shape.function().map(|_| shape),
+        });
+        shape.map_err(|problems| problems.into_iter().map(named).collect())
     }
 }
 

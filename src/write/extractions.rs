@@ -8,7 +8,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{columns, identity, identity::Identity, tries, writer::RunIdentity};
+use super::{boxes, columns, identity, identity::Identity, tries, writer::RunIdentity};
 use crate::base::{Extraction, Shape};
 
 /// One row.
@@ -25,7 +25,7 @@ pub struct Row {
 impl Row {
     /// Bytes that the row holds in memory, roughly: the record costs about what its text does.
     pub fn bytes(&self) -> usize {
-        2 * self.extraction.raw.len() + 512
+        2 * self.extraction.raw.len() + thought(self).map_or(0, str::len) + 512
     }
 }
 
@@ -42,7 +42,7 @@ impl Extractions {
     pub fn new(shape: Arc<Shape>, run: RunIdentity) -> Self {
         let record = columns::fields(shape.fields());
         let before = identity::fields().into_iter().map(Arc::new);
-        let after = history().into_iter().map(Arc::new);
+        let after = history().into_iter().chain([boxes::field()]).map(Arc::new);
         let fields: Vec<_> = before.chain(record.iter().cloned()).chain(after).collect();
         Self { shape, run, schema: Arc::new(Schema::new(fields)) }
     }
@@ -66,6 +66,7 @@ impl Extractions {
         let constant = |text: &str| Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text)));
         let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.extraction.raw))),
+            Arc::new(rows.iter().map(thought).collect::<StringArray>()),
             problems(rows),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.extraction.finish.as_str()))),
             Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.extraction.mean_logprob))),
@@ -77,19 +78,28 @@ impl Extractions {
         arrays.push(constant(&self.run.model));
         arrays.push(constant(&self.run.config));
         arrays.push(Arc::new(columns::instants(rows.iter().map(|row| Some(row.written_at)))));
+        arrays.push(boxes::array(rows.iter().map(|row| row.extraction.boxes.as_slice())));
         arrays
     }
+}
+
+/// The only column that may hold nothing: rows without thoughts, and rows whose thoughts are dropped.
+const THOUGHT: &str = "_thought";
+
+fn thought(row: &Row) -> Option<&str> {
+    row.extraction.thought.as_ref()?.text.as_deref()
 }
 
 fn history() -> Vec<Field> {
     let problem = Field::new_list_field(DataType::Utf8, false);
     let before = [
         ("_raw", DataType::Utf8),
+        (THOUGHT, DataType::Utf8),
         ("_problems", DataType::List(Arc::new(problem))),
         ("_finish", DataType::Utf8),
         ("_mean_logprob", DataType::Float32),
     ];
-    let counts = ["_budget", "_prompt_tokens", "_image_tokens", "_audio_tokens", "_new_tokens"];
+    let counts = ["_budget", "_prompt_tokens", "_image_tokens", "_audio_tokens", "_new_tokens", "_thought_tokens"];
     let efforts = ["_steps", "_forced_tokens", "_drafted_tokens", "_accepted_tokens"];
     let timings = ["_encode_ms", "_prefill_ms", "_decode_ms"];
     let ladder = [("_attempt", DataType::Int32), ("_tries", tries::column())];
@@ -97,10 +107,10 @@ fn history() -> Vec<Field> {
     let counts = counts.into_iter().chain(efforts).map(|name| (name, DataType::Int32));
     let timings = timings.map(|name| (name, DataType::Float64));
     let all = before.into_iter().chain(counts).chain(timings).chain(ladder).chain(after);
-    all.map(|(name, data_type)| Field::new(name, data_type, false)).collect()
+    all.map(|(name, data_type)| Field::new(name, data_type, name == THOUGHT)).collect()
 }
 
-fn counts(rows: &[Row]) -> [ArrayRef; 9] {
+fn counts(rows: &[Row]) -> [ArrayRef; 10] {
     let count = |read: fn(&Extraction) -> u32| -> ArrayRef {
         let counts = rows.iter().map(|row| i32::try_from(read(&row.extraction)).unwrap_or(i32::MAX));
         Arc::new(Int32Array::from_iter_values(counts))
@@ -111,6 +121,7 @@ fn counts(rows: &[Row]) -> [ArrayRef; 9] {
         count(|row| row.facts.image_tokens),
         count(|row| row.facts.audio_tokens),
         count(|row| row.tokens),
+        count(|row| row.thought.as_ref().map_or(0, |thought| thought.tokens)),
         count(|row| row.effort.steps),
         count(|row| row.effort.forced),
         count(|row| row.effort.drafted),

@@ -8,6 +8,7 @@
 //! ```
 
 mod books;
+mod boxes;
 mod columns;
 mod copies;
 mod extractions;

@@ -7,6 +7,7 @@ mod drafts;
 mod engine;
 mod finished;
 mod forced;
+mod manners;
 mod memory;
 pub mod models;
 mod modes;

@@ -105,6 +105,8 @@ impl Stage for Accept {
         let extraction = Extraction {
             record: serde_json::json!({ "a": if item.attempt < wanted_attempt(&item.origin) { "" } else { "x" } }),
             raw: item.body.text.clone(),
+            boxes: Vec::new(),
+            thought: None,
             problems: vec![],
             tokens: 1,
             mean_logprob: 0.0,
@@ -121,6 +123,8 @@ fn answer() -> Generation {
         tokens: vec![1],
         logprobs: vec![0.0],
         text: "{}".to_owned(),
+        controls: Vec::new(),
+        thought: None,
         finish: Finish::Stop,
         facts: PromptFacts::default(),
         layer: None,

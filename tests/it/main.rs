@@ -14,6 +14,7 @@ mod loader;
 mod media;
 mod onnx;
 mod parse;
+mod pipelines;
 mod plain;
 mod rooms;
 mod stuck;

@@ -8,6 +8,7 @@ mod compile;
 mod complete;
 mod day;
 mod decimal;
+mod declaration;
 mod document;
 mod guide;
 mod keyword;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 pub use day::{date, date_time};
 pub use decimal::units;
+pub use declaration::FUNCTION;
 pub use keyword::{Coverage, KeywordUse};
 pub use node::{Choice, Field, Form, Integer, Json, List, Map, Node, Number, Text, Tuple, Union, Untyped, Variant};
 pub use settle::Settled;
@@ -113,6 +115,14 @@ impl Shape {
     /// ones with `null` allowed, nothing additional, and no string, array or number without an end.
     pub fn guide(&self) -> Value {
         guide::object(&self.fields)
+    }
+
+    /// The function whose call is an answer, as chat templates take it among their tools.
+    ///
+    /// # Errors
+    /// One line per name that a call cannot spell.
+    pub fn function(&self) -> Result<Value, Vec<String>> {
+        declaration::function(&self.schema, &self.fields)
     }
 
     /// Puts a parsed answer into this shape and checks it: unknown properties are dropped, properties come in schema

@@ -2,9 +2,9 @@
 
 use super::{
     page::{PageText, plain},
-    strings::{Event, Strings, push_escaped},
+    strings::{Event, Strings, push_escaped, push_plain},
 };
-use crate::generate::vocabulary::Vocabulary;
+use crate::generate::{syntax::Syntax, vocabulary::Vocabulary};
 
 /// Characters that are read ahead for a token; longer ones are rare.
 const CHARACTERS_PER_TOKEN: usize = 5;
@@ -15,6 +15,7 @@ const REMEMBERED: usize = 64;
 /// Follows an answer on the page that it is made from.
 pub(super) struct Copyist {
     vocabulary: Vocabulary,
+    syntax: Syntax,
     page: PageText,
     strings: Strings,
     /// The last characters of the value being written.
@@ -31,11 +32,16 @@ pub(super) struct Copyist {
 
 impl Copyist {
     /// For answers about a page with this text.
-    pub fn new(vocabulary: &Vocabulary, text: &str) -> Self {
+    pub fn new(vocabulary: &Vocabulary, syntax: Syntax, text: &str) -> Self {
+        let strings = match syntax {
+            Syntax::Json => Strings::default(),
+            Syntax::Call { .. } => Strings::of_call(),
+        };
         Self {
             vocabulary: vocabulary.clone(),
+            syntax,
             page: PageText::new(text),
-            strings: Strings::default(),
+            strings,
             value: Vec::new(),
             place: None,
             last: 0,
@@ -46,14 +52,23 @@ impl Copyist {
 
     /// The answer went on with this token.
     pub fn hear(&mut self, token: u32) {
+        if self.syntax.is_mark(token) {
+            let event = self.strings.mark();
+            return self.heed(event);
+        }
         let vocabulary = self.vocabulary.clone();
         for byte in vocabulary.bytes(token) {
-            match self.strings.take(*byte) {
-                Event::Nothing => {}
-                Event::Begin => self.begin(),
-                Event::Character(c) => self.character(c),
-                Event::End => self.end(),
-            }
+            let event = self.strings.take(*byte);
+            self.heed(event);
+        }
+    }
+
+    fn heed(&mut self, event: Event) {
+        match event {
+            Event::Nothing => {}
+            Event::Begin => self.begin(),
+            Event::Character(c) => self.character(c),
+            Event::End => self.end(),
         }
     }
 
@@ -62,7 +77,11 @@ impl Copyist {
         let Some(place) = self.place.filter(|_| self.strings.in_value() && most > 0) else { return Vec::new() };
         let (wanted, mut text) = (most * CHARACTERS_PER_TOKEN + CHARACTERS_PER_TOKEN, String::new());
         let ahead = (place..place + wanted).map_while(|place| self.page.at(place));
-        ahead.for_each(|c| push_escaped(&mut text, if c == '\n' { self.line_break } else { c }));
+        let push = match self.syntax {
+            Syntax::Json => push_escaped,
+            Syntax::Call { .. } => push_plain,
+        };
+        ahead.for_each(|c| push(&mut text, if c == '\n' { self.line_break } else { c }));
         let mut tokens = self.vocabulary.spell_after(before, text.as_bytes());
         if self.page.at(place + wanted).is_some() && tokens.len() > 1 {
             // The text was cut there, perhaps within a token.

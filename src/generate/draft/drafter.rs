@@ -8,7 +8,10 @@ use super::{
     shelf::Shelf,
     trail::Trail,
 };
-use crate::{base::TextLayer, generate::vocabulary::Vocabulary};
+use crate::{
+    base::TextLayer,
+    generate::{syntax::Syntax, vocabulary::Vocabulary},
+};
 
 /// Proposes how one answer goes on.
 #[derive(Debug)]
@@ -33,8 +36,8 @@ impl Drafter {
 
     /// The same for an answer about a page with this text layer, before anything is said; without one nothing changes.
     /// Only a vocabulary that knows its tokenizer can spell what stands on a page.
-    pub fn with_page(self, vocabulary: &Vocabulary, layer: Option<&TextLayer>) -> Self {
-        Self { copyist: layer.map(|layer| Copyist::new(vocabulary, &layer.text)), ..self }
+    pub fn with_page(self, vocabulary: &Vocabulary, syntax: Syntax, layer: Option<&TextLayer>) -> Self {
+        Self { copyist: layer.map(|layer| Copyist::new(vocabulary, syntax, &layer.text)), ..self }
     }
 
     /// At most `most` tokens that may follow `said`, the answer so far with the tokens that are certain; called once

@@ -1,4 +1,5 @@
-//! Follows JSON as it is written, byte by byte, and tells the characters of its string values; keys are left out.
+//! Follows JSON as it is written, byte by byte, and tells the characters of its string values; keys are left out. Follows
+//! calls too, in which marks stand around strings and nothing is escaped.
 
 /// What a byte brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +32,27 @@ pub(super) struct Strings {
     value: bool,
     /// A character that has begun.
     begun: Vec<u8>,
+    /// True in calls: quotes and backslashes mean themselves.
+    marked: bool,
 }
 
 impl Default for Strings {
     fn default() -> Self {
-        Self { place: Place::Outside, open: Vec::new(), sign: b':', value: false, begun: Vec::new() }
+        Self { place: Place::Outside, open: Vec::new(), sign: b':', value: false, begun: Vec::new(), marked: false }
     }
 }
 
 impl Strings {
+    /// For a call.
+    pub fn of_call() -> Self {
+        Self { marked: true, ..Self::default() }
+    }
+
+    /// A mark of a call: a string begins or ends.
+    pub fn mark(&mut self) -> Event {
+        if self.place == Place::Outside { self.begin() } else { self.end() }
+    }
+
     /// True between two characters of a string value, or before its first or after its last.
     pub fn in_value(&self) -> bool {
         self.value && self.place == Place::Inside && self.begun.is_empty()
@@ -56,7 +69,7 @@ impl Strings {
 
     fn outside(&mut self, byte: u8) -> Event {
         match byte {
-            b'"' => return self.begin(),
+            b'"' if !self.marked => return self.begin(),
             b'{' | b'[' => self.open.push(byte),
             b'}' | b']' => drop(self.open.pop()),
             b',' | b':' => {}
@@ -87,17 +100,20 @@ impl Strings {
 
     fn inside(&mut self, byte: u8) -> Event {
         match byte {
-            b'"' => {
-                self.place = Place::Outside;
-                self.begun.clear();
-                self.of_value(Event::End)
-            }
+            _ if self.marked => self.part_of_character(byte),
+            b'"' => self.end(),
             b'\\' => {
                 self.place = Place::Escaped;
                 Event::Nothing
             }
             _ => self.part_of_character(byte),
         }
+    }
+
+    fn end(&mut self) -> Event {
+        self.place = Place::Outside;
+        self.begun.clear();
+        self.of_value(Event::End)
     }
 
     fn part_of_character(&mut self, byte: u8) -> Event {
@@ -111,6 +127,13 @@ impl Strings {
 
     fn of_value(&self, event: Event) -> Event {
         if self.value { event } else { Event::Nothing }
+    }
+}
+
+/// A character as it is written in a string of a call; nothing for what cannot be.
+pub(super) fn push_plain(text: &mut String, c: char) {
+    if !c.is_control() || matches!(c, '\n' | '\t') {
+        text.push(c);
     }
 }
 
@@ -147,6 +170,23 @@ mod tests {
     fn values_are_told_from_keys_and_read_as_they_are_meant() {
         let json = r#"{"a":"x\"y\\","é":["日","b"],"c":{"d":1,"e":"\n"},"f":[[{"g":""}],"h"],"i":null,"j":"end"}"#;
         assert_eq!(values(json), ["x\"y\\", "日", "b", "\n", "", "h", "end"]);
+    }
+
+    #[test]
+    fn in_a_call_marks_end_strings_and_quotes_do_not() {
+        let (mut strings, mut found) = (Strings::of_call(), Vec::new());
+        for byte in "{a:^x\"\\n,b:é^,c:[^^,1]}".bytes() {
+            match if byte == b'^' { strings.mark() } else { strings.take(byte) } {
+                Event::Begin => found.push(String::new()),
+                Event::Character(c) => found.last_mut().unwrap().push(c),
+                Event::End => assert!(!strings.in_value()),
+                Event::Nothing => {}
+            }
+        }
+        assert_eq!(found, ["x\"\\n,b:é", ""]);
+        let mut written = String::new();
+        "a \"b\"\n\u{1}".chars().for_each(|c| push_plain(&mut written, c));
+        assert_eq!(written, "a \"b\"\n");
     }
 
     #[test]

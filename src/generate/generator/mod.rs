@@ -5,6 +5,7 @@ mod source;
 mod stepping;
 
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +23,8 @@ use super::{
     sample::Sampler,
     seat::{Seat, Waiting, facts_of, micros},
     settings::Settings,
+    syntax::Syntax,
+    thinking::{Channel, Thinking},
     vocabulary::Vocabulary,
 };
 use crate::base::{Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop, ladder::Rungs};
@@ -51,6 +54,8 @@ pub struct Stats {
     pub reused_pictures: u64,
     /// New tokens of the answers.
     pub new_tokens: u64,
+    /// Tokens of the thoughts before them.
+    pub thought_tokens: u64,
     /// Calls that fed tokens of answers.
     pub steps: u64,
     /// Answers that had a part in those calls: divided by `steps`, the mean number of live slots.
@@ -75,11 +80,19 @@ pub struct Stats {
     pub wall_micros: u64,
 }
 
+/// New tokens of one unit.
+struct Allowance {
+    answer: usize,
+    thoughts: usize,
+}
+
 /// The task of this stage.
 pub struct Generator<E> {
     engine: E,
     vocabulary: Vocabulary,
     guide: Option<Guide>,
+    /// Where the model thinks first.
+    channel: Option<Arc<Channel>>,
     settings: Settings,
     rungs: Rungs,
     seats: Vec<Option<Seat>>,
@@ -98,7 +111,7 @@ impl<E: Engine> Generator<E> {
     /// A generator over a fresh engine. Without a guide the answers are free text.
     ///
     /// # Errors
-    /// When an answer could not even be closed within `max_tokens`.
+    /// When an answer could not even be closed within `max_tokens`, or the vocabulary has no channel for thoughts.
     pub fn new(engine: E, vocabulary: Vocabulary, guide: Option<Guide>, settings: Settings) -> Result<Self, Fatal> {
         let reserve = guide.as_ref().map_or(0, Guide::reserve);
         if reserve >= settings.max_tokens {
@@ -109,12 +122,14 @@ impl<E: Engine> Generator<E> {
                 format!("set max_tokens to {} or more, or simplify the schema", 2 * reserve),
             ));
         }
+        let channel = settings.thinking.then(|| Channel::of(&vocabulary).map(Arc::new)).transpose()?;
         let together = engine.card().slots.max(1);
         let seats = (0..together).map(|_| None).collect();
         Ok(Self {
             engine,
             vocabulary,
             guide,
+            channel,
             settings,
             rungs: Rungs::default(),
             seats,
@@ -219,18 +234,21 @@ impl<E: Engine> Generator<E> {
         }
         self.occupancy.admitted(start);
         let facts = facts_of(&prompt);
-        let allowance = self.allowance(prompt.tokens.len())?;
+        let Allowance { answer: allowance, thoughts } = self.allowance(prompt.tokens.len())?;
         let reused = self.engine.admit(slot, &mut prompt)?;
         self.stats.reused_tokens += reused.tokens as u64;
         self.stats.reused_pictures += reused.pictures as u64;
         let reserve = self.guide.as_ref().map_or(0, Guide::reserve);
         let loop_tokens = self.settings.loop_tokens;
-        let rules = Rules { guided: self.guide.as_mut().map(Guide::begin), allowance, reserve, loop_tokens };
+        let thinking = self.channel.as_ref().map(|channel| Thinking::new(channel.clone(), thoughts));
+        let guided = self.guide.as_mut().map(Guide::begin);
+        let rules = Rules { thinking, guided, allowance, reserve, loop_tokens };
         let sampler = self.sampler(&envelope);
         let mut seat = Seat::new(envelope, facts, Answer::new(rules, sampler, self.vocabulary.clone()));
+        let syntax = self.guide.as_ref().map_or(Syntax::Json, Guide::syntax);
         seat.drafter = self.drafts().then(|| {
             let drafter = Drafter::new(&prompt.tokens, self.habits[slot].clone());
-            drafter.with_page(&self.vocabulary, prompt.text.as_ref())
+            drafter.with_page(&self.vocabulary, syntax, prompt.text.as_ref())
         });
         seat.keep(prompt);
         seat.add_prefill(start.elapsed() + Duration::from_micros(encoders));
@@ -250,13 +268,15 @@ impl<E: Engine> Generator<E> {
         self.settings.drafts && self.engine.card().together
     }
 
-    /// New tokens that fit behind the prompt.
-    fn allowance(&self, prompt: usize) -> Result<usize, Fault> {
+    /// New tokens that fit behind the prompt. The answer comes first: thoughts take what it leaves.
+    fn allowance(&self, prompt: usize) -> Result<Allowance, Fault> {
         let context = self.engine.card().context;
-        let least = self.guide.as_ref().map_or(0, Guide::reserve) + 1;
+        let thoughts = self.channel.as_ref().map_or(0, |channel| channel.least());
+        let least = self.guide.as_ref().map_or(0, Guide::reserve) + 1 + thoughts;
         let room = context.saturating_sub(prompt);
         if prompt > 0 && room >= least {
-            return Ok(room.min(self.settings.max_tokens));
+            let answer = (room - thoughts).min(self.settings.max_tokens);
+            return Ok(Allowance { answer, thoughts: (room - answer).min(self.settings.most_thinking()) });
         }
         let message =
             format!("the prompt has {prompt} tokens and its answer needs {least}, the context holds {context}");
@@ -273,7 +293,7 @@ impl<E: Engine> Generator<E> {
                 self.shelf.learn(&seat.answer.tokens);
                 self.habits[slot] = drafter.into_habits();
             }
-            let item = seat.finish(finish);
+            let item = seat.finish(finish, &self.vocabulary, self.settings.keeps_thoughts());
             self.stats.count(&item.body);
             emit.item(item);
         }
@@ -313,6 +333,7 @@ impl Stats {
         self.looped += u64::from(generation.finish == Finish::Loop);
         self.prompt_tokens += u64::from(generation.facts.prompt_tokens);
         self.new_tokens += generation.tokens.len() as u64;
+        self.thought_tokens += generation.thought.as_ref().map_or(0, |thought| u64::from(thought.tokens));
         self.forced_tokens += u64::from(generation.effort.forced);
         self.drafted_tokens += u64::from(generation.effort.drafted);
         self.accepted_tokens += u64::from(generation.effort.accepted);

@@ -108,7 +108,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 /// Random scores that like some bytes more than others, so that texts grow long in different ways.
-fn scores(state: &mut u64, liked: u8, vocabulary: &Vocabulary) -> Vec<f32> {
+pub(super) fn scores(state: &mut u64, liked: u8, vocabulary: &Vocabulary) -> Vec<f32> {
     let mut next = || {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*state >> 40) as f32 / (1_u64 << 24) as f32
@@ -129,14 +129,15 @@ fn answer(
 ) -> (Finish, String, usize) {
     let settings = Settings { temperature, seed, ..Settings::default() };
     let item = desk::item(seed as u32, desk::prompt(1, 3));
-    let rules = Rules { guided: Some(guide.begin()), allowance, reserve: guide.reserve(), loop_tokens: 0 };
+    let guided = Some(guide.begin());
+    let rules = Rules { thinking: None, guided, allowance, reserve: guide.reserve(), loop_tokens: 0 };
     let mut answer = Answer::new(rules, Sampler::new(&settings, &item.origin), vocabulary.clone());
     let (mut state, liked) = (seed, b"a\\1,.{\xe2e-["[(seed % 10) as usize]);
     loop {
         let scores = scores(&mut state, liked, vocabulary);
         match answer.advance(Logits::Scores(&scores)).unwrap() {
             Turn::Feed(_) => {}
-            Turn::Finished(finish) => return (finish, answer.text(), answer.tokens.len()),
+            Turn::Finished(finish) => return (finish, answer.text().0, answer.tokens.len()),
         }
     }
 }

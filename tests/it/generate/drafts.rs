@@ -1,8 +1,8 @@
 //! Drafts, checked by a model that is known to say a given text: what they save, and what they cost where they fail.
 
 use lapidary::{
-    base::TextLayer,
-    generate::{Drafter, Habits, Shelf, Vocabulary},
+    base::{Output, TextLayer},
+    generate::{Drafter, Habits, Shelf, Syntax, Vocabulary},
 };
 
 use crate::{decode, vocabulary};
@@ -118,9 +118,14 @@ fn the_same_answers_are_drafted_in_the_same_way() {
 
 /// Writes `answer` about a page, without and with its text layer.
 fn with_and_without(vocabulary: &Vocabulary, target: &[u32], layer: &TextLayer) -> [Tally; 2] {
+    in_syntax(Output::Json, vocabulary, target, layer)
+}
+
+fn in_syntax(output: Output, vocabulary: &Vocabulary, target: &[u32], layer: &TextLayer) -> [Tally; 2] {
+    let syntax = Syntax::of(output, vocabulary).unwrap();
     [None, Some(layer)].map(|layer| {
         write(
-            &mut Drafter::new(&[2, 105], Habits::new(COST)).with_page(vocabulary, layer),
+            &mut Drafter::new(&[2, 105], Habits::new(COST)).with_page(vocabulary, syntax, layer),
             &mut Shelf::default(),
             target,
         )
@@ -142,6 +147,19 @@ fn a_page_that_is_written_out_takes_a_step_for_many_tokens() {
             assert!(with.time() < without.time(), "{name}");
         }
     }
+}
+
+#[test]
+fn a_call_copies_a_page_too() {
+    let (vocabulary, tokenizer) = vocabulary::full_speller();
+    let layer = decode::layer_of("documents/receipt.pdf");
+    let text: Vec<&str> = layer.text.lines().map(str::trim).collect();
+    let mark = vocabulary.special("<|\"|>").unwrap();
+    let (before, after) = (tokenizer.ids("call:record{text:").unwrap(), tokenizer.ids("}").unwrap());
+    let target = [before, vec![mark], tokenizer.ids(&text.join("\n")).unwrap(), vec![mark], after].concat();
+    let [without, with] = in_syntax(Output::ToolCall, &vocabulary, &target, &layer);
+    println!("{} tokens, {with:?} instead of {without:?}", target.len());
+    assert!(3 * with.steps < target.len() && with.time() < without.time(), "{with:?} instead of {without:?}");
 }
 
 #[test]
@@ -173,7 +191,7 @@ fn a_page_that_the_answer_does_not_copy_costs_next_to_nothing() {
     let mut state = 1_u64;
     let text: String = (0..300).map(|_| words[next(&mut state, words.len() as u64) as usize]).collect();
     let target = tokenizer.ids(&serde_json::json!({ "text": text }).to_string()).unwrap();
-    let mut drafter = Drafter::new(&[], Habits::new(COST)).with_page(&vocabulary, Some(&page));
+    let mut drafter = Drafter::new(&[], Habits::new(COST)).with_page(&vocabulary, Syntax::Json, Some(&page));
     let tally = write(&mut drafter, &mut Shelf::default(), &target);
     println!("{} tokens, {tally:?}", target.len());
     assert!(tally.time() <= 1.03 * target.len() as f64, "{} of {}: {tally:?}", tally.time(), target.len());
@@ -204,7 +222,7 @@ fn a_page_that_the_grammar_refuses_does_not_stand_before_what_may_be_said() {
     shelf.learn(&tokenizer.ids(answer).unwrap());
     let page = tokenizer.ids(" 1,234.50").unwrap()[0];
     let allowed = |guesses: &[u32]| guesses.iter().take_while(|token| **token != page).count();
-    let drafter = || Drafter::new(&[2, 105], Habits::new(COST)).with_page(&vocabulary, Some(&layer));
+    let drafter = || Drafter::new(&[2, 105], Habits::new(COST)).with_page(&vocabulary, Syntax::Json, Some(&layer));
     assert_eq!(drafter().propose(&shelf, &said, 8, <[u32]>::len).first(), Some(&page));
     let draft = drafter().propose(&shelf, &said, 8, allowed);
     let expected = tokenizer.ids(answer).unwrap();

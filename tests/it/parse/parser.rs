@@ -41,6 +41,8 @@ fn item(text: &str, finish: Finish) -> Item<Generation> {
         tokens: vec![1, 2],
         logprobs: vec![-0.5, -1.5],
         text: text.into(),
+        controls: Vec::new(),
+        thought: None,
         finish,
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
         layer: None,
@@ -196,7 +198,8 @@ fn the_bounds_of_a_pipeline_hold_where_the_schema_has_none() {
         "n": {"type": "number"}, "d": {"type": "number", "multipleOf": 0.01}
     }});
     std::fs::write(folder.path().join("s.json"), schema.to_string()).unwrap();
-    let settings = Settings { schema: "s.json".into(), longest_string: 2, most_items: 1, most_digits: 3 };
+    let settings =
+        Settings { schema: "s.json".into(), longest_string: 2, most_items: 1, most_digits: 3, ..Settings::default() };
     let guide = settings.shape(folder.path()).unwrap().guide();
     let answer = |t: &str, l: &str, m: &str, i: &str, n: &str, d: &str| {
         let text = format!(r#"{{"t":"{t}","l":{l},"m":{m},"i":{i},"n":{n},"d":{d}}}"#);
@@ -209,4 +212,21 @@ fn the_bounds_of_a_pipeline_hold_where_the_schema_has_none() {
     assert!(!answer("", "[]", "{}", "1001", "0", "0"));
     assert!(!answer("", "[]", "{}", "0", "1000.1", "0"));
     assert!(!answer("", "[]", "{}", "0", "0", "1000"));
+}
+
+#[test]
+fn boxes_are_fractions_of_the_page_with_their_sides_in_order() {
+    let corner = json!({"type": "integer", "minimum": 0, "maximum": 1000});
+    let on_grid = json!({"type": ["array", "null"], "minItems": 4, "maxItems": 4, "items": corner});
+    let unbounded = json!({"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "integer"}});
+    let thing = json!({"type": "object", "properties": {"box_2d": on_grid, "inner": {"type": "object", "properties": {"box_2d": unbounded}}}});
+    let schema = json!({"type": "object", "properties": {"a/b": {"type": "array", "items": thing}, "box_2d": on_grid}});
+    let answer = json!({"a/b": [{"box_2d": [100, 200, 300, 1000], "inner": {"box_2d": [1, 2, 3, 4]}}, {"box_2d": null}],
+        "box_2d": [500, 1000, 0, 250]});
+    let mut emitted = Emitted::default();
+    let parser = &mut Parser::new(Arc::new(Shape::compile(&schema).unwrap()));
+    parser.process(item(&answer.to_string(), Finish::Stop), &mut emitted).unwrap();
+    let found: Vec<_> = emitted.0[0].boxes.iter().map(|found| (found.path.as_str(), found.bounds)).collect();
+    assert_eq!(found, [("/a~1b/0/box_2d", [0.2, 0.1, 1.0, 0.3]), ("/box_2d", [0.25, 0.0, 1.0, 0.5])]);
+    assert_eq!(emitted.0[0].record["box_2d"], json!([500, 1000, 0, 250]), "the record keeps the grid");
 }

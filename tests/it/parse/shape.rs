@@ -257,3 +257,20 @@ fn the_fate_of_every_keyword_can_be_told() {
     assert_eq!(fate("/properties/a/type"), Coverage::Enforced);
     assert!(matches!(fate("/properties/b/not"), Coverage::Refused(_)));
 }
+
+#[test]
+fn a_shape_is_a_function_in_the_few_words_of_declarations() {
+    let line = json!({"type": "object", "required": ["what"], "properties": {
+        "what": {"type": "string", "description": "As printed", "maxLength": 9}, "price": {"type": ["number", "null"]}}});
+    let schema = json!({"type": "object", "title": "A bill", "required": ["lines"], "properties": {
+        "lines": {"type": "array", "items": line}, "day": {"type": "string", "format": "date"}, "kind": {"enum": ["a", "b", null]},
+        "paid": {"type": "boolean"}}});
+    let function = Shape::compile(&schema).unwrap().function().unwrap();
+    let line = json!({"type": "object", "required": ["what"], "properties": {
+        "what": {"type": "string", "description": "As printed"}, "price": {"type": "number", "nullable": true}}});
+    let parameters = json!({"type": "object", "required": ["lines"], "properties": {
+        "lines": {"type": "array", "items": line}, "day": {"type": "string", "nullable": true},
+        "kind": {"type": "string", "enum": ["a", "b"], "nullable": true}, "paid": {"type": "boolean", "nullable": true}}});
+    let wanted = json!({"name": "record", "description": "A bill", "parameters": parameters});
+    assert_eq!(function, json!({"type": "function", "function": wanted}));
+}

@@ -54,6 +54,8 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
     let body = Extraction {
         raw: record.to_string(),
         record,
+        boxes: Vec::new(),
+        thought: None,
         problems: vec!["/lines: first".into(), "second".into()],
         tokens: 41,
         mean_logprob: -0.25,
