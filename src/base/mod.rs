@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod budget;
+pub mod evidence;
 pub mod fault;
 pub mod grid;
 pub mod item;
@@ -15,8 +16,9 @@ pub mod stage;
 pub mod stop;
 pub mod tensors;
 
-pub use answer::{Effort, Extraction, Finish, Generation, PromptFacts, Timing};
+pub use answer::{Effort, Extraction, Finish, Generation, PromptFacts, Timing, Tokens};
 pub use budget::{ByteBudget, Lease};
+pub use evidence::{Agreement, Confidence, Evidence, Grounds, Passage, Verdict};
 pub use fault::{Failure, Fatal, Fault, FaultKind, StageName};
 pub use item::{ContentHash, Document, Item, Origin, Part, Source};
 pub use limit::UnitQuota;

@@ -44,6 +44,7 @@ fn lines(report: &Report, output: &Path) -> Vec<String> {
         books(totals),
         failures(report),
         answers(report),
+        evidence(totals),
         speed(report),
         remarks(report),
         format!("  dataset    {} ({} in {} parts)", output.display(), print::bytes(totals.bytes), parts(totals)),
@@ -117,6 +118,19 @@ fn answers(report: &Report) -> String {
         totals.rows_closed_early,
         totals.rows_with_problems
     )
+}
+
+/// Nothing where neither evidence nor checks were asked for.
+fn evidence(totals: &Totals) -> String {
+    let found = (totals.values_compared > 0).then(|| {
+        format!("{} of {} values found in the text of their page", totals.values_found, totals.values_compared)
+    });
+    let failed =
+        (totals.checks_made > 0).then(|| format!("{} of {} checks failed", totals.checks_failed, totals.checks_made));
+    let addressed = (totals.units_addressing_model > 0)
+        .then(|| format!("{} units seem to speak to the model", totals.units_addressing_model));
+    let parts: Vec<String> = [found, failed, addressed].into_iter().flatten().collect();
+    format!("  evidence   {}", parts.join("; "))
 }
 
 fn speed(report: &Report) -> String {

@@ -6,7 +6,7 @@ use super::{
     sample::{Choice, Sampler},
     vocabulary::Vocabulary,
 };
-use crate::base::{Fault, FaultKind, Finish, StageName};
+use crate::base::{Fault, FaultKind, Finish, StageName, Tokens};
 
 /// Tokens that are said at once without asking the model; a longer stretch goes on after the next one.
 const MOST_FORCED: usize = 64;
@@ -37,6 +37,8 @@ pub struct Answer {
     vocabulary: Vocabulary,
     /// Tokens so far, without the end token.
     pub tokens: Vec<u32>,
+    /// How many of them were said before the answer was closed.
+    open: Option<usize>,
     /// How many of them the grammar left no choice about.
     pub forced: u32,
     /// The log-probability of each of them; 0 for those that closed the answer, which were not chosen.
@@ -46,7 +48,7 @@ pub struct Answer {
 impl Answer {
     /// An empty answer.
     pub fn new(rules: Rules, sampler: Sampler, vocabulary: Vocabulary) -> Self {
-        Self { rules, sampler, vocabulary, tokens: Vec::new(), forced: 0, logprobs: Vec::new() }
+        Self { rules, sampler, vocabulary, tokens: Vec::new(), open: None, forced: 0, logprobs: Vec::new() }
     }
 
     /// Chooses the next token from the scores.
@@ -74,6 +76,7 @@ impl Answer {
     /// Completes the answer without the model: what is said from here on serves only to end it.
     fn close(&mut self) -> Result<Turn, Fault> {
         let closing = self.rules.guided.as_mut().map_or(Ok(Vec::new()), Guided::closing)?;
+        self.open = Some(self.tokens.len());
         self.logprobs.resize(self.tokens.len() + closing.len(), 0.0);
         self.tokens.extend(closing);
         Ok(Turn::Finished(Finish::Closed))
@@ -135,6 +138,12 @@ impl Answer {
             Some(guided) => guided.allowed_prefix(guesses).unwrap_or(0),
             None => guesses.iter().take_while(|token| self.vocabulary.free().is_allowed(**token)).count(),
         }
+    }
+
+    /// Where the tokens lie in the answer's text. None of them where the text had to be mended.
+    pub fn places(&self) -> Tokens {
+        let open = self.open.unwrap_or(self.tokens.len());
+        Tokens { ends: self.vocabulary.ends(&self.tokens).unwrap_or_default(), open }
     }
 
     /// The answer as text.

@@ -43,11 +43,11 @@ impl Seat {
         }
     }
 
-    /// What remains of the prompt once the engine has it: the rest of its bytes are given back.
-    pub(super) fn keep(&mut self, prompt: Prompt) {
+    /// What remains of the prompt once the engine has it: all bytes but those of its text are given back.
+    pub(super) fn keep(&mut self, mut prompt: Prompt) {
+        self.layer = prompt.text.take();
         self.envelope.lease.shrink(prompt.bytes());
         self.timing.encode_micros = prompt.encode_micros;
-        self.layer = prompt.text;
     }
 
     /// A step that fed the answer, so many of its tokens being guesses.
@@ -74,10 +74,11 @@ impl Seat {
     /// The item for `parse`.
     pub(super) fn finish(self, finish: Finish) -> Item<Generation> {
         let decode_micros = self.first_token.map_or(0, |start| micros(start.elapsed()));
-        let text = self.answer.text();
+        let (text, places) = (self.answer.text(), self.answer.places());
         self.envelope.with(Generation {
             tokens: self.answer.tokens,
             logprobs: self.answer.logprobs,
+            places,
             text,
             finish,
             facts: self.facts,

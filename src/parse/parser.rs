@@ -6,7 +6,7 @@ use crate::base::{
     Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Shape, Stage, StageName, shape::Settled,
 };
 
-use super::answer;
+use super::{Check, answer, evidence};
 
 /// Problems that a message names before it stops.
 const NAMED: usize = 4;
@@ -15,12 +15,24 @@ const NAMED: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Parser {
     shape: Arc<Shape>,
+    gathers: bool,
+    checks: Arc<[Check]>,
 }
 
 impl Parser {
     /// A parser of answers in this shape.
     pub fn new(shape: Arc<Shape>) -> Self {
-        Self { shape }
+        Self { shape, gathers: false, checks: Arc::default() }
+    }
+
+    /// The same, which also gathers what speaks for each value.
+    pub fn with_evidence(self, gathers: bool) -> Self {
+        Self { gathers, ..self }
+    }
+
+    /// The same, which also makes these checks.
+    pub fn with_checks(self, checks: Arc<[Check]>) -> Self {
+        Self { checks, ..self }
     }
 
     fn settle(&self, text: &str) -> Result<Settled, String> {
@@ -36,7 +48,9 @@ impl Stage for Parser {
     fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
         let (generation, envelope) = item.open();
         let settled = self.settle(&generation.text).map_err(|problem| invalid(&problem, &generation))?;
-        emit.item(envelope.with(extraction(settled, generation)));
+        let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation));
+        let checks = self.checks.iter().map(|check| check.judge(&settled.record)).collect();
+        emit.item(envelope.with(Extraction { evidence, checks, ..extraction(settled, generation) }));
         Ok(())
     }
 }
@@ -71,6 +85,8 @@ fn extraction(settled: Settled, generation: Generation) -> Extraction {
     Extraction {
         record: settled.record,
         problems,
+        evidence: None,
+        checks: Vec::new(),
         tokens: u32::try_from(generation.tokens.len()).unwrap_or(u32::MAX),
         mean_logprob: mean(&generation.logprobs),
         finish: generation.finish,

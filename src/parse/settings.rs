@@ -8,13 +8,14 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::{Check, CheckSettings};
 use crate::base::{Shape, shape::Bounds};
 
 /// A schema file is read whole; more than this is no schema.
 const LARGEST_SCHEMA: u64 = 16 << 20;
 
 /// What `[parse]` may say.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The JSON Schema (draft 2020-12) of one record; a relative path starts at the pipeline file's folder.
@@ -23,12 +24,16 @@ pub struct Settings {
     pub longest_string: u64,
     /// Items of an array for which the schema sets no `maxItems`.
     pub most_items: u64,
+    /// True adds the columns that say what speaks for each value.
+    pub evidence: bool,
+    /// Checks across fields; their results are a column.
+    pub checks: Vec<CheckSettings>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let Bounds { longest_string, most_items } = Bounds::default();
-        Self { schema: PathBuf::new(), longest_string, most_items }
+        Self { schema: PathBuf::new(), longest_string, most_items, evidence: false, checks: Vec::new() }
     }
 }
 
@@ -41,6 +46,14 @@ impl Settings {
         };
         let strings = in_range("longest_string", self.longest_string, 1_000_000);
         strings.into_iter().chain(in_range("most_items", self.most_items, 100_000)).collect()
+    }
+
+    /// The checks, fitted to the schema.
+    ///
+    /// # Errors
+    /// All problems, one line each.
+    pub fn fitted_checks(&self, shape: &Shape) -> Result<Vec<Check>, Vec<String>> {
+        Check::all(&self.checks, shape)
     }
 
     /// Reads and compiles the schema; `folder` is where the pipeline file lies.

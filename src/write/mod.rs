@@ -10,6 +10,7 @@
 mod books;
 mod columns;
 mod copies;
+mod evidence;
 mod extractions;
 mod failures;
 mod folder;
@@ -21,6 +22,7 @@ mod table;
 mod totals;
 mod writer;
 
+pub use evidence::Extras;
 pub use identity::unit_id;
 pub use settings::{Compression, Settings};
 pub use totals::{Imbalance, Totals};

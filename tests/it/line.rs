@@ -15,7 +15,7 @@ use lapidary::{
     },
     base::{
         ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
-        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Source, Stage, StageName, Stop, Timing, Unit,
+        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Source, Stage, StageName, Stop, Timing, Tokens, Unit,
         UnitQuota,
     },
 };
@@ -87,6 +87,8 @@ impl Stage for Accept {
             record: serde_json::json!({}),
             raw: item.body.text.clone(),
             problems: vec![],
+            evidence: None,
+            checks: Vec::new(),
             tokens: 1,
             mean_logprob: 0.0,
             finish: Finish::Stop,
@@ -103,6 +105,7 @@ fn answer() -> Generation {
     Generation {
         tokens: vec![1],
         logprobs: vec![0.0],
+        places: Tokens::default(),
         text: "{}".to_owned(),
         finish: Finish::Stop,
         facts: PromptFacts::default(),

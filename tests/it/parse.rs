@@ -1,5 +1,7 @@
 //! `base::shape` and `parse`: schemas are understood or refused, answers settle into records.
 
+mod checks;
+mod evidence;
 pub mod guide;
 mod parser;
 mod schemas;

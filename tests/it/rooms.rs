@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -26,11 +26,13 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("parquet", &["write"]),
     ("pdfium_render", &["decode"]),
     ("prost", &["bundle"]),
+    ("regex", &["parse"]),
     ("rustls", &["bundle"]),
     ("rustfft", &["encode"]),
     ("rubato", &["decode"]),
     ("symphonia", &["decode"]),
     ("tracing_subscriber", &["cli"]),
+    ("unicode_normalization", &["parse"]),
     ("ureq", &["bundle"]),
 ];
 

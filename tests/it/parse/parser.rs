@@ -5,14 +5,14 @@ use std::sync::Arc;
 use lapidary::{
     base::{
         ContentHash, Effort, Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Kind, Lease, Origin, Part,
-        PromptFacts, Shape, Source, Stage, Timing,
+        PromptFacts, Shape, Source, Stage, Timing, Tokens,
     },
     parse::{Parser, Settings},
 };
 use serde_json::{Value, json};
 
 #[derive(Default)]
-struct Emitted(Vec<Extraction>);
+pub struct Emitted(pub Vec<Extraction>);
 
 impl Emit<Extraction> for Emitted {
     fn promise(&mut self, _: &Arc<Source>, _: u64) {}
@@ -28,11 +28,12 @@ impl Emit<Extraction> for Emitted {
     }
 }
 
-fn item(text: &str, finish: Finish) -> Item<Generation> {
+pub fn item(text: &str, finish: Finish) -> Item<Generation> {
     let source = Source { name: "a.pdf".into(), hash: ContentHash([1; 32]), kind: Kind::Pdf, bytes: 3, ordinal: 0 };
     let body = Generation {
         tokens: vec![1, 2],
         logprobs: vec![-0.5, -1.5],
+        places: Tokens::default(),
         text: text.into(),
         finish,
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },

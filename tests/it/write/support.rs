@@ -7,7 +7,7 @@ use lapidary::{
         ContentHash, Effort, Extraction, Failure, Fault, FaultKind, Finish, Item, Kind, Lease, Origin, Outcome, Part,
         PromptFacts, Shape, Source, StageName, Timing,
     },
-    write::{RunIdentity, Settings, Writer},
+    write::{Extras, RunIdentity, Settings, Writer},
 };
 use serde_json::{Value, json};
 
@@ -47,6 +47,8 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
         raw: record.to_string(),
         record,
         problems: vec!["/lines: first".into(), "second".into()],
+        evidence: None,
+        checks: Vec::new(),
         tokens: 41,
         mean_logprob: -0.25,
         finish: Finish::Stop,
@@ -77,5 +79,5 @@ pub fn patient() -> Settings {
 }
 
 pub fn writer(out: &Path, settings: Settings) -> Writer {
-    Writer::create(out, invoice_shape(), settings, run()).unwrap()
+    Writer::create(out, invoice_shape(), Extras::default(), settings, run()).unwrap()
 }
