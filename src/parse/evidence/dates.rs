@@ -191,8 +191,8 @@ mod tests {
 
     #[test]
     fn figures_that_are_no_date_are_none() {
-        assert_eq!(found("4 3 2026 and 31.02.2026", "2026-03-04"), []);
-        assert_eq!(found("1234567890 2026", "2026-01-01"), []);
+        assert!(found("4 3 2026 and 31.02.2026", "2026-03-04").is_empty());
+        assert!(found("1234567890 2026", "2026-01-01").is_empty());
     }
 
     #[test]

@@ -163,7 +163,7 @@ mod tests {
     fn part_numbers_and_dates_are_no_numbers() {
         for printed in ["M4", "2026-0417", "10:30", "1.23.4", "12/3", "1,,2"] {
             for number in ["4", "417", "10", "1", "12", "2", "1234"] {
-                assert_eq!(found(printed, number), [], "{number} in {printed}");
+                assert!(found(printed, number).is_empty(), "{number} in {printed}");
             }
         }
     }

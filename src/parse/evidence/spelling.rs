@@ -107,8 +107,8 @@ mod tests {
         let page = spelling("a cat, 1.50 at 2026-0417 (a)");
         assert_eq!(page.find("a"), [0..1, 5..6]);
         assert_eq!(page.find("at"), [3..4]);
-        assert_eq!(page.find("1"), []);
-        assert_eq!(page.find("0417"), []);
+        assert!(page.find("1").is_empty());
+        assert!(page.find("0417").is_empty());
         assert_eq!(page.find("cat, 1.50"), [1..3]);
         assert_eq!(spelling("発行日は東京です").find("東京"), [0..1]);
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_search_is_bounded() {
         let page = spelling(&"aaaa".repeat(50_000));
-        assert_eq!(page.find(&"a".repeat(5_000)), []);
+        assert!(page.find(&"a".repeat(5_000)).is_empty());
         assert_eq!(spelling(&"b ".repeat(1000)).find("b").len(), MOST_PLACES);
     }
 }
