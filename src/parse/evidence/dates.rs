@@ -81,9 +81,9 @@ impl Part {
     }
 
     fn month(&self) -> Option<u32> {
-        let named = |names: &&[&str]| names.iter().any(|name| self.text.starts_with(name));
+        let named = |names: &[&str]| names.iter().any(|name| self.text.starts_with(name));
         let short = self.text.chars().count() <= LONGEST_NAME;
-        MONTHS.iter().position(|names| named(&names)).filter(|_| short).map(|month| month as u32 + 1)
+        MONTHS.iter().position(|names| named(names)).filter(|_| short).map(|month| month as u32 + 1)
     }
 
     fn year(&self) -> Option<u32> {
@@ -186,7 +186,7 @@ mod tests {
         ] {
             assert_eq!(found(&format!("on {printed} by"), "2026-11-21").len(), 1, "{printed}");
         }
-        assert_eq!(found("Date: 17 April 2026", "2026-04-17"), [1..4]);
+        assert_eq!(found("Date: 17 April 2026", "2026-04-17"), std::slice::from_ref(&(1..4)));
     }
 
     #[test]

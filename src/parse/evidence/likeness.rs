@@ -35,6 +35,9 @@ pub struct Likeness<'a> {
     grams: Vec<([char; 3], u32)>,
 }
 
+/// Edits, and the characters of the page that need them.
+type Nearest = (usize, Range<usize>);
+
 /// A place that is like a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Like {
@@ -59,7 +62,7 @@ impl<'a> Likeness<'a> {
         if value.len() < SHORTEST {
             return None;
         }
-        let pieces: Vec<(usize, Option<(usize, Range<usize>)>)> =
+        let pieces: Vec<(usize, Option<Nearest>)> =
             value.chunks(PIECE).map(|piece| (piece.len(), self.nearest(piece))).collect();
         let edits: usize =
             pieces.iter().map(|(length, found)| found.as_ref().map_or(*length, |(edits, _)| *edits)).sum();
@@ -75,7 +78,7 @@ impl<'a> Likeness<'a> {
     }
 
     /// The fewest edits to a piece of a value, and the characters that need them.
-    fn nearest(&self, piece: &[char]) -> Option<(usize, Range<usize>)> {
+    fn nearest(&self, piece: &[char]) -> Option<Nearest> {
         let slack = piece.len() / 5 + 1;
         let places = self.promising(piece).into_iter().map(|bucket| {
             let start = usize::try_from((bucket * BUCKET).max(0)).unwrap_or(0).saturating_sub(slack);

@@ -10,7 +10,7 @@ mod numbers;
 mod page;
 mod spelling;
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ fn claims<'a>(shape: &'a Shape, record: &Value, text: &str) -> Vec<Claim<'a>> {
         Some(Claim { leaf, form, text })
     };
     let mut claims: Vec<Claim> = leaves::leaves(text).into_iter().filter_map(claim).collect();
-    let mut stated = std::collections::HashSet::new();
+    let mut stated = HashSet::new();
     claims.reverse();
     claims.retain(|claim| stated.insert(claim.leaf.path.clone()));
     claims.reverse();
@@ -115,8 +115,14 @@ fn chosen(places: &[Option<Places>], index: usize) -> Option<&Range<usize>> {
         [only] => Some(only.start),
         _ => None,
     };
-    let anchor = places[..index].iter().rev().find_map(alone).or_else(|| places[index + 1..].iter().find_map(alone));
-    own.iter().min_by_key(|words| anchor.map_or(0, |anchor| words.start.abs_diff(anchor)))
+    let before = places[..index].iter().rev().find_map(alone).map(|anchor| (anchor, true));
+    let anchor = before.or_else(|| places[index + 1..].iter().find_map(alone).map(|anchor| (anchor, false)));
+    own.iter().min_by_key(|words| anchor.map(|(anchor, before)| distance(words.start, anchor, before)))
+}
+
+/// Of two places as far from a neighbour, the one on the side where the answer has the value is the nearer.
+fn distance(place: usize, neighbour: usize, neighbour_is_before: bool) -> (usize, bool) {
+    (place.abs_diff(neighbour), (place > neighbour) != neighbour_is_before)
 }
 
 /// How far record and page agree.

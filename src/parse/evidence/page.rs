@@ -133,7 +133,7 @@ mod tests {
         let layer = TextLayer { text: "a lapi-\ndary wheel\n2026-\n0417".into(), words: Vec::new() };
         let page = Page::new(&layer);
         assert_eq!(page.plain.text(), "a lapidary wheel 2026- 0417");
-        assert_eq!(page.plain.find("lapidary"), [1..3]);
+        assert_eq!(page.plain.find("lapidary"), std::slice::from_ref(&(1..3)));
         assert_eq!(page.passage(&(1..3), 1).quote, "lapi- dary");
     }
 

@@ -30,9 +30,9 @@ fn shape() -> Arc<Shape> {
 
 /// Words in lines, each word in a box of its own: a tenth of the page high and wide.
 fn layer(text: &str) -> TextLayer {
-    let rows = text.lines().zip(0_u8..);
+    let rows = text.lines().zip(0_u16..);
     let words = rows.flat_map(|(line, row)| {
-        line.split_whitespace().zip(0_u8..).map(move |(word, column)| {
+        line.split_whitespace().zip(0_u16..).map(move |(word, column)| {
             let (left, top) = (f32::from(column) / 10.0, f32::from(row) / 10.0);
             Word { text: word.to_owned(), bounds: [left, top, left + 0.1, top + 0.1] }
         })
