@@ -9,7 +9,7 @@ use lapidary::{
     base::{
         ContentHash, Effort, Extraction, Finish, Item, Kind, Lease, Origin, Outcome, Part, PromptFacts, Shape, Source,
     },
-    write::{Compression, RunIdentity, Settings, Writer},
+    write::{Compression, Extras, RunIdentity, Settings, Writer},
 };
 use serde_json::{Value, json};
 
@@ -52,6 +52,8 @@ fn row(number: u32) -> Outcome {
         boxes: Vec::new(),
         thought: None,
         problems: Vec::new(),
+        evidence: None,
+        checks: Vec::new(),
         tokens: 400,
         mean_logprob: -0.1,
         finish: Finish::Stop,
@@ -69,8 +71,14 @@ fn invoices(bencher: Bencher, compression: Compression) {
     bencher.counter(ItemsCount::new(ROWS)).with_inputs(rows).bench_local_values(|rows| {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings = Settings { compression, ..Settings::default() };
-        let mut writer = Writer::create(&folder.path().join("out"), shape.clone(), settings, RunIdentity::default())
-            .expect("a new folder");
+        let mut writer = Writer::create(
+            &folder.path().join("out"),
+            shape.clone(),
+            Extras::default(),
+            settings,
+            RunIdentity::default(),
+        )
+        .expect("a new folder");
         rows.into_iter().for_each(|row| writer.accept(row).expect("room on the disk"));
         writer.finish().expect("room on the disk")
     });

@@ -23,6 +23,9 @@ text, instant = pa.string(), pa.timestamp("us", tz="UTC")
 line = pa.struct([pa.field("what", text, False), pa.field("price", pa.float64(), False),
                   pa.field("tags", pa.list_(pa.field("item", text, False)))])
 page_box = pa.struct([pa.field("path", text, False), *(pa.field(side, pa.float32(), False) for side in ("x0", "y0", "x1", "y1"))])
+why = pa.list_(pa.field("item", text, False))
+one_try = pa.struct([pa.field("attempt", pa.int32(), False), pa.field("why", why, False), pa.field("budget", pa.int32()),
+                     pa.field("rotate", pa.int32()), pa.field("temperature", pa.float32()), pa.field("new_tokens", pa.int32(), False)])
 expected = [
     ("_source", text, False), ("_hash", text, True), ("_unit", text, True), ("_kind", text, True), ("_part", text, False),
     ("_page", pa.int32(), True), ("_pages", pa.int32(), True), ("_start", pa.float64(), True), ("_end", pa.float64(), True),
@@ -37,6 +40,7 @@ expected = [
     ("_steps", pa.int32(), False), ("_forced_tokens", pa.int32(), False),
     ("_drafted_tokens", pa.int32(), False), ("_accepted_tokens", pa.int32(), False),
     ("_encode_ms", pa.float64(), False), ("_prefill_ms", pa.float64(), False), ("_decode_ms", pa.float64(), False),
+    ("_attempt", pa.int32(), False), ("_tries", pa.list_(pa.field("item", one_try, False)), False),
     ("_model", text, False), ("_config", text, False), ("_written_at", instant, False),
     ("_boxes", pa.list_(pa.field("item", page_box, False)), False),
 ]

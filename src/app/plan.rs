@@ -9,6 +9,7 @@ use super::pipeline::{Overrides, Pipeline};
 use crate::{
     base::{Fatal, Model, Shape, grid::BUDGETS},
     bundle::{self, Check},
+    parse,
 };
 
 /// A pipeline whose parts fit together.
@@ -18,6 +19,8 @@ pub struct Plan {
     pub pipeline: Pipeline,
     /// The schema.
     pub shape: Arc<Shape>,
+    /// Checks across its fields.
+    pub checks: Arc<[parse::Check]>,
     /// The bundle, its files' hashes checked.
     pub model: Option<Arc<Model>>,
     /// BLAKE3 over the effective pipeline and the schema: two runs with the same hash and bundle ask the same questions.
@@ -43,6 +46,10 @@ impl Plan {
             let folder = request.pipeline.parent().unwrap_or(Path::new(""));
             keep(pipeline.parse.shape(folder), &mut problems)
         });
+        let checks = pipeline
+            .as_ref()
+            .zip(shape.as_ref())
+            .and_then(|(pipeline, shape)| keep(pipeline.parse.fitted_checks(shape), &mut problems));
         let model_path = request.model.clone().or_else(|| {
             let named = pipeline.as_ref()?.model.as_ref()?;
             Some(beside(&request.pipeline, named))
@@ -51,11 +58,11 @@ impl Plan {
         if let (Some(pipeline), Some(model)) = (&pipeline, &model) {
             problems.extend(contradictions(pipeline, model));
         }
-        match (pipeline, shape) {
-            (Some(pipeline), Some(shape)) if problems.is_empty() => {
+        match (pipeline, shape, checks) {
+            (Some(pipeline), Some(shape), Some(checks)) if problems.is_empty() => {
                 let config_hash = config_hash(&pipeline, &shape);
                 let model = model.map(Arc::new);
-                Ok(Self { pipeline, shape: Arc::new(shape), model, config_hash })
+                Ok(Self { pipeline, shape: Arc::new(shape), checks: checks.into(), model, config_hash })
             }
             _ => Err(as_fatal(&request.pipeline, &problems)),
         }

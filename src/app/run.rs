@@ -20,7 +20,7 @@ use crate::{
     collect::{self, Collect, Inputs},
     generate::{self, Generator, Stats},
     parse::Parser,
-    write::{RunIdentity, Totals, Writer},
+    write::{Extras, RunIdentity, Totals, Writer},
 };
 
 /// What to run.
@@ -59,7 +59,8 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     make::probe_decoder()?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
-    let writer = Writer::create(&request.output, plan.shape.clone(), plan.pipeline.write.clone(), identity)?;
+    let extras = Extras { evidence: plan.pipeline.parse.evidence, checks: !plan.checks.is_empty() };
+    let writer = Writer::create(&request.output, plan.shape.clone(), extras, plan.pipeline.write.clone(), identity)?;
     let writer = RefCell::new(Some(writer));
     let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone());
     let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
@@ -78,7 +79,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         decode: (0..shares.decode).map(decoding).collect(),
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
         generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
-        parse: Box::new(Parser::of(plan.pipeline.parse.output, plan.shape.clone())),
+        parse: Box::new(parser(&plan)),
         judge: &mut judge,
         write: Box::new(|outcome| match (&mut *writer.borrow_mut(), outcome) {
             (Some(writer), Some(outcome)) => writer.accept(outcome),
@@ -104,6 +105,12 @@ fn close(writer: Option<Writer>, cut_short: bool) -> Result<Totals, Fatal> {
         Some(writer) => writer.finish(),
         None => Err(Fatal::new("the dataset was closed before its end", "please report this")),
     }
+}
+
+fn parser(plan: &Plan) -> Parser {
+    let settings = &plan.pipeline.parse;
+    let parser = Parser::of(settings.output, plan.shape.clone());
+    parser.with_evidence(settings.evidence).with_checks(plan.checks.clone())
 }
 
 /// With recorded answers there is no model to wait for.

@@ -2,7 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{ladder::Try, media::TextLayer};
+use super::{
+    evidence::{Evidence, Verdict},
+    ladder::Try,
+    media::TextLayer,
+};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -99,13 +103,25 @@ pub struct Timing {
     pub decode_micros: u64,
 }
 
+/// Where the tokens of an answer lie in its text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// For each token the byte of the text at which it ends; empty where the text is not simply the tokens' bytes.
+    pub ends: Vec<u32>,
+    /// How many of them, from the first on, were said before the answer was closed: the others were not chosen.
+    pub open: usize,
+}
+
 /// The body of an item between `generate` and `parse`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generation {
     /// New token ids, without the end token.
     pub tokens: Vec<u32>,
-    /// Natural-log probability of each of them under the sampler's distribution before truncation.
+    /// Natural-log probability of each of them among the tokens that the grammar allowed, at temperature 1; 0 for those
+    /// that it left no choice about.
     pub logprobs: Vec<f32>,
+    /// Where they lie in the text.
+    pub places: Tokens,
     /// The tokens as text; of special tokens only those that belong to a call's syntax are spelled out.
     pub text: String,
     /// Where in `text` such tokens begin, in bytes: text that only spells one is not among them.
@@ -116,7 +132,7 @@ pub struct Generation {
     pub finish: Finish,
     /// What the prompt was.
     pub facts: PromptFacts,
-    /// The page's own text layer.
+    /// The page's own text layer; of a text document the text.
     pub layer: Option<TextLayer>,
     /// What it took to say it.
     pub effort: Effort,
@@ -137,6 +153,10 @@ pub struct Extraction {
     pub thought: Option<Thought>,
     /// What is worth knowing though the record is valid, one line each.
     pub problems: Vec<String>,
+    /// What speaks for its values, where the pipeline asks.
+    pub evidence: Option<Evidence>,
+    /// What the pipeline's checks made of it, in their order.
+    pub checks: Vec<Verdict>,
     /// New tokens.
     pub tokens: u32,
     /// Mean natural-log probability of the answer's tokens.

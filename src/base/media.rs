@@ -165,7 +165,8 @@ impl Unit {
 }
 
 impl TextLayer {
-    fn bytes(&self) -> usize {
+    /// Bytes that it holds in memory.
+    pub fn bytes(&self) -> usize {
         self.text.len() + self.words.iter().map(|word| word.text.len() + size_of::<Word>()).sum::<usize>()
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod budget;
+pub mod evidence;
 pub mod fault;
 pub mod grid;
 pub mod item;
@@ -17,8 +18,9 @@ pub mod stop;
 pub mod tensors;
 pub mod visual;
 
-pub use answer::{Effort, Extraction, Finish, Generation, Output, PageBox, PromptFacts, Thought, Timing};
+pub use answer::{Effort, Extraction, Finish, Generation, Output, PageBox, PromptFacts, Thought, Timing, Tokens};
 pub use budget::{ByteBudget, Lease};
+pub use evidence::{Agreement, Confidence, Evidence, Grounds, Passage, Verdict};
 pub use fault::{Failure, Fatal, Fault, FaultKind, StageName};
 pub use item::{ContentHash, Document, Item, Origin, Part, Source};
 pub use limit::UnitQuota;

@@ -56,7 +56,7 @@ pub struct Prompt {
     pub features: Option<Features>,
     /// The visual token budget in use, 0 when there is no picture.
     pub budget: u32,
-    /// The page's own text layer, kept for checking answers against it.
+    /// The page's own text layer, or a text document: kept for checking answers against it.
     pub text: Option<TextLayer>,
     /// Microseconds that encoding took.
     pub encode_micros: u64,
@@ -91,6 +91,7 @@ impl Prompt {
         let clips: usize = self.clips.iter().map(|clip| clip.features.len() * 4 + clip.mask.len()).sum();
         let features =
             self.features.as_ref().map_or(0, |features| (features.pictures.len() + features.sound.len()) * 4);
-        (images + clips + features + self.tokens.len() * 4) as u64
+        let text = self.text.as_ref().map_or(0, TextLayer::bytes);
+        (images + clips + features + text + self.tokens.len() * 4) as u64
     }
 }

@@ -45,6 +45,7 @@ fn lines(report: &Report, output: &Path) -> Vec<String> {
         failures(report),
         answers(report),
         ladder(totals),
+        evidence(totals),
         speed(report),
         remarks(report),
         format!("  dataset    {} ({} in {} parts)", output.display(), print::bytes(totals.bytes), parts(totals)),
@@ -137,6 +138,19 @@ fn ladder(totals: &Totals) -> String {
         ),
     };
     format!("  ladder     {told}")
+}
+
+/// Nothing where neither evidence nor checks were asked for.
+fn evidence(totals: &Totals) -> String {
+    let found = (totals.values_compared > 0).then(|| {
+        format!("{} of {} values found in the text of their page", totals.values_found, totals.values_compared)
+    });
+    let failed =
+        (totals.checks_made > 0).then(|| format!("{} of {} checks failed", totals.checks_failed, totals.checks_made));
+    let addressed = (totals.units_addressing_model > 0)
+        .then(|| format!("{} units seem to speak to the model", totals.units_addressing_model));
+    let parts: Vec<String> = [found, failed, addressed].into_iter().flatten().collect();
+    format!("  evidence   {}", parts.join("; "))
 }
 
 fn speed(report: &Report) -> String {

@@ -196,7 +196,8 @@ impl Encoder {
             return Err(fault(FaultKind::Empty, "a text of nothing but white space", "leave it out"));
         }
         let tokens = self.shared.compose(&self.shared.document, document, |_| Ok(()))?;
-        Ok(Prompt { tokens, ..Prompt::default() })
+        let text = Some(TextLayer { text: document.to_owned(), words: Vec::new() });
+        Ok(Prompt { tokens, text, ..Prompt::default() })
     }
 }
 

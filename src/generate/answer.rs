@@ -10,7 +10,7 @@ use super::{
     thinking::Thinking,
     vocabulary::Vocabulary,
 };
-use crate::base::{Fault, FaultKind, Finish, StageName};
+use crate::base::{Fault, FaultKind, Finish, StageName, Tokens};
 
 /// Tokens that are said at once without asking the model; a longer stretch goes on after the next one.
 const MOST_FORCED: usize = 64;
@@ -46,6 +46,8 @@ pub struct Answer {
     repetition: Repetition,
     /// Tokens so far, without the end token.
     pub tokens: Vec<u32>,
+    /// How many of them were said before the answer was closed.
+    open: Option<usize>,
     /// How many of them the grammar left no choice about.
     pub forced: u32,
     /// The log-probability of each of them; 0 for those that closed the answer, which were not chosen.
@@ -56,7 +58,8 @@ impl Answer {
     /// An empty answer.
     pub fn new(rules: Rules, sampler: Sampler, vocabulary: Vocabulary) -> Self {
         let repetition = Repetition::new(rules.loop_tokens);
-        Self { rules, sampler, vocabulary, repetition, tokens: Vec::new(), forced: 0, logprobs: Vec::new() }
+        let (tokens, logprobs) = (Vec::new(), Vec::new());
+        Self { rules, sampler, vocabulary, repetition, tokens, open: None, forced: 0, logprobs }
     }
 
     /// Chooses the next token from the scores.
@@ -90,6 +93,7 @@ impl Answer {
     /// Completes the answer without the model: what is said from here on serves only to end it.
     fn close(&mut self, finish: Finish) -> Result<Turn, Fault> {
         let closing = self.rules.guided.as_mut().map_or(Ok(Vec::new()), Guided::closing)?;
+        self.open = Some(self.tokens.len());
         self.logprobs.resize(self.tokens.len() + closing.len(), 0.0);
         self.tokens.extend(closing);
         Ok(Turn::Finished(finish))
@@ -162,6 +166,12 @@ impl Answer {
             Some(guided) => guided.allowed_prefix(guesses).unwrap_or(0),
             None => guesses.iter().take_while(|token| self.vocabulary.free().is_allowed(**token)).count(),
         }
+    }
+
+    /// Where the tokens lie in the answer's text. None of them where the text had to be mended.
+    pub fn places(&self) -> Tokens {
+        let open = self.open.unwrap_or(self.tokens.len());
+        Tokens { ends: self.vocabulary.ends(&self.tokens).unwrap_or_default(), open }
     }
 
     /// The answer as text, and where in it the special tokens of a call's syntax begin.

@@ -13,8 +13,8 @@ use crate::base::{Origin, item::Part};
 pub struct Choice {
     /// The token.
     pub token: u32,
-    /// Its natural-log probability among the allowed tokens, at the sampler's temperature (1 when greedy), before
-    /// top-k and top-p.
+    /// Its natural-log probability among the allowed tokens at temperature 1, before top-k and top-p: it says how sure
+    /// the model is, whatever the sampler makes of it.
     pub logprob: f32,
 }
 
@@ -54,7 +54,8 @@ impl Sampler {
         let sweep = Sweep::new(scores, allowed)?;
         let total = sweep.total(scale);
         let token = if greedy { sweep.best } else { self.draw(&sweep, total, scale) };
-        let logprob = (f64::from((scores[token as usize] - sweep.highest) * scale) - total.ln()) as f32;
+        let plain = if scale == 1.0 { total } else { sweep.total(1.0) };
+        let logprob = (f64::from(scores[token as usize] - sweep.highest) - plain.ln()) as f32;
         Some(Choice { token, logprob })
     }
 

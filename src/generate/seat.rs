@@ -47,11 +47,11 @@ impl Seat {
         }
     }
 
-    /// What remains of the prompt once the engine has it: the rest of its bytes are given back.
-    pub(super) fn keep(&mut self, prompt: Prompt) {
+    /// What remains of the prompt once the engine has it: all bytes but those of its text are given back.
+    pub(super) fn keep(&mut self, mut prompt: Prompt) {
+        self.layer = prompt.text.take();
         self.envelope.lease.shrink(prompt.bytes());
         self.timing.encode_micros = prompt.encode_micros;
-        self.layer = prompt.text;
     }
 
     /// At most `most` tokens that the answer may say next, and that the grammar would let it say.
@@ -90,9 +90,11 @@ impl Seat {
         let decode_micros = self.first_token.map_or(0, |start| micros(start.elapsed()));
         let (text, controls) = self.answer.text();
         let thought = self.answer.thinking().map(|thinking| thinking.finish(vocabulary, keep_thoughts));
+        let places = self.answer.places();
         self.envelope.with(Generation {
             tokens: self.answer.tokens,
             logprobs: self.answer.logprobs,
+            places,
             text,
             controls,
             thought,

@@ -142,6 +142,17 @@ impl Vocabulary {
         (text, places)
     }
 
+    /// For each token the byte of [`Self::text`] at which it ends; `None` where that text is not the tokens' own bytes.
+    pub fn ends(&self, tokens: &[u32]) -> Option<Vec<u32>> {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            bytes.extend(Some(self.bytes(*token)).filter(|_| !self.is_special(*token)).unwrap_or_default());
+            ends.push(u32::try_from(bytes.len()).ok()?);
+        }
+        std::str::from_utf8(&bytes).is_ok().then_some(ends)
+    }
+
     /// What a token spells; special tokens begin with 0xff.
     pub fn bytes(&self, token: u32) -> &[u8] {
         self.trie().token(token)
@@ -201,6 +212,17 @@ pub(super) mod tests {
         let tokens = vocabulary.spell("{\"a\":true,\"é\":\"the 日本\"}".as_bytes()).unwrap();
         assert!(tokens.len() <= 15, "{tokens:?}");
         assert_eq!(vocabulary.text(&tokens), "{\"a\":true,\"é\":\"the 日本\"}");
+    }
+
+    #[test]
+    fn tokens_lie_where_their_bytes_do() {
+        let vocabulary = small();
+        let tokens = vocabulary.spell("{\"a\":true".as_bytes()).unwrap();
+        let text = vocabulary.text(&tokens);
+        let ends = vocabulary.ends(&tokens).unwrap();
+        assert_eq!(ends.len(), tokens.len());
+        assert_eq!(*ends.last().unwrap() as usize, text.len());
+        assert_eq!(vocabulary.ends(&[0xe9]), None, "half a character is mended in the text");
     }
 
     #[test]

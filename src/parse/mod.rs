@@ -1,12 +1,17 @@
 //! 5: `Generation` -> `Extraction`. The answer's text becomes a record that has passed the schema, or a fault that
-//! shows where it did not.
+//! shows where it did not. Where the pipeline asks, evidence is gathered for each value and checks are made across fields.
 
 mod answer;
 mod boxes;
 mod call;
+mod checks;
+mod decimal;
+mod evidence;
 mod parser;
+mod pointer;
 mod settings;
 mod twice;
 
+pub use checks::{Check, Settings as CheckSettings};
 pub use parser::Parser;
 pub use settings::{Settings, read_schema};

@@ -7,7 +7,7 @@ use crate::base::{
     shape::Settled,
 };
 
-use super::{answer, boxes, call};
+use super::{Check, answer, boxes, call, evidence};
 
 /// Problems that a message names before it stops.
 const NAMED: usize = 4;
@@ -17,6 +17,8 @@ const NAMED: usize = 4;
 pub struct Parser {
     shape: Arc<Shape>,
     output: Output,
+    gathers: bool,
+    checks: Arc<[Check]>,
 }
 
 impl Parser {
@@ -25,9 +27,19 @@ impl Parser {
         Self::of(Output::Json, shape)
     }
 
+    /// The same, which also gathers what speaks for each value.
+    pub fn with_evidence(self, gathers: bool) -> Self {
+        Self { gathers, ..self }
+    }
+
+    /// The same, which also makes these checks.
+    pub fn with_checks(self, checks: Arc<[Check]>) -> Self {
+        Self { checks, ..self }
+    }
+
     /// A parser of answers in this shape that are written in this way.
     pub fn of(output: Output, shape: Arc<Shape>) -> Self {
-        Self { shape, output }
+        Self { shape, output, gathers: false, checks: Arc::default() }
     }
 
     fn settle(&self, generation: &Generation) -> Result<Settled, String> {
@@ -51,7 +63,9 @@ impl Stage for Parser {
         let (generation, envelope) = item.open();
         let settled = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
         let boxes = boxes::of(self.shape.fields(), &settled.record);
-        emit.item(envelope.with(extraction(settled, boxes, generation)));
+        let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation));
+        let checks = self.checks.iter().map(|check| check.judge(&settled.record)).collect();
+        emit.item(envelope.with(Extraction { evidence, checks, ..extraction(settled, boxes, generation) }));
         Ok(())
     }
 }
@@ -96,6 +110,8 @@ fn extraction(settled: Settled, boxes: Vec<PageBox>, generation: Generation) -> 
         boxes,
         thought: generation.thought,
         problems,
+        evidence: None,
+        checks: Vec::new(),
         tokens: u32::try_from(generation.tokens.len()).unwrap_or(u32::MAX),
         mean_logprob: mean(&generation.logprobs),
         finish: generation.finish,

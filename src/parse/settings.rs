@@ -8,13 +8,14 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::{Check, CheckSettings};
 use crate::base::{Output, Shape, shape::Bounds};
 
 /// A schema file is read whole; more than this is no schema.
 const LARGEST_SCHEMA: u64 = 16 << 20;
 
 /// What `[parse]` may say.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The JSON Schema (draft 2020-12) of one record; a relative path starts at the pipeline file's folder.
@@ -27,12 +28,24 @@ pub struct Settings {
     pub most_items: u64,
     /// Digits before the point of a number that the schema does not bound on both sides.
     pub most_digits: u32,
+    /// True adds the columns that say what speaks for each value.
+    pub evidence: bool,
+    /// Checks across fields; their results are a column.
+    pub checks: Vec<CheckSettings>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let Bounds { longest_string, most_items, most_digits } = Bounds::default();
-        Self { schema: PathBuf::new(), output: Output::Json, longest_string, most_items, most_digits }
+        Self {
+            schema: PathBuf::new(),
+            output: Output::Json,
+            longest_string,
+            most_items,
+            most_digits,
+            evidence: false,
+            checks: Vec::new(),
+        }
     }
 }
 
@@ -46,12 +59,24 @@ impl Settings {
         let strings = in_range("longest_string", self.longest_string, 1_000_000);
         let items = in_range("most_items", self.most_items, 100_000);
         let digits = in_range("most_digits", u64::from(self.most_digits), 18);
-        strings.into_iter().chain(items).chain(digits).collect()
+        let of_a_call = (self.evidence && self.output == Output::ToolCall).then(|| {
+            "parse.evidence: it is gathered from answers in JSON alone; write `output = \"json\"` or leave it out"
+                .to_owned()
+        });
+        strings.into_iter().chain(items).chain(digits).chain(of_a_call).collect()
     }
 
     /// The bounds for what the schema leaves open.
     pub fn bounds(&self) -> Bounds {
         Bounds { longest_string: self.longest_string, most_items: self.most_items, most_digits: self.most_digits }
+    }
+
+    /// The checks, fitted to the schema.
+    ///
+    /// # Errors
+    /// All problems, one line each.
+    pub fn fitted_checks(&self, shape: &Shape) -> Result<Vec<Check>, Vec<String>> {
+        Check::all(&self.checks, shape)
     }
 
     /// Reads and compiles the schema; `folder` is where the pipeline file lies.

@@ -8,7 +8,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{boxes, columns, identity, identity::Identity, tries, writer::RunIdentity};
+use super::{boxes, columns, evidence::Extras, identity, identity::Identity, tries, writer::RunIdentity};
 use crate::base::{Extraction, Shape};
 
 /// One row.
@@ -25,7 +25,9 @@ pub struct Row {
 impl Row {
     /// Bytes that the row holds in memory, roughly: the record costs about what its text does.
     pub fn bytes(&self) -> usize {
-        2 * self.extraction.raw.len() + thought(self).map_or(0, str::len) + 512
+        let evidence = self.extraction.evidence.iter().flat_map(|evidence| &evidence.values);
+        let quotes: usize = evidence.map(|grounds| 256 + grounds.passage.as_ref().map_or(0, |it| it.quote.len())).sum();
+        2 * self.extraction.raw.len() + thought(self).map_or(0, str::len) + quotes + 512
     }
 }
 
@@ -33,18 +35,20 @@ impl Row {
 #[derive(Debug)]
 pub struct Extractions {
     shape: Arc<Shape>,
+    extras: Extras,
     run: RunIdentity,
     schema: SchemaRef,
 }
 
 impl Extractions {
     /// The table of records of one shape, made by one run.
-    pub fn new(shape: Arc<Shape>, run: RunIdentity) -> Self {
+    pub fn new(shape: Arc<Shape>, extras: Extras, run: RunIdentity) -> Self {
         let record = columns::fields(shape.fields());
         let before = identity::fields().into_iter().map(Arc::new);
+        let extra = extras.fields().into_iter().map(Arc::new);
         let after = history().into_iter().chain([boxes::field()]).map(Arc::new);
-        let fields: Vec<_> = before.chain(record.iter().cloned()).chain(after).collect();
-        Self { shape, run, schema: Arc::new(Schema::new(fields)) }
+        let fields: Vec<_> = before.chain(record.iter().cloned()).chain(extra).chain(after).collect();
+        Self { shape, extras, run, schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The columns.
@@ -58,6 +62,7 @@ impl Extractions {
         let records: Vec<_> = rows.iter().map(|row| Some(&row.extraction.record)).collect();
         let mut arrays = identity::arrays(&identities);
         arrays.extend(columns::arrays(self.shape.fields(), &records)?);
+        arrays.extend(self.extras.arrays(rows)?);
         arrays.extend(self.history(rows));
         RecordBatch::try_new(self.schema.clone(), arrays)
     }

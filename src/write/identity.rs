@@ -85,12 +85,14 @@ fn part_name(part: &Part) -> &'static str {
     }
 }
 
-fn page(part: &Part) -> Option<(i32, i32)> {
+/// Page and pages of a part that is a page.
+pub fn page(part: &Part) -> Option<(i32, i32)> {
     let Part::Page { number, of } = part else { return None };
     Some((i32::try_from(*number).ok()?, i32::try_from(*of).ok()?))
 }
 
-fn span(part: &Part) -> Option<(f64, f64)> {
+/// Start and end, in seconds, of a part of sound or film.
+pub fn span(part: &Part) -> Option<(f64, f64)> {
     let (Part::Time { start, end } | Part::Frames { start, end }) = part else { return None };
     Some((*start, *end))
 }

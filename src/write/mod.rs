@@ -11,6 +11,7 @@ mod books;
 mod boxes;
 mod columns;
 mod copies;
+mod evidence;
 mod extractions;
 mod failures;
 mod folder;
@@ -24,6 +25,7 @@ mod totals;
 mod tries;
 mod writer;
 
+pub use evidence::Extras;
 pub use identity::unit_id;
 pub use outline::{Column, outline};
 pub use settings::{Compression, Settings};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::base::{Extraction, Fault, Finish, ladder::Try};
+use crate::base::{Agreement, Evidence, Extraction, Fault, Finish, ladder::Try};
 
 /// Everything counted while writing. Rows and failures of duplicates are counted apart from those that were worked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -35,6 +35,16 @@ pub struct Totals {
     pub rows_looped: u64,
     /// What trying units again came to.
     pub ladder: Climbs,
+    /// Values that were looked up in the text of their page; 0 where the pipeline asks for no evidence.
+    pub values_compared: u64,
+    /// Those that it has, exactly, normalised or nearly.
+    pub values_found: u64,
+    /// Pages and texts that seem to speak to the model.
+    pub units_addressing_model: u64,
+    /// Results of the pipeline's checks, those without a result left out.
+    pub checks_made: u64,
+    /// Checks that did not pass.
+    pub checks_failed: u64,
     /// Tokens of all prompts.
     pub prompt_tokens: u64,
     /// Soft tokens of pictures among them.
@@ -107,6 +117,9 @@ impl Totals {
         self.rows_looped += u64::from(extraction.finish == Finish::Loop);
         self.ladder.unit(&extraction.tries);
         self.ladder.improved += u64::from(extraction.attempt > 0);
+        self.checks_made += extraction.checks.iter().filter(|check| check.passed.is_some()).count() as u64;
+        self.checks_failed += extraction.checks.iter().filter(|check| check.passed == Some(false)).count() as u64;
+        extraction.evidence.iter().for_each(|evidence| self.evidence(evidence));
         self.prompt_tokens += u64::from(extraction.facts.prompt_tokens);
         self.image_tokens += u64::from(extraction.facts.image_tokens);
         self.audio_tokens += u64::from(extraction.facts.audio_tokens);
@@ -114,6 +127,14 @@ impl Totals {
         self.encode_micros += extraction.timing.encode_micros;
         self.prefill_micros += extraction.timing.prefill_micros;
         self.decode_micros += extraction.timing.decode_micros;
+    }
+
+    fn evidence(&mut self, evidence: &Evidence) {
+        let scored = evidence.values.iter().filter(|grounds| grounds.score.is_some());
+        self.values_compared += scored.count() as u64;
+        let found = evidence.values.iter().filter(|grounds| grounds.agreement.is_some_and(Agreement::is_found));
+        self.values_found += found.count() as u64;
+        self.units_addressing_model += u64::from(evidence.addresses_model == Some(true));
     }
 
     /// Counts a failure.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     books::Books,
     copies::Copies,
+    evidence::Extras,
     extractions::{Extractions, Row},
     failures::{self, Failed},
     folder::Folder,
@@ -51,10 +52,16 @@ impl Writer {
     ///
     /// # Errors
     /// When `out` holds a dataset already, or cannot be made or written to.
-    pub fn create(out: &Path, shape: Arc<Shape>, settings: Settings, run: RunIdentity) -> Result<Self, Fatal> {
+    pub fn create(
+        out: &Path,
+        shape: Arc<Shape>,
+        extras: Extras,
+        settings: Settings,
+        run: RunIdentity,
+    ) -> Result<Self, Fatal> {
         let folder = Folder::create(out)?;
         let footer = footer(&shape, &run);
-        let columns = Extractions::new(shape, run);
+        let columns = Extractions::new(shape, extras, run);
         let (aside, schema) = (folder.aside.clone(), columns.schema());
         let mut extractions =
             Table::new("extractions", folder.extractions, aside, schema, settings.clone()).with_footer(footer);

@@ -16,8 +16,8 @@ use lapidary::{
     },
     base::{
         ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
-        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Shape, Source, Stage, StageName, Stop, Timing, Unit,
-        UnitQuota,
+        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Shape, Source, Stage, StageName, Stop, Timing, Tokens,
+        Unit, UnitQuota,
     },
 };
 
@@ -108,6 +108,8 @@ impl Stage for Accept {
             boxes: Vec::new(),
             thought: None,
             problems: vec![],
+            evidence: None,
+            checks: Vec::new(),
             tokens: 1,
             mean_logprob: 0.0,
             finish: Finish::Stop,
@@ -122,6 +124,7 @@ fn answer() -> Generation {
     Generation {
         tokens: vec![1],
         logprobs: vec![0.0],
+        places: Tokens::default(),
         text: "{}".to_owned(),
         controls: Vec::new(),
         thought: None,

@@ -6,6 +6,7 @@ mod cli;
 mod collect;
 mod decode;
 mod encode;
+mod evidence;
 mod family;
 pub mod generate;
 mod hub;

@@ -1,6 +1,8 @@
 //! `base::shape` and `parse`: schemas are understood or refused, answers settle into records.
 
 mod catalogue;
+mod checks;
+mod evidence;
 pub mod guide;
 mod parser;
 mod schemas;

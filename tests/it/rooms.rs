@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 23] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -26,12 +26,14 @@ const HOMES: [(&str, &[&str]); 23] = [
     ("parquet", &["write"]),
     ("pdfium_render", &["decode"]),
     ("prost", &["bundle"]),
+    ("regex", &["parse"]),
     ("regex_syntax", &["generate"]),
     ("rustls", &["bundle"]),
     ("rustfft", &["encode"]),
     ("rubato", &["decode"]),
     ("symphonia", &["decode"]),
     ("tracing_subscriber", &["cli"]),
+    ("unicode_normalization", &["parse"]),
     ("ureq", &["bundle"]),
 ];
 

@@ -88,6 +88,7 @@ fn answer(vocabulary: &Vocabulary, seed: u64, rules: Rules, temperature: f32) ->
     let (text, controls) = answer.text();
     let thought = answer.thinking().map(|thinking| thinking.finish(vocabulary, true));
     let body = Generation {
+        places: answer.places(),
         logprobs: answer.logprobs,
         tokens: answer.tokens,
         text,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use lapidary::{
     base::{
         ContentHash, Effort, Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Kind, Lease, Origin, Part,
-        PromptFacts, Shape, Source, Stage, Timing,
+        PromptFacts, Shape, Source, Stage, Timing, Tokens,
     },
     parse::{Parser, Settings},
 };
 use serde_json::{Value, json};
 
 #[derive(Default)]
-struct Emitted(Vec<Extraction>);
+pub struct Emitted(pub Vec<Extraction>);
 
 impl Emit<Extraction> for Emitted {
     fn promise(&mut self, _: &Arc<Source>, _: u64) {}
@@ -28,7 +28,7 @@ impl Emit<Extraction> for Emitted {
     }
 }
 
-fn item(text: &str, finish: Finish) -> Item<Generation> {
+pub fn item(text: &str, finish: Finish) -> Item<Generation> {
     let source = Source {
         name: "a.pdf".into(),
         path: "a.pdf".into(),
@@ -40,6 +40,7 @@ fn item(text: &str, finish: Finish) -> Item<Generation> {
     let body = Generation {
         tokens: vec![1, 2],
         logprobs: vec![-0.5, -1.5],
+        places: Tokens::default(),
         text: text.into(),
         controls: Vec::new(),
         thought: None,

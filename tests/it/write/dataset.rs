@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use lapidary::{
     base::Outcome,
     write::{
-        Compression, Settings, Writer,
+        Compression, Extras, Settings, Writer,
         read::{self, Request, Table},
     },
 };
@@ -189,7 +189,7 @@ fn an_interrupted_run_keeps_its_whole_rows() {
 fn a_folder_that_holds_a_dataset_is_never_written_over() {
     let folder = tempfile::tempdir().unwrap();
     writer(folder.path(), patient()).finish().unwrap();
-    let refused = Writer::create(folder.path(), invoice_shape(), patient(), run()).err().unwrap();
+    let refused = Writer::create(folder.path(), invoice_shape(), Extras::default(), patient(), run()).err().unwrap();
     assert!(refused.message.contains("already holds a dataset"), "{refused}");
     let beside = tempfile::tempdir().unwrap();
     fs::write(beside.path().join("notes.txt"), "mine").unwrap();
@@ -199,7 +199,7 @@ fn a_folder_that_holds_a_dataset_is_never_written_over() {
 #[test]
 fn an_output_that_cannot_be_made_is_said_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
-    let create = |out: &Path| Writer::create(out, invoice_shape(), patient(), run()).err().unwrap();
+    let create = |out: &Path| Writer::create(out, invoice_shape(), Extras::default(), patient(), run()).err().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(create(&folder.path().join("file")).message.contains("cannot be made"));
     assert!(create(&folder.path().join("file/out")).message.contains("cannot be made"));

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, sync::Arc};
 
 use lapidary::{
     base::{Outcome, Part, Shape},
-    write::Writer,
+    write::{Extras, Writer},
 };
 use serde_json::json;
 
@@ -62,7 +62,7 @@ fn decimals_maps_tagged_objects_and_json_text_are_read_by_others() {
         json!({"total": -0.01, "rates": {}, "shape": null, "any": 3}),
     ];
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path(), shape.clone(), patient(), run()).unwrap();
+    let mut writer = Writer::create(folder.path(), shape.clone(), Extras::default(), patient(), run()).unwrap();
     let report = source("report.pdf", 1);
     writer.accept(Outcome::Promise(report.clone(), 2)).unwrap();
     for (number, record) in (1..).zip(records) {

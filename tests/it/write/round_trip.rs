@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lapidary::{
     base::{Part, Shape},
     write::{
-        Settings, Writer,
+        Extras, Settings, Writer,
         read::{self, Request, Table},
     },
 };
@@ -101,7 +101,7 @@ fn through_parquet(schema: &Value, records: &[Value]) -> Vec<Value> {
     let shape = Arc::new(Shape::compile(schema).unwrap());
     let names: Vec<String> = shape.fields().iter().map(|field| field.name.clone()).collect();
     let settings = Settings { rows_per_part: 2, ..patient() };
-    let mut writer = Writer::create(folder.path(), shape.clone(), settings, run()).unwrap();
+    let mut writer = Writer::create(folder.path(), shape.clone(), Extras::default(), settings, run()).unwrap();
     for record in records {
         let settled = shape.settle(record.clone()).unwrap();
         assert_eq!(&settled.record, record);

@@ -8,7 +8,7 @@ use lapidary::{
         PromptFacts, Shape, Source, StageName, Timing,
         ladder::{Rung, Try},
     },
-    write::{RunIdentity, Settings, Writer},
+    write::{Extras, RunIdentity, Settings, Writer},
 };
 use serde_json::{Value, json};
 
@@ -57,6 +57,8 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
         boxes: Vec::new(),
         thought: None,
         problems: vec!["/lines: first".into(), "second".into()],
+        evidence: None,
+        checks: Vec::new(),
         tokens: 41,
         mean_logprob: -0.25,
         finish: Finish::Stop,
@@ -102,5 +104,5 @@ pub fn patient() -> Settings {
 }
 
 pub fn writer(out: &Path, settings: Settings) -> Writer {
-    Writer::create(out, invoice_shape(), settings, run()).unwrap()
+    Writer::create(out, invoice_shape(), Extras::default(), settings, run()).unwrap()
 }

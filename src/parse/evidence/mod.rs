@@ -1,0 +1,136 @@
+//! What speaks for the values of a record: where the page's own text says the same, and how sure the model was.
+
+mod address;
+mod confidence;
+mod dates;
+mod leaves;
+mod likeness;
+mod lookup;
+mod numbers;
+mod page;
+mod spelling;
+
+use std::{collections::HashSet, ops::Range};
+
+use serde_json::Value;
+
+use self::{
+    leaves::Leaf,
+    lookup::{Lookup, Places},
+    page::Page,
+};
+use super::pointer;
+use crate::base::{Agreement, Evidence, Generation, Grounds, Shape, TextLayer, shape::Form};
+
+/// Gathers what speaks for `record`, which was made of `generation`.
+pub fn gather(shape: &Shape, record: &Value, generation: &Generation) -> Evidence {
+    let claims = claims(shape, record, &generation.text);
+    let layer = generation.layer.as_ref();
+    let mut evidence = layer.map_or_else(|| without_layer(&claims), |layer| with_layer(&claims, layer));
+    for (grounds, claim) in evidence.values.iter_mut().zip(&claims) {
+        grounds.confidence = confidence::confidence(generation, &claim.spoken());
+    }
+    evidence
+}
+
+/// A value that the answer states.
+struct Claim<'a> {
+    leaf: Leaf,
+    form: &'a Form,
+    /// `None` for `null`.
+    text: Option<String>,
+}
+
+impl Claim<'_> {
+    /// What can be looked up on a page.
+    fn words(&self) -> Option<&str> {
+        let spelled = !matches!(self.form, Form::Boolean);
+        self.text.as_deref().filter(|text| spelled && !text.trim().is_empty())
+    }
+
+    /// The bytes of the answer that say it: the quotation marks, where there is nothing between them.
+    fn spoken(&self) -> Range<usize> {
+        let Range { start, end } = self.leaf.span;
+        if start < end { start..end } else { start.saturating_sub(1)..end + 1 }
+    }
+}
+
+/// The values that the answer states and the record holds. Where an answer states one twice, the last counts.
+fn claims<'a>(shape: &'a Shape, record: &Value, text: &str) -> Vec<Claim<'a>> {
+    let claim = |leaf: Leaf| {
+        let form = &pointer::node(shape, &leaf.path)?.form;
+        let text = match record.pointer(&leaf.path)? {
+            Value::Null => None,
+            Value::String(held) => Some(held.clone()),
+            Value::Bool(held) => Some(held.to_string()),
+            Value::Number(_) => text.get(leaf.span.clone()).map(str::to_owned),
+            Value::Array(_) | Value::Object(_) => return None,
+        };
+        Some(Claim { leaf, form, text })
+    };
+    let mut claims: Vec<Claim> = leaves::leaves(text).into_iter().filter_map(claim).collect();
+    let mut stated = HashSet::new();
+    claims.reverse();
+    claims.retain(|claim| stated.insert(claim.leaf.path.clone()));
+    claims.reverse();
+    claims
+}
+
+fn bare(claim: &Claim) -> Grounds {
+    let (path, value) = (claim.leaf.path.clone(), claim.text.clone());
+    Grounds { path, value, agreement: None, score: None, passage: None, confidence: None }
+}
+
+fn without_layer(claims: &[Claim]) -> Evidence {
+    let agreement = |claim: &Claim| claim.words().map(|_| Agreement::NoTextLayer);
+    let values = claims.iter().map(|claim| Grounds { agreement: agreement(claim), ..bare(claim) }).collect();
+    Evidence { values, agreement: None, addresses_model: None }
+}
+
+fn with_layer(claims: &[Claim], layer: &TextLayer) -> Evidence {
+    let page = Page::new(layer);
+    let lookup = Lookup::new(&page);
+    let places: Vec<Option<Places>> =
+        claims.iter().map(|claim| claim.words().map(|words| lookup.find(claim.form, words))).collect();
+    let grounds = |(index, claim)| grounded(claim, &page, &places, index);
+    Evidence {
+        values: claims.iter().enumerate().map(grounds).collect(),
+        agreement: agreement(claims, &places),
+        addresses_model: Some(address::addresses_model(&layer.text)),
+    }
+}
+
+fn grounded(claim: &Claim, page: &Page, places: &[Option<Places>], index: usize) -> Grounds {
+    let Some(own) = &places[index] else { return bare(claim) };
+    let passage = chosen(places, index).map(|words| page.passage(words, own.words.len()));
+    Grounds { agreement: Some(own.agreement), score: Some(own.score), passage, ..bare(claim) }
+}
+
+/// The place of a value that has several: the one nearest to the value before it, or else after it, that has one alone.
+/// The first where there is none such.
+fn chosen(places: &[Option<Places>], index: usize) -> Option<&Range<usize>> {
+    let own = &places[index].as_ref()?.words;
+    let [_, _, ..] = own.as_slice() else { return own.first() };
+    let alone = |places: &Option<Places>| match places.as_ref()?.words.as_slice() {
+        [only] => Some(only.start),
+        _ => None,
+    };
+    let before = places[..index].iter().rev().find_map(alone).map(|anchor| (anchor, true));
+    let anchor = before.or_else(|| places[index + 1..].iter().find_map(alone).map(|anchor| (anchor, false)));
+    own.iter().min_by_key(|words| anchor.map(|(anchor, before)| distance(words.start, anchor, before)))
+}
+
+/// Of two places as far from a neighbour, the one on the side where the answer has the value is the nearer.
+fn distance(place: usize, neighbour: usize, neighbour_is_before: bool) -> (usize, bool) {
+    (place.abs_diff(neighbour), (place > neighbour) != neighbour_is_before)
+}
+
+/// How far record and page agree.
+fn agreement(claims: &[Claim], places: &[Option<Places>]) -> Option<f32> {
+    let counts = |(claim, places): &(&Claim, &Places)| {
+        places.agreement != Agreement::Absent || !matches!(claim.form, Form::Choice(_))
+    };
+    let compared = claims.iter().zip(places).filter_map(|(claim, places)| Some((claim, places.as_ref()?)));
+    let scores: Vec<f32> = compared.filter(counts).map(|(_, places)| places.score).collect();
+    (!scores.is_empty()).then(|| scores.iter().sum::<f32>() / scores.len() as f32)
+}
