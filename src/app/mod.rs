@@ -12,6 +12,8 @@ pub mod make;
 mod memory;
 pub mod pipeline;
 pub mod plan;
+pub mod recorded;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod schema;

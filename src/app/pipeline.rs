@@ -65,13 +65,18 @@ impl Pipeline {
                 "give the path of a pipeline file; pipelines/ holds examples",
             )
         })?;
-        Ok(match text.parse::<Table>() {
+        Ok(Self::from_text(&text, overrides))
+    }
+
+    /// The same of a text that has been read.
+    pub fn from_text(text: &str, overrides: &Overrides) -> (Option<Self>, Vec<String>) {
+        match text.parse::<Table>() {
             Err(error) => (None, vec![error.to_string()]),
             Ok(table) => {
                 let (pipeline, problems) = Self::from_table(table, overrides);
                 (Some(pipeline), problems)
             }
-        })
+        }
     }
 
     fn from_table(mut table: Table, overrides: &Overrides) -> (Self, Vec<String>) {
@@ -111,7 +116,7 @@ impl Pipeline {
         if !(0.0..=1.0).contains(&self.allowed_failures) {
             problems.push(format!("`allowed_failures` is {}; it is a share from 0 to 1", self.allowed_failures));
         }
-        let ladder = self.ladder.validate(&self.encode, &self.generate);
+        let ladder = self.ladder.validate(&self.encode, &self.generate, &self.parse);
         problems.extend(ladder.into_iter().map(|problem| format!("[ladder] {problem}")));
         if self.memory_mb == 0 {
             problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::pipeline::{Overrides, Pipeline};
+use super::{
+    pipeline::{Overrides, Pipeline},
+    recorded::Recorded,
+};
 use crate::{
     base::{Fatal, Model, Shape, grid::BUDGETS},
     bundle::{self, Check},
@@ -41,18 +44,35 @@ pub struct Request {
 impl Plan {
     /// Reads everything that the request names. All problems come at once.
     pub fn new(request: &Request) -> Result<Self, Fatal> {
-        let (pipeline, mut problems) = Pipeline::read(&request.pipeline, &request.overrides)?;
-        let shape = pipeline.as_ref().and_then(|pipeline| {
-            let folder = request.pipeline.parent().unwrap_or(Path::new(""));
-            keep(pipeline.parse.shape(folder), &mut problems)
-        });
+        let read = Pipeline::read(&request.pipeline, &request.overrides)?;
+        let folder = request.pipeline.parent().unwrap_or(Path::new(""));
+        Self::of(read, &request.pipeline, request.model.clone(), |pipeline| pipeline.parse.shape(folder))
+    }
+
+    /// The plan that a row of a dataset was made by, with the schema and the settings of then; `model` where the bundle has
+    /// moved.
+    pub fn recorded(recorded: &Recorded, model: Option<PathBuf>) -> Result<Self, Fatal> {
+        let read = Pipeline::from_text(&recorded.settings, &Overrides::default());
+        let model = model.or_else(|| recorded.model.clone());
+        Self::of(read, &recorded.file, model, |pipeline| {
+            Shape::compile_within(&recorded.schema, pipeline.parse.bounds())
+        })
+    }
+
+    fn of(
+        (pipeline, mut problems): (Option<Pipeline>, Vec<String>),
+        file: &Path,
+        model: Option<PathBuf>,
+        shape: impl FnOnce(&Pipeline) -> Result<Shape, Vec<String>>,
+    ) -> Result<Self, Fatal> {
+        let shape = pipeline.as_ref().and_then(|pipeline| keep(shape(pipeline), &mut problems));
         let checks = pipeline
             .as_ref()
             .zip(shape.as_ref())
             .and_then(|(pipeline, shape)| keep(pipeline.parse.fitted_checks(shape), &mut problems));
-        let model_path = request.model.clone().or_else(|| {
+        let model_path = model.or_else(|| {
             let named = pipeline.as_ref()?.model.as_ref()?;
-            Some(beside(&request.pipeline, named))
+            Some(beside(file, named))
         });
         let model = model_path.and_then(|path| keep(open_model(&path), &mut problems));
         if let (Some(pipeline), Some(model)) = (&pipeline, &model) {
@@ -64,7 +84,7 @@ impl Plan {
                 let model = model.map(Arc::new);
                 Ok(Self { pipeline, shape: Arc::new(shape), checks: checks.into(), model, config_hash })
             }
-            _ => Err(as_fatal(&request.pipeline, &problems)),
+            _ => Err(as_fatal(file, &problems)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -116,6 +116,8 @@ pub struct Answered {
     pub model: String,
     /// The bundle's hash.
     pub model_hash: String,
+    /// Where the bundle lies.
+    pub model_folder: Option<PathBuf>,
     /// Threads of the decoder.
     pub threads: usize,
     /// Threads of the vision and audio encoders.
@@ -244,6 +246,7 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         remarks: card.remarks.clone(),
         model: card.model.clone(),
         model_hash: plan.model.as_ref().map(|model| model.hash.clone()).unwrap_or_default(),
+        model_folder: plan.model.as_ref().and_then(|model| std::path::absolute(&model.folder).ok()),
         threads: plan.pipeline.generate.threads.unwrap_or(engine.shares.engine),
         encoder_threads: plan.pipeline.generate.encoder_threads.unwrap_or(engine.shares.towers),
         slots: card.slots,

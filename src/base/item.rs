@@ -56,8 +56,8 @@ pub struct Source {
     pub ordinal: u64,
 }
 
-/// The body of an item between `collect` and `decode`: nothing is known yet but what its source says. On a later attempt
-/// only the part that the item's origin names is wanted.
+/// The body of an item between `collect` and `decode`: nothing is known yet but what its source says. Where the
+/// item's origin names a part, only that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Document;
 

@@ -11,6 +11,7 @@ mod print;
 mod progress;
 mod pull;
 mod pull_progress;
+mod replay;
 mod run;
 mod runtime;
 mod schema;
@@ -76,6 +77,8 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Check(check) => check::run(check),
         Command::Schema(schema) => schema::run(schema),
         Command::Show(show) => show::run(show),
+        Command::Replay(replay) => replay::run(replay),
+        Command::Explain(explain) => replay::explain(explain),
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),

@@ -55,7 +55,7 @@ fn shard(text: &str) -> Result<Shard, Fatal> {
     text.parse().map_err(|problem| Fatal::new(format!("--shard: {problem}"), "write I/N, such as 1/4"))
 }
 
-fn device(name: DeviceName) -> Device {
+pub(super) fn device(name: DeviceName) -> Device {
     match name {
         DeviceName::Cpu => Device::Cpu,
         DeviceName::Cuda => Device::Cuda,

@@ -43,14 +43,14 @@ struct Wanted<'a> {
     source: &'a Arc<Source>,
     attempt: u8,
     rung: Rung,
-    /// The one part that is wanted; all of them on the first attempt.
+    /// The one part that is wanted; all of them where the item is the document as a whole.
     only: Option<Part>,
 }
 
 impl<'a> Wanted<'a> {
     fn of(item: &'a Item<Document>, rungs: &Rungs) -> Self {
         let Item { origin, attempt, .. } = item;
-        let only = (*attempt > 0).then_some(origin.part);
+        let only = (origin.part != Part::Whole).then_some(origin.part);
         Self { source: &origin.source, attempt: *attempt, rung: rungs.at(*attempt), only }
     }
 

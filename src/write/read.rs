@@ -14,8 +14,10 @@ use parquet::arrow::{
 use super::folder::Folder;
 use crate::base::Fatal;
 
+mod recorded;
 mod show;
 
+pub use recorded::{row, schema};
 pub use show::{cells, headings, json};
 
 /// Rows in a batch: bounds memory whatever the part's size.

@@ -1,5 +1,6 @@
 //! All integration tests in one binary, one module per room.
 
+mod again;
 mod bundle;
 mod catalogue;
 mod cli;

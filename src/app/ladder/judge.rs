@@ -164,8 +164,16 @@ impl Judge {
             Reason::Loop => extraction.finish == Finish::Loop,
             Reason::Closed => extraction.finish == Finish::Closed,
             Reason::Empty => has_empty(self.shape.fields(), &extraction.record),
+            Reason::Check => extraction.checks.iter().any(|check| check.passed == Some(false)),
+            Reason::Agreement => self.disagrees(extraction),
         };
         Reason::ALL.into_iter().filter(|reason| holds(*reason)).collect()
+    }
+
+    /// True when the page's text is known and says too little of the record.
+    fn disagrees(&self, extraction: &Extraction) -> bool {
+        let agreement = extraction.evidence.as_ref().and_then(|evidence| evidence.agreement);
+        agreement.zip(self.settings.least_agreement).is_some_and(|(agreement, least)| agreement < least)
     }
 }
 
@@ -190,7 +198,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::base::{ContentHash, Fault, Kind, Part, Source, StageName};
+    use crate::base::{ContentHash, Evidence, Fault, Kind, Part, Source, StageName, Verdict};
 
     fn judge(text: &str) -> Judge {
         let schema = json!({
@@ -278,6 +286,23 @@ mod tests {
         again(ending.weigh(row(0, "", Finish::Stop), false));
         assert_eq!(extraction(ending.weigh(failure(FaultKind::Internal), true)).attempt, 0);
         assert_eq!(extraction(ending.weigh(row(0, "", Finish::Stop), true)).attempt, 0);
+    }
+
+    #[test]
+    fn failed_checks_and_pages_that_say_otherwise_are_reasons_too() {
+        let mut judge =
+            judge("climb_on = [\"check\", \"agreement\"]\nleast_agreement = 0.5\nsteps = [{ rotate = 90 }]");
+        let with = |passed, agreement| {
+            let Outcome::Row(mut item) = row(0, "Miller", Finish::Stop) else { unreachable!() };
+            item.body.checks = vec![Verdict { name: "sum".to_owned(), passed, detail: String::new() }];
+            item.body.evidence = Some(Evidence { agreement, ..Evidence::default() });
+            Outcome::Row(item)
+        };
+        assert_eq!(extraction(judge.weigh(with(None, None), false)).tries, []);
+        assert_eq!(extraction(judge.weigh(with(Some(true), Some(0.5)), false)).tries, []);
+        again(judge.weigh(with(Some(false), Some(0.4)), false));
+        let row = extraction(judge.weigh(with(Some(true), Some(0.9)), false));
+        assert_eq!(row.tries[0].why, ["check", "agreement"]);
     }
 
     #[test]

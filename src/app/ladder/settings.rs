@@ -8,7 +8,7 @@ use crate::{
         grid::BUDGETS,
         ladder::{Rung, Rungs},
     },
-    encode, generate,
+    encode, generate, parse,
 };
 
 /// Most steps of a ladder.
@@ -26,11 +26,18 @@ pub enum Reason {
     Closed,
     /// A required text or list is empty.
     Empty,
+    /// A check of `[[parse.checks]]` failed.
+    Check,
+    /// The page's own text says too little of it: less than `least_agreement`.
+    Agreement,
 }
 
 impl Reason {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 4] = [Self::Invalid, Self::Loop, Self::Closed, Self::Empty];
+    pub const ALL: [Self; 6] = [Self::Invalid, Self::Loop, Self::Closed, Self::Empty, Self::Check, Self::Agreement];
+
+    /// Those that every pipeline can tell.
+    const PLAIN: [Self; 4] = [Self::Invalid, Self::Loop, Self::Closed, Self::Empty];
 
     /// The word in the table and in the dataset.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +46,8 @@ impl Reason {
             Self::Loop => "loop",
             Self::Closed => "closed",
             Self::Empty => "empty",
+            Self::Check => "check",
+            Self::Agreement => "agreement",
         }
     }
 }
@@ -49,6 +58,8 @@ impl Reason {
 pub struct Settings {
     /// What makes a unit climb.
     pub climb_on: Vec<Reason>,
+    /// The `_agreement` below which `agreement` makes a unit climb, 0 to 1.
+    pub least_agreement: Option<f32>,
     /// A unit that has taken so many new tokens in all its tries climbs no further.
     pub allowance: u64,
     /// How it is tried again, one after the other; each starts from the pipeline's own settings.
@@ -57,7 +68,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { climb_on: Reason::ALL.to_vec(), allowance: 8192, steps: Vec::new() }
+        Self { climb_on: Reason::PLAIN.to_vec(), least_agreement: None, allowance: 8192, steps: Vec::new() }
     }
 }
 
@@ -68,7 +79,12 @@ impl Settings {
     }
 
     /// All problems at once, one line each. What a step says must differ from what the stages do anyhow.
-    pub fn validate(&self, encode: &encode::Settings, generate: &generate::Settings) -> Vec<String> {
+    pub fn validate(
+        &self,
+        encode: &encode::Settings,
+        generate: &generate::Settings,
+        parse: &parse::Settings,
+    ) -> Vec<String> {
         let mut problems = Vec::new();
         if self.steps.len() > MOST_STEPS {
             problems.push(format!("it has {} steps; {MOST_STEPS} are the most", self.steps.len()));
@@ -77,6 +93,7 @@ impl Settings {
             problems
                 .push("`climb_on` is empty, so no unit would climb; name reasons or leave the table out".to_owned());
         }
+        problems.extend(self.untold(parse));
         if self.allowance == 0 {
             problems.push("`allowance` is 0, so no unit would climb; leave the table out".to_owned());
         }
@@ -85,6 +102,30 @@ impl Settings {
             problems.extend(problem.map(|problem| format!("step {}: {problem}", place + 1)));
         }
         problems
+    }
+}
+
+impl Settings {
+    /// Reasons of which nothing would be known.
+    fn untold(&self, parse: &parse::Settings) -> Vec<String> {
+        let on = |reason| self.climb_on.contains(&reason);
+        let share = self.least_agreement.is_none_or(|share| (0.0..=1.0).contains(&share));
+        let problems = [
+            (
+                on(Reason::Check) && parse.checks.is_empty(),
+                "`climb_on` names `check`, but there are no [[parse.checks]]",
+            ),
+            (
+                on(Reason::Agreement) && !parse.evidence,
+                "`climb_on` names `agreement`; set `evidence = true` under [parse]",
+            ),
+            (
+                on(Reason::Agreement) != self.least_agreement.is_some(),
+                "`agreement` and `least_agreement` need each other",
+            ),
+            (!share, "`least_agreement` must be 0 to 1"),
+        ];
+        problems.into_iter().filter(|(wrong, _)| *wrong).map(|(_, problem)| problem.to_owned()).collect()
     }
 }
 
@@ -113,7 +154,8 @@ mod tests {
 
     fn problems(text: &str) -> Vec<String> {
         let settings: Settings = toml::from_str(text).unwrap();
-        settings.validate(&encode::Settings::default(), &generate::Settings::default())
+        let (encode, generate, parse) = (Default::default(), Default::default(), Default::default());
+        settings.validate(&encode, &generate, &parse)
     }
 
     #[test]
@@ -126,6 +168,8 @@ mod tests {
         assert!(wrong[0].starts_with("step 1: `budget` is 99"), "{wrong:?}");
         assert!(wrong[3].contains("nothing"), "1120 is the pipeline's own: {wrong:?}");
         assert_eq!(problems("climb_on = []\nallowance = 0\nsteps = [{ rotate = 180 }]").len(), 2);
+        let untold = problems("climb_on = [\"check\", \"agreement\"]\nsteps = [{ rotate = 180 }]");
+        assert_eq!(untold.len(), 3, "no checks, no evidence, no share: {untold:?}");
         assert!(toml::from_str::<Settings>("steps = [{ tiles = 3 }]").is_err());
         assert!(toml::from_str::<Settings>("climb_on = [\"ugly\"]").is_err());
     }

@@ -52,6 +52,10 @@ pub enum Command {
     Schema(SchemaCommand),
     /// Print rows or failures of a dataset
     Show(ShowArguments),
+    /// Ask for a row of a dataset again, and show what differs
+    Replay(ReplayArguments),
+    /// Show how a row of a dataset came about
+    Explain(ExplainArguments),
     /// Write what the model would receive for each unit as safetensors
     Encode(EncodeArguments),
     /// Make and examine model bundles
@@ -173,6 +177,40 @@ pub struct ShowArguments {
     /// One JSON object a line, whole values
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lapidary replay`
+#[derive(Debug, Args)]
+#[command(after_help = "The row's file, settings, schema and model are those of then, as the dataset remembers them. \
+    Exit codes: 0 the answer is identical; 1 it differs or failed; 2 it could not be asked for again.")]
+pub struct ReplayArguments {
+    /// A dataset made by `lapidary run`
+    #[arg(value_name = "DIR")]
+    pub dataset: PathBuf,
+
+    /// The row, from 1, in the order of `lapidary show`
+    #[arg(long, value_name = "K")]
+    pub row: usize,
+
+    /// The model, where it does not lie any more where it did
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// Where the model runs. A named device that cannot be had is an error; `auto` says what it took
+    #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
+    pub device: DeviceName,
+}
+
+/// `lapidary explain`
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// A dataset made by `lapidary run`
+    #[arg(value_name = "DIR")]
+    pub dataset: PathBuf,
+
+    /// The row, from 1, in the order of `lapidary show`
+    #[arg(long, value_name = "K")]
+    pub row: usize,
 }
 
 /// `lapidary encode`

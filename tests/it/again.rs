@@ -1,0 +1,80 @@
+//! `lapidary replay` and `lapidary explain`: rows of a dataset asked for again, and explained.
+
+use std::{fs, path::Path};
+
+use crate::cli::{code, errors, run, shown, text};
+
+/// A pipeline over the tiny bundle that tries cut answers again; it lies beside `folder`'s dataset.
+fn extracted(folder: &Path, inputs: &[&str]) {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let pipeline = format!(
+        "name = \"again\"\nmodel = \"{root}/onnx/tiny\"\nallowed_failures = 1.0\n[encode]\nbudget = 140\nprompt = \"Describe.\"\n\
+         [generate]\nmax_tokens = 120\nslots = 2\n[parse]\nschema = \"{root}/schemas/demo.json\"\nevidence = true\n\
+         [ladder]\nsteps = [{{ budget = 280 }}, {{ rotate = 90, temperature = 0.7 }}]\n"
+    );
+    let path = folder.join("again.toml");
+    fs::write(&path, pipeline).unwrap();
+    let set = folder.join("set");
+    let mut arguments = vec!["run", text(&path)];
+    arguments.extend(inputs);
+    arguments.extend(["--output", text(&set), "--device", "cpu"]);
+    let output = run(&arguments);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    // What a dataset remembers is enough.
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn any_row_is_answered_again_to_the_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    extracted(
+        folder.path(),
+        &["fixtures/documents/form.pdf", "fixtures/documents/invoice.pdf", "fixtures/sound/note.wav"],
+    );
+    let set = folder.path().join("set");
+    let rows = shown(&set, &[]);
+    assert!(rows.iter().any(|row| row["_attempt"] != 0), "one that was tried again is among them");
+    assert!(rows.iter().any(|row| row["_page"] == 2), "and a second page");
+    for (number, row) in (1..).zip(&rows) {
+        let output = run(&["replay", text(&set), "--row", &number.to_string(), "--device", "cpu"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(code(&output), 0, "row {number} {row}: {said}{}", errors(&output));
+        assert!(said.contains("identical") && said.contains(row["_raw"].as_str().unwrap()), "{said}");
+        assert!(!errors(&output).contains("note:"), "{}", errors(&output));
+    }
+}
+
+#[test]
+fn what_is_not_there_any_more_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = folder.path().join("note.txt");
+    fs::write(&note, "A note.").unwrap();
+    extracted(folder.path(), &[text(&note)]);
+    let set = folder.path().join("set");
+    let refused = |arguments: &[&str]| {
+        let output = run(&[&["replay", text(&set)], arguments].concat());
+        assert_eq!(code(&output), 2, "{}", errors(&output));
+        errors(&output)
+    };
+    let said = refused(&["--row", "2"]);
+    assert!(said.contains("has no row 2: there are 1"), "{said}");
+    assert!(refused(&["--row", "0"]).contains("has no row 0"));
+    fs::write(&note, "Another note.").unwrap();
+    assert!(refused(&["--row", "1"]).contains("has another content than then"));
+    fs::remove_file(&note).unwrap();
+    assert!(refused(&["--row", "1"]).contains("note.txt"));
+    fs::write(&note, "A note.").unwrap();
+    assert!(refused(&["--row", "1", "--model", "nowhere"]).contains("nowhere"));
+}
+
+#[test]
+fn a_row_tells_how_it_came_about() {
+    let folder = tempfile::tempdir().unwrap();
+    extracted(folder.path(), &["fixtures/documents/form.pdf"]);
+    let output = run(&["explain", text(&folder.path().join("set")), "--row", "1"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    for words in ["form.pdf (page 1 of 1)", "prompt = \"Describe.\"", "_budget", "evidence", "agreement: ", "model "] {
+        assert!(said.contains(words), "{words} is not in {said}");
+    }
+}
