@@ -110,7 +110,7 @@ fn close(writer: Option<Writer>, cut_short: bool) -> Result<Totals, Fatal> {
 fn parser(plan: &Plan) -> Parser {
     let settings = &plan.pipeline.parse;
     let parser = Parser::of(settings.output, plan.shape.clone());
-    parser.with_evidence(settings.evidence).with_checks(plan.checks.clone())
+    parser.with_evidence(settings.evidence).with_checks(plan.checks.clone()).with_rungs(plan.pipeline.ladder.rungs())
 }
 
 /// With recorded answers there is no model to wait for.

@@ -17,6 +17,8 @@ pub struct Rung {
     pub budget: Option<u32>,
     /// Degrees by which a page or picture is turned clockwise: 90, 180 or 270.
     pub rotate: Option<u32>,
+    /// A page or picture is shown in so many tiles along each side, each with the whole budget: 2 or 3.
+    pub tiles: Option<u32>,
     /// The sampler's temperature.
     pub temperature: Option<f32>,
 }
@@ -25,7 +27,8 @@ impl Rung {
     /// True when it makes a difference to units of such documents.
     pub fn concerns(&self, kind: Kind) -> bool {
         let pictures = matches!(kind, Kind::Pdf | Kind::Image);
-        self.temperature.is_some() || (pictures && (self.budget.is_some() || self.rotate.is_some()))
+        let sees = self.budget.is_some() || self.rotate.is_some() || self.tiles.is_some();
+        self.temperature.is_some() || (pictures && sees)
     }
 }
 
@@ -43,6 +46,12 @@ impl Rungs {
     pub fn at(&self, attempt: u8) -> Rung {
         let place = usize::from(attempt).checked_sub(1);
         place.and_then(|place| self.0.get(place)).cloned().unwrap_or_default()
+    }
+
+    /// The budget, and the number of tiles, in which a picture is shown on the ground, where `budget` holds, and on each rung.
+    pub fn pictures(&self, budget: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let shown = move |rung: &Rung| (rung.budget.unwrap_or(budget), rung.tiles.unwrap_or(1).pow(2));
+        std::iter::once((budget, 1)).chain(self.0.iter().map(shown))
     }
 
     /// The attempt after `attempt` that makes a difference to units of such documents.

@@ -72,6 +72,29 @@ impl Raster {
     }
 }
 
+impl Raster {
+    /// The picture in `count` by `count` tiles, row by row. Neighbours overlap by an eighth of a tile, so that what lies on
+    /// an edge is whole in one of them unless it is larger.
+    pub fn tiles(&self, count: u32) -> Vec<Self> {
+        let count = count.max(1);
+        let span = |place: u32, length: u32| {
+            let (step, margin) = (length.div_ceil(count), length / (16 * count));
+            let (start, end) = ((place * step).saturating_sub(margin), ((place + 1) * step + margin).min(length));
+            start.min(end)..end
+        };
+        let places =
+            (0..count * count).map(|place| (span(place / count, self.height), span(place % count, self.width)));
+        places.map(|(rows, columns)| self.part(rows, columns)).collect()
+    }
+
+    fn part(&self, rows: std::ops::Range<u32>, columns: std::ops::Range<u32>) -> Self {
+        let at = |row: u32, column: u32| 3 * (row as usize * self.width as usize + column as usize);
+        let rgb =
+            rows.clone().flat_map(|row| &self.rgb[at(row, columns.start)..at(row, columns.end)]).copied().collect();
+        Self { width: columns.len() as u32, height: rows.len() as u32, rgb }
+    }
+}
+
 impl fmt::Debug for Raster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Raster({} x {})", self.width, self.height)
@@ -188,5 +211,21 @@ mod tests {
         assert_eq!(picture.clone().turned(180), raster(3, b"fedcba"));
         assert_eq!(picture.clone().turned(270), raster(2, b"cfbead"));
         assert_eq!(picture.clone().turned(90).turned(270), picture);
+    }
+
+    #[test]
+    fn tiles_hold_the_whole_picture_and_overlap() {
+        let letters: Vec<u8> = (0..64 * 64).map(|place| (place % 251) as u8).collect();
+        let tiles = raster(64, &letters).tiles(2);
+        assert_eq!(tiles.iter().map(|tile| (tile.width, tile.height)).collect::<Vec<_>>(), [(34, 34); 4]);
+        let at = |tile: &Raster, row: usize, column: usize| tile.rgb[3 * (row * 34 + column)];
+        assert_eq!((at(&tiles[0], 0, 0), at(&tiles[3], 33, 33)), (letters[0], letters[64 * 64 - 1]));
+        assert_eq!(at(&tiles[0], 5, 32), at(&tiles[1], 5, 2), "column 32 is in both");
+        let odd = raster(3, b"abcdef").tiles(2);
+        assert_eq!(
+            odd.iter().map(|tile| (tile.width, tile.height)).collect::<Vec<_>>(),
+            [(2, 1), (1, 1), (2, 1), (1, 1)]
+        );
+        assert!(raster(1, b"a").tiles(3).iter().skip(1).all(|tile| tile.rgb.is_empty()));
     }
 }

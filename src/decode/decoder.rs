@@ -56,6 +56,7 @@ impl<'a> Wanted<'a> {
 
     fn ordered(&self, mut order: Order) -> Order {
         order.render.page_budget = self.rung.budget.map_or(order.render.page_budget, Budget::Tokens);
+        order.tiles = self.rung.tiles.unwrap_or(1);
         order
     }
 
@@ -199,7 +200,7 @@ impl Decoder {
         // A unit that is tried again was promised, and counted, the first time.
         let take = |count| if attempt == 0 { quota.take(count) } else { count };
         let child = self.child().map_err(|fault| Halt::Over(Err(fault)))?;
-        child.ask(&Ask::Decode(request.clone()))?;
+        child.ask(&Ask::Decode(Box::new(request.clone())))?;
         loop {
             match child.reply()? {
                 Reply::Heartbeat => {}

@@ -21,6 +21,8 @@ pub struct Render {
 pub struct Order {
     /// Budgets of soft tokens.
     pub render: Render,
+    /// A page is drawn so many times as large along each side, to be shown in tiles.
+    pub tiles: u32,
     /// Which pages of a document of pages (PDF, TIFF).
     pub pages: PageRanges,
     /// Passwords to try on an encrypted PDF.
@@ -41,6 +43,7 @@ impl Order {
     pub fn new(settings: &Settings, render: Render) -> Result<Self, String> {
         Ok(Self {
             render,
+            tiles: 1,
             pages: settings.pages.parse()?,
             passwords: settings.passwords.clone(),
             text_layer: settings.text_layer,

@@ -25,7 +25,7 @@ const MOST_WORDS: usize = 2000;
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Ask {
     /// A document; answered by replies up to [`Reply::Done`] or [`Reply::DocumentFault`].
-    Decode(Request),
+    Decode(Box<Request>),
     /// Whether PDFium can be loaded; answered by one of these two.
     Probe,
 }

@@ -93,13 +93,15 @@ impl Encoder {
 
     /// What the model will receive for a unit.
     pub fn prompt(&mut self, unit: Unit) -> Result<Prompt, Fault> {
-        self.prompt_within(unit, self.shared.settings.budget)
+        self.prompt_within(unit, self.shared.settings.budget, 1)
     }
 
-    /// The same; a page or picture becomes at most `budget` soft tokens.
-    fn prompt_within(&mut self, unit: Unit, budget: Budget) -> Result<Prompt, Fault> {
+    /// The same; a page or picture becomes at most `budget` soft tokens, or each of its tiles.
+    fn prompt_within(&mut self, unit: Unit, budget: Budget, tiles: u32) -> Result<Prompt, Fault> {
         let begun = Instant::now();
         let mut prompt = match unit {
+            Unit::Page(page) if tiles > 1 => self.tiles(&page.raster, budget.most(), tiles, page.text),
+            Unit::Image(raster) if tiles > 1 => self.tiles(&raster, budget.most(), tiles, None),
             Unit::Page(page) => {
                 let budget = self.budget_of_page(&page, budget);
                 self.picture(&page.raster, budget, Patcher::page_patches, page.text)
@@ -125,9 +127,9 @@ impl Encoder {
         let (shared, settings) = (&self.shared, &self.shared.settings);
         let mut lengths = vec![shared.compose(&shared.document, "", |_| Ok(()))?.len()];
         if let Some(layout) = &shared.image {
-            let budgets = self.rungs.all().iter().filter_map(|rung| rung.budget);
-            let most = budgets.fold(settings.budget.most(), u32::max);
-            lengths.push(shared.picture(layout, most as usize)?.len());
+            let shown = self.rungs.pictures(settings.budget.most()).max_by_key(|(budget, tiles)| budget * tiles);
+            let (budget, tiles) = shown.unwrap_or((settings.budget.most(), 1));
+            lengths.push(shared.pictures(layout, &vec![budget as usize; tiles as usize])?.len());
         }
         if let Some(layout) = shared.video.as_ref().filter(|_| frames > 0) {
             let soft_tokens = vec![settings.frame_budget as usize; frames];
@@ -142,8 +144,19 @@ impl Encoder {
     fn picture(&mut self, raster: &Raster, budget: u32, cut: Cut, text: Option<TextLayer>) -> Result<Prompt, Fault> {
         let (layout, vision) = self.shared.sight(&self.shared.image)?;
         let patches = cut(&mut self.patcher, raster, budget, vision.positions)?;
-        let tokens = self.shared.picture(layout, patches.soft_tokens)?;
+        let tokens = self.shared.pictures(layout, &[patches.soft_tokens])?;
         Ok(Prompt { tokens, images: vec![patches], budget, text, ..Prompt::default() })
+    }
+
+    /// One picture after the other, row by row; those without area are left out.
+    fn tiles(&mut self, raster: &Raster, budget: u32, tiles: u32, text: Option<TextLayer>) -> Result<Prompt, Fault> {
+        let (layout, vision) = self.shared.sight(&self.shared.image)?;
+        let tiles = raster.tiles(tiles).into_iter().filter(|tile| !tile.rgb.is_empty());
+        let images = tiles.map(|tile| self.patcher.patches(&tile, budget, vision.positions));
+        let images: Vec<ImagePatches> = images.collect::<Result<_, _>>()?;
+        let soft_tokens: Vec<usize> = images.iter().map(|image| image.soft_tokens).collect();
+        let tokens = self.shared.pictures(layout, &soft_tokens)?;
+        Ok(Prompt { tokens, images, budget, text, ..Prompt::default() })
     }
 
     /// A page with text was rendered at the size that its print needs, or at the largest where it is also a picture.
@@ -234,13 +247,15 @@ impl Shared {
         composer.finish()
     }
 
-    /// The ids of a prompt with one picture.
-    fn picture(&self, layout: &Layout, soft_tokens: usize) -> Result<Vec<u32>, Fault> {
+    /// The ids of a prompt with pictures, nothing between them, as the current chat template has them.
+    fn pictures(&self, layout: &Layout, soft_tokens: &[usize]) -> Result<Vec<u32>, Fault> {
         let ids = &self.model.manifest.tokens;
         self.compose(layout, "", |composer| {
-            composer.special(ids.begin_image, 1)?;
-            composer.special(ids.image, soft_tokens)?;
-            composer.special(ids.end_image, 1)
+            soft_tokens.iter().try_for_each(|soft_tokens| {
+                composer.special(ids.begin_image, 1)?;
+                composer.special(ids.image, *soft_tokens)?;
+                composer.special(ids.end_image, 1)
+            })
         })
     }
 
@@ -298,7 +313,7 @@ impl Stage for Encoder {
         let (unit, envelope) = item.open();
         let rung = self.rungs.at(envelope.attempt);
         let budget = rung.budget.map_or(self.shared.settings.budget, Budget::Tokens);
-        let mut item = envelope.with(self.prompt_within(unit, budget)?);
+        let mut item = envelope.with(self.prompt_within(unit, budget, rung.tiles.unwrap_or(1))?);
         if budget == Budget::Auto && item.body.budget > 0 {
             tracing::debug!(target: "encode", budget = item.body.budget, "{}: chosen by its print", item.origin);
         }

@@ -1,13 +1,15 @@
 //! The boxes of a record on its page: `box_2d` as the model gives it, `[y0, x0, y1, x1]` on a grid of 0 to 1000 over the
 //! whole picture, becomes fractions of its width and height.
 //!
-//! A picture reaches the model whole: it is resized, each side on its own, but never cropped, padded or turned, so that
-//! its own shares are those of the page as displayed.
+//! A picture reaches the model whole: it is resized, each side on its own, but never cropped or padded, so that its own
+//! shares are those of the page as displayed. A picture that a ladder has turned is turned back; boxes on tiles cannot be
+//! told apart, and there are none.
 
 use serde_json::Value;
 
 use crate::base::{
     PageBox,
+    ladder::Rung,
     shape::{Field, Form, Integer, Node},
 };
 
@@ -17,11 +19,24 @@ const NAME: &str = "box_2d";
 /// Steps of the grid along each side.
 const GRID: i64 = 1000;
 
-/// All boxes of a record, in order.
-pub fn of(fields: &[Field], record: &Value) -> Vec<PageBox> {
+/// All boxes of a record, in order, on the page as it was before the rung changed it.
+pub fn of(fields: &[Field], record: &Value, rung: &Rung) -> Vec<PageBox> {
     let mut found = Vec::new();
-    in_fields(fields, record, "", &mut found);
+    if rung.tiles.is_none() {
+        in_fields(fields, record, "", &mut found);
+    }
+    found.iter_mut().for_each(|found| found.bounds = turned_back(found.bounds, rung.rotate.unwrap_or(0)));
     found
+}
+
+/// `[left, top, right, bottom]` of a picture that was turned clockwise, on the picture as it was.
+fn turned_back([left, top, right, bottom]: [f32; 4], degrees: u32) -> [f32; 4] {
+    match degrees {
+        90 => [top, 1.0 - right, bottom, 1.0 - left],
+        180 => [1.0 - right, 1.0 - bottom, 1.0 - left, 1.0 - top],
+        270 => [1.0 - bottom, left, 1.0 - top, right],
+        _ => [left, top, right, bottom],
+    }
 }
 
 fn in_fields(fields: &[Field], record: &Value, at: &str, found: &mut Vec<PageBox>) {
@@ -63,4 +78,36 @@ fn bounds(value: &Value) -> Option<[f32; 4]> {
         value.as_array()?.iter().map(|side| side.as_i64().map(|side| side as f32 / GRID as f32)).collect();
     let &[y0, x0, y1, x1] = sides?.as_slice() else { return None };
     Some([x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::Shape;
+
+    fn boxes(rung: &Rung) -> Vec<PageBox> {
+        let corners = json!({ "type": "integer", "minimum": 0, "maximum": 1000 });
+        let list = json!({ "type": "array", "items": corners, "minItems": 4, "maxItems": 4 });
+        let schema = json!({ "type": "object", "properties": { "box_2d": list } });
+        let shape = Shape::compile(&schema).unwrap();
+        of(shape.fields(), &json!({ "box_2d": [100, 200, 300, 600] }), rung)
+    }
+
+    #[test]
+    fn boxes_of_a_turned_picture_are_turned_back() {
+        let on = |rotate| boxes(&Rung { rotate, ..Rung::default() })[0].bounds;
+        let close = |found: [f32; 4], wanted: [f32; 4]| found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close(on(None), [0.2, 0.1, 0.6, 0.3]));
+        // What is at the top of a picture turned clockwise by 90 degrees was at its left.
+        assert!(close(on(Some(90)), [0.1, 0.4, 0.3, 0.8]), "{:?}", on(Some(90)));
+        assert!(close(on(Some(180)), [0.4, 0.7, 0.8, 0.9]), "{:?}", on(Some(180)));
+        assert!(close(on(Some(270)), [0.7, 0.2, 0.9, 0.6]), "{:?}", on(Some(270)));
+    }
+
+    #[test]
+    fn boxes_on_tiles_have_no_place_on_the_page() {
+        assert_eq!(boxes(&Rung { tiles: Some(2), ..Rung::default() }), []);
+    }
 }

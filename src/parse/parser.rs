@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{
     Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, Shape, Stage, StageName,
-    shape::Settled,
+    ladder::Rungs, shape::Settled,
 };
 
 use super::{Check, answer, boxes, call, evidence};
@@ -19,6 +19,7 @@ pub struct Parser {
     output: Output,
     gathers: bool,
     checks: Arc<[Check]>,
+    rungs: Rungs,
 }
 
 impl Parser {
@@ -37,9 +38,14 @@ impl Parser {
         Self { checks, ..self }
     }
 
+    /// The same, for pictures that these rungs may have changed.
+    pub fn with_rungs(self, rungs: Rungs) -> Self {
+        Self { rungs, ..self }
+    }
+
     /// A parser of answers in this shape that are written in this way.
     pub fn of(output: Output, shape: Arc<Shape>) -> Self {
-        Self { shape, output, gathers: false, checks: Arc::default() }
+        Self { shape, output, gathers: false, checks: Arc::default(), rungs: Rungs::default() }
     }
 
     fn settle(&self, generation: &Generation) -> Result<Settled, String> {
@@ -62,7 +68,7 @@ impl Stage for Parser {
     fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
         let (generation, envelope) = item.open();
         let settled = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
-        let boxes = boxes::of(self.shape.fields(), &settled.record);
+        let boxes = boxes::of(self.shape.fields(), &settled.record, &self.rungs.at(envelope.attempt));
         let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation));
         let checks = self.checks.iter().map(|check| check.judge(&settled.record)).collect();
         emit.item(envelope.with(Extraction { evidence, checks, ..extraction(settled, boxes, generation) }));

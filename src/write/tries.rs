@@ -9,7 +9,7 @@ use arrow::{
 
 use crate::base::ladder::Try;
 
-/// `list<struct<attempt, why: list<string>, budget, rotate, temperature, new_tokens>>`.
+/// `list<struct<attempt, why: list<string>, budget, rotate, tiles, temperature, new_tokens>>`.
 pub fn column() -> DataType {
     DataType::List(Arc::new(item()))
 }
@@ -26,6 +26,7 @@ fn fields() -> Fields {
         field("why", why, false),
         field("budget", DataType::Int32, true),
         field("rotate", DataType::Int32, true),
+        field("tiles", DataType::Int32, true),
         field("temperature", DataType::Float32, true),
         field("new_tokens", DataType::Int32, false),
     ])
@@ -36,7 +37,7 @@ pub fn array<'a>(rows: impl Iterator<Item = &'a [Try]>) -> ArrayRef {
     let why = ListBuilder::new(StringBuilder::new()).with_field(Field::new_list_field(DataType::Utf8, false));
     let numbers = || Box::new(Int32Builder::new()) as Box<dyn ArrayBuilder>;
     let builders: Vec<Box<dyn ArrayBuilder>> =
-        vec![numbers(), Box::new(why), numbers(), numbers(), Box::new(Float32Builder::new()), numbers()];
+        vec![numbers(), Box::new(why), numbers(), numbers(), numbers(), Box::new(Float32Builder::new()), numbers()];
     let mut lists = ListBuilder::new(StructBuilder::new(fields(), builders)).with_field(item());
     for tries in rows {
         tries.iter().for_each(|one| append(lists.values(), one));
@@ -51,13 +52,14 @@ fn append(row: &mut StructBuilder, one: &Try) {
         (0, Some(i32::from(one.attempt))),
         (2, one.rung.budget.map(whole)),
         (3, one.rung.rotate.map(whole)),
-        (5, Some(whole(one.tokens))),
+        (4, one.rung.tiles.map(whole)),
+        (6, Some(whole(one.tokens))),
     ];
     for (place, number) in numbers {
         row.field_builder::<Int32Builder>(place).into_iter().for_each(|column| column.append_option(number));
     }
     let temperature = one.rung.temperature;
-    row.field_builder::<Float32Builder>(4).into_iter().for_each(|column| column.append_option(temperature));
+    row.field_builder::<Float32Builder>(5).into_iter().for_each(|column| column.append_option(temperature));
     if let Some(why) = row.field_builder::<ListBuilder<StringBuilder>>(1) {
         one.why.iter().for_each(|reason| why.values().append_value(reason));
         why.append(true);

@@ -136,6 +136,9 @@ fn wrong(step: &Rung, encode: &encode::Settings, generate: &generate::Settings) 
     if let Some(degrees) = step.rotate.filter(|degrees| ![90, 180, 270].contains(degrees)) {
         return Some(format!("`rotate` is {degrees}, but must be 90, 180 or 270"));
     }
+    if let Some(tiles) = step.tiles.filter(|tiles| ![2, 3].contains(tiles)) {
+        return Some(format!("`tiles` is {tiles}, but must be 2 or 3"));
+    }
     let warm = |temperature: f32| temperature.is_finite() && (0.0..=4.0).contains(&temperature);
     if let Some(temperature) = step.temperature.filter(|temperature| !warm(*temperature)) {
         return Some(format!("`temperature` is {temperature}, but must be 0 to 4"));
@@ -144,7 +147,7 @@ fn wrong(step: &Rung, encode: &encode::Settings, generate: &generate::Settings) 
     let other_temperature = step.temperature.is_some_and(|temperature| temperature != generate.temperature);
     // Drawn tokens differ with each attempt.
     let draws = step.temperature.unwrap_or(generate.temperature) > 0.0;
-    let same = !(other_budget || other_temperature || draws || step.rotate.is_some());
+    let same = !(other_budget || other_temperature || draws || step.rotate.is_some() || step.tiles.is_some());
     same.then(|| "it says nothing that the pipeline does not do anyhow; change it or take it out".to_owned())
 }
 
@@ -161,16 +164,17 @@ mod tests {
     #[test]
     fn steps_that_cannot_be_or_change_nothing_are_named() {
         assert!(problems("").is_empty());
-        assert!(problems("steps = [{ budget = 560, rotate = 90 }, { temperature = 0.4 }]").is_empty());
-        let wrong =
-            problems("steps = [{ budget = 99 }, { rotate = 45 }, { temperature = -1.0 }, { budget = 1120 }, {}]");
-        assert_eq!(wrong.len(), 5, "{wrong:?}");
+        assert!(problems("steps = [{ budget = 560, rotate = 90 }, { tiles = 2 }, { temperature = 0.4 }]").is_empty());
+        let wrong = problems(
+            "steps = [{ budget = 99 }, { rotate = 45 }, { temperature = -1.0 }, { budget = 1120 }, {}, { tiles = 9 }]",
+        );
+        assert_eq!(wrong.len(), 6, "{wrong:?}");
         assert!(wrong[0].starts_with("step 1: `budget` is 99"), "{wrong:?}");
         assert!(wrong[3].contains("nothing"), "1120 is the pipeline's own: {wrong:?}");
         assert_eq!(problems("climb_on = []\nallowance = 0\nsteps = [{ rotate = 180 }]").len(), 2);
         let untold = problems("climb_on = [\"check\", \"agreement\"]\nsteps = [{ rotate = 180 }]");
         assert_eq!(untold.len(), 3, "no checks, no evidence, no share: {untold:?}");
-        assert!(toml::from_str::<Settings>("steps = [{ tiles = 3 }]").is_err());
+        assert!(toml::from_str::<Settings>("steps = [{ zoom = 3 }]").is_err());
         assert!(toml::from_str::<Settings>("climb_on = [\"ugly\"]").is_err());
     }
 }

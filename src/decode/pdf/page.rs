@@ -42,7 +42,8 @@ fn fit(page: &PdfPage<'_>, text: Option<&TextLayer>, order: &Order) -> Result<Gr
         (Budget::Auto, Some(layer)) if !has_large_picture(page) => for_print(layer, width, height),
         (budget, _) => budget.most(),
     };
-    let grid = Grid::fit(width, height, budget);
+    let grid = Grid::fit(width, height, budget)
+        .map(|grid| Grid { width: grid.width * order.tiles, height: grid.height * order.tiles });
     grid.ok_or_else(|| refuse(FaultKind::Corrupt, "the page has no area", "repair it with a PDF tool"))
 }
 

@@ -252,8 +252,9 @@ fn again(rungs: &Rungs, attempt: u8, number: u32) -> Emitted {
 
 #[test]
 fn a_page_that_is_tried_again_comes_alone_as_its_rung_shows_it() {
-    let rung = |budget, rotate| Rung { budget, rotate, temperature: None };
-    let rungs = Rungs::new(vec![rung(Some(560), None), rung(None, Some(90))]);
+    let rung = |budget, rotate| Rung { budget, rotate, ..Rung::default() };
+    let tiles = Rung { tiles: Some(2), ..Rung::default() };
+    let rungs = Rungs::new(vec![rung(Some(560), None), rung(None, Some(90)), tiles]);
     let plain = pdf("documents/invoice.pdf");
     let finer = again(&rungs, 1, 2);
     assert_eq!((finer.promised, finer.pages(), finer.units.len()), (0, vec![2], 1));
@@ -261,6 +262,9 @@ fn a_page_that_is_tried_again_comes_alone_as_its_rung_shows_it() {
     let turned = again(&rungs, 2, 2);
     assert_eq!(turned.page(0).raster, plain.page(1).raster.clone().turned(90));
     assert_eq!(turned.page(0).text, plain.page(1).text, "the text layer keeps its places");
+    let (large, plain) = (again(&rungs, 3, 2), &plain.page(1).raster);
+    let large = &large.page(0).raster;
+    assert_eq!((large.width, large.height), (2 * plain.width, 2 * plain.height));
     assert!(again(&rungs, 1, 7).units.is_empty(), "there is no such page");
 }
 

@@ -6,6 +6,7 @@ use lapidary::{
     base::{
         ByteBudget, Clip, ContentHash, Emit, Fault, Film, Frame, Item, Kind, Origin, Part, Prompt, Raster, Source,
         Stage, Stop, Unit,
+        ladder::{Rung, Rungs},
     },
     encode::{Encoder, Settings, tensors},
 };
@@ -101,4 +102,24 @@ fn several_units_are_numbered() {
     assert_eq!(names, ["unit0.input_features", "unit0.input_features_mask", "unit0.input_ids", "unit1.input_ids"]);
     let mask = file.tensor("unit0.input_features_mask").unwrap();
     assert_eq!((mask.dtype(), mask.shape()), (Dtype::U8, &[1, clip.clips[0].mask.len()][..]));
+}
+
+#[test]
+fn a_picture_that_is_tried_again_in_tiles_is_several_pictures_one_after_the_other() {
+    let rungs = Rungs::new(vec![Rung { tiles: Some(2), ..Rung::default() }]);
+    let mut encoder = encoder().with_rungs(rungs);
+    let longest = encoder.longest(0, 0.0).unwrap();
+    let mut kept = Kept(Vec::new());
+    for attempt in [0, 1] {
+        let unit = Unit::Image(raster(640, 480));
+        let lease = ByteBudget::new(1 << 30).lease(unit.bytes(), &Stop::default()).unwrap();
+        encoder.process(Item { origin: origin(), attempt, lease, body: unit }, &mut kept).unwrap();
+    }
+    let [whole, tiled] = &kept.0[..] else { panic!("two prompts") };
+    assert_eq!((whole.body.images.len(), tiled.body.images.len(), tiled.attempt), (1, 4, 1));
+    // 340 x 255 pixels become 432 x 336 at a budget of 70, as 640 x 480 do: 63 soft tokens, between two marks.
+    let (one, four) = (whole.body.tokens.len(), tiled.body.tokens.len());
+    assert_eq!(four - one, 3 * 65);
+    assert_eq!(tiled.body.image_tokens(), 4 * 63);
+    assert!(longest >= four, "{longest} tokens are made room for");
 }
