@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use super::pointer;
 use crate::base::{
     PageBox,
     ladder::Rung,
@@ -42,7 +43,7 @@ fn turned_back([left, top, right, bottom]: [f32; 4], degrees: u32) -> [f32; 4] {
 fn in_fields(fields: &[Field], record: &Value, at: &str, found: &mut Vec<PageBox>) {
     for field in fields {
         let Some(value) = record.get(&field.name) else { continue };
-        let path = format!("{at}/{}", field.name.replace('~', "~0").replace('/', "~1"));
+        let path = pointer::below(at, &field.name);
         if field.name == NAME && is_box(&field.node) {
             found.extend(bounds(value).map(|bounds| PageBox { path, bounds }));
         } else {

@@ -1,5 +1,6 @@
 //! JSON Pointers (RFC 6901) into records and into their shape.
 
+pub use crate::base::shape::below;
 use crate::base::{
     Shape,
     shape::{Field, Form, Node},
@@ -8,11 +9,6 @@ use crate::base::{
 /// The steps of a pointer, unescaped; the empty pointer has none.
 pub fn steps(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
-}
-
-/// One step further down.
-pub fn below(pointer: &str, step: &str) -> String {
-    format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"))
 }
 
 /// What the shape says of the value at a pointer. Any step will do as the place in an array.

@@ -4,6 +4,6 @@ mod catalogue;
 mod checks;
 mod evidence;
 pub mod guide;
-mod parser;
+pub mod parser;
 mod schemas;
 mod shape;

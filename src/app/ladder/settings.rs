@@ -103,9 +103,7 @@ impl Settings {
         }
         problems
     }
-}
 
-impl Settings {
     /// Reasons of which nothing would be known.
     fn untold(&self, parse: &parse::Settings) -> Vec<String> {
         let on = |reason| self.climb_on.contains(&reason);

@@ -151,7 +151,7 @@ fn either(nodes: Vec<Node>) -> Form {
 }
 
 /// The JSON pointer one step further down.
-fn below(at: &str, name: &str) -> String {
+pub fn below(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 

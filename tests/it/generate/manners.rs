@@ -4,14 +4,14 @@
 use std::{fs, path::Path, sync::Arc};
 
 use lapidary::{
-    base::{Effort, Emit, Extraction, Fault, Finish, Generation, Item, Origin, Output, Shape, Source, Stage, Timing},
+    base::{Effort, Extraction, Fault, Finish, Generation, Item, Output, Shape, Stage, Timing},
     generate::{Answer, Channel, Form, Guide, Logits, Rules, Sampler, Settings, Thinking, Thoughts, Turn, Vocabulary},
     parse::Parser,
 };
 use serde_json::json;
 
 use super::{closing::scores, desk, models};
-use crate::vocabulary;
+use crate::{parse::parser::Emitted, vocabulary};
 
 /// Every schema of the project, and one with all that a call can hold.
 fn shapes() -> Vec<(String, Arc<Shape>)> {
@@ -48,26 +48,8 @@ fn guide(output: Output, vocabulary: &Vocabulary, shape: &Shape) -> Guide {
     Guide::compile_as(output, vocabulary, &shape.guide()).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-/// What a stage emits.
-#[derive(Default)]
-struct Rows(Vec<Extraction>);
-
-impl Emit<Extraction> for Rows {
-    fn promise(&mut self, _: &Arc<Source>, _: u64) {}
-
-    fn item(&mut self, item: Item<Extraction>) {
-        self.0.push(item.body);
-    }
-
-    fn fault(&mut self, _: &Origin, _: Fault) {}
-
-    fn open(&self) -> bool {
-        true
-    }
-}
-
 fn parsed(output: Output, shape: &Arc<Shape>, item: Item<Generation>) -> Result<Extraction, Fault> {
-    let mut rows = Rows::default();
+    let mut rows = Emitted::default();
     Parser::of(output, shape.clone()).process(item, &mut rows)?;
     Ok(rows.0.remove(0))
 }
