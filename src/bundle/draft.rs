@@ -277,21 +277,29 @@ impl<'a> Draft<'a> {
         match (weight, operand) {
             (Linear::Int8(codes, scales), Operand::Rounded(rows)) => self.graph.rounded_matmul(rows, codes, scales),
             (Linear::Int4(blocks), Operand::Plain(value) | Operand::Rounded(Rounded { codes: value, .. })) => {
-                let attributes = [
-                    ("K", Attribute::Int(blocks.inputs as i64)),
-                    ("N", Attribute::Int(blocks.outputs as i64)),
-                    ("bits", Attribute::Int(4)),
-                    ("block_size", Attribute::Int(quantize::BLOCK as i64)),
-                    ("accuracy_level", Attribute::Int(4)),
-                ];
-                let inputs = [value, &blocks.codes, &blocks.scales].into_iter().chain(&blocks.zeros);
-                self.graph.contrib("MatMulNBits", &inputs.collect::<Vec<_>>(), &attributes)
+                self.block_products(value, blocks)
             }
             (
                 Linear::Dense(weight) | Linear::Int8(weight, _),
                 Operand::Plain(value) | Operand::Rounded(Rounded { codes: value, .. }),
             ) => self.graph.contrib("FusedMatMul", &[value, weight], &[("transB", Attribute::Int(1))]),
         }
+    }
+
+    /// `value @ weight^T` for blocks of 4 bits, in our own operator where there may be one: it takes f32 only.
+    fn block_products(&mut self, value: &Value, blocks: &Blocks) -> Value {
+        let inputs = [value, &blocks.codes, &blocks.scales].into_iter().chain(&blocks.zeros).collect::<Vec<_>>();
+        let sizes =
+            [("K", blocks.inputs), ("N", blocks.outputs)].map(|(name, size)| (name, Attribute::Int(size as i64)));
+        if self.own_operators && self.compute() == Element::F32 && self.dtype() == Element::F32 {
+            let made = self.graph.ops(OWN, "BlockProducts", &inputs, 1, &sizes).into_iter().next();
+            return made.unwrap_or_else(Value::absent);
+        }
+        let [k, n] = sizes;
+        let form = [("bits", 4), ("block_size", quantize::BLOCK as i64), ("accuracy_level", 4)]
+            .map(|(name, value)| (name, Attribute::Int(value)));
+        let attributes: Vec<_> = [k, n].into_iter().chain(form).collect();
+        self.graph.contrib("MatMulNBits", &inputs, &attributes)
     }
 }
 

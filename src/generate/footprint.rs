@@ -4,7 +4,7 @@ use std::fmt;
 
 use half::f16;
 
-use super::{arena::Room, runtime::Device, settings::Form};
+use super::{arena::Room, operators, runtime::Device, settings::Form};
 use crate::base::model::{ImageAttention, KvLayer, Layout, Manifest};
 
 /// Soft tokens of a picture where the model names no budgets: its smallest.
@@ -43,10 +43,22 @@ impl Keeping<'_> {
 /// Bytes of one number of the keys and values that a model's graphs declare, in the form of its decoder that runs.
 pub fn declared_element(manifest: &Manifest, form: Form, device: Device) -> usize {
     let may_be_cpu = matches!(device, Device::Cpu | Device::Auto);
-    let over_slots = form != Form::Sequences && may_be_cpu && manifest.graphs.decoder_slots.is_some();
+    let over_slots = may_be_cpu && over_slots(manifest, form).is_some();
     let precision = &manifest.precision;
     let kept = if over_slots && !precision.keys_values.is_empty() { &precision.keys_values } else { &precision.dtype };
     if kept == "f16" { size_of::<f16>() } else { size_of::<f32>() }
+}
+
+/// The graph of the decoder over slots, where that form is to run on the CPU: left to itself, not with weights of 4 bits on
+/// a processor without vectors for their products, where the public form is quicker.
+pub(super) fn over_slots(manifest: &Manifest, form: Form) -> Option<&str> {
+    let quick = !manifest.precision.quantize.starts_with("int4") || operators::multiplies_blocks_quickly();
+    let wanted = match form {
+        Form::Slots => true,
+        Form::Auto => quick,
+        Form::Sequences => false,
+    };
+    manifest.graphs.decoder_slots.as_deref().filter(|_| wanted)
 }
 
 /// The keys and values of one slot.

@@ -63,7 +63,7 @@ pub enum Thoughts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// `slots` where the bundle has it and it runs on the device, else `sequences`.
+    /// `slots` where the bundle has it and it runs well on the device, else `sequences`.
     #[default]
     Auto,
     /// Any tokens of any units in one run, with attention of our own; on the CPU.

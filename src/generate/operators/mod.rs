@@ -1,7 +1,8 @@
 //! The operators of our own that `decoder_slots` uses on the CPU, as ONNX Runtime calls them: `SlotAttention`,
-//! `RotaryTurns`, `RoundRows`. They run on the session's own threads.
+//! `RotaryTurns`, `RoundRows`, `BlockProducts`. They run on the session's own threads.
 
 mod attention;
+mod blocks;
 mod course;
 mod heads;
 mod kept;
@@ -19,6 +20,7 @@ use ort::{
 };
 
 use attention::SlotAttention;
+use blocks::BlockProducts;
 use rounding::RoundRows;
 use turns::RotaryTurns;
 
@@ -31,7 +33,13 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
         .add(SlotAttention::<f32>(PhantomData))?
         .add(SlotAttention::<f16>(PhantomData))?
         .add(RotaryTurns)?
-        .add(RoundRows)
+        .add(RoundRows)?
+        .add(BlockProducts::default())
+}
+
+/// Does this processor have vectors that products of blocks of 4 bits are written for? Loops do it elsewhere, slowly.
+pub(super) fn multiplies_blocks_quickly() -> bool {
+    blocks::are_quick()
 }
 
 /// An input that must be there.

@@ -49,9 +49,9 @@ impl Runner {
         settings: EngineSettings,
         embedder: &mut Embedder,
     ) -> Result<(Self, Option<String>), Fatal> {
-        let slots = model.manifest.graphs.decoder_slots.as_ref().filter(|_| opening.device == Device::Cpu);
+        let slots = footprint::over_slots(&model.manifest, settings.decoder).filter(|_| opening.device == Device::Cpu);
         match (slots, settings.decoder) {
-            (Some(name), Form::Auto | Form::Slots) => {
+            (Some(name), _) => {
                 let room = footprint::room(&model.manifest, settings.context, settings.prefill_chunk);
                 let packed = Packed::open(runtime, model, name, opening, settings.slots, room)?;
                 Ok((Self::Packed(packed), None))
@@ -64,7 +64,7 @@ impl Runner {
                 );
                 Err(Fatal::new(message, "leave generate.decoder out, or export the bundle in f32 for the CPU"))
             }
-            (_, Form::Auto | Form::Sequences) => {
+            (None, Form::Auto | Form::Sequences) => {
                 let mut decoder = Decoder::open(runtime, model, opening, embedder)?;
                 let remark = slots::make(&mut decoder, embedder, model, settings)?;
                 Ok((Self::Sequences(decoder, model.manifest.tokens.pad), remark))
