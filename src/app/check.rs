@@ -5,7 +5,7 @@ use super::{
     plan::{Plan, Request},
 };
 use crate::{
-    base::{Fatal, Output, model::Layout, shape::FUNCTION},
+    base::{Fatal, Output, RecordOf, model::Layout, shape::FUNCTION},
     generate::Device,
 };
 
@@ -18,9 +18,20 @@ pub fn check(request: &Request) -> Result<Vec<String>, Fatal> {
         format!("columns: {}", fields.join(", ")),
         format!("config hash: {}", plan.config_hash),
     ];
+    findings.extend(rows(&plan));
     findings.extend(manner(&plan));
     findings.extend(check_model(&plan)?);
     Ok(findings)
+}
+
+/// What a row is, where it is not the record of a unit.
+fn rows(plan: &Plan) -> Option<String> {
+    let parse = &plan.pipeline.parse;
+    match parse.record {
+        RecordOf::Unit => None,
+        RecordOf::Document => Some("rows: one for each document, merged of what its units say".to_owned()),
+        RecordOf::List => Some(format!("rows: one for each record, at most {} of a unit", parse.most_records())),
+    }
 }
 
 /// What is out of the ordinary in how the model is to answer.

@@ -169,6 +169,7 @@ pub fn run_decode<S: Stage + ?Sized>(
             settle_document(outlet, &origin, result, out_of_quota());
         });
         books.gauge.documents_decoded.add(1);
+        books.tell(Outcome::Decoded(origin.source.clone()));
     }
 }
 

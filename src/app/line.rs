@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! collect -> documents -> decode lanes -> units -> encode lanes -> prompts -> generate -> generations -> parse
-//!    `------------------------`--------- outcomes ---------`-----------------`--------------`----> judge -> write
+//!    `------------------------`--------- outcomes ---------`-----------------`--------------`----> judge -> collator -> write
 //!                              `<----------------- units to be tried again -------------------------´
 //! ```
 //!
@@ -22,6 +22,7 @@ use std::{
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::{
+    collate::Collator,
     gauge::Gauge,
     ladder::{Judge, Weighed},
     lane::{self, Books, Intake, Outlet},
@@ -89,6 +90,8 @@ pub struct Line<'a, S> {
     pub parse: Parsing,
     /// Says before stage 6 which units are tried again.
     pub judge: &'a mut Judge,
+    /// Makes rows of answers.
+    pub collator: &'a mut Collator,
     /// Stage 6.
     pub write: Writing<'a>,
     /// When a thread is stuck.
@@ -103,7 +106,7 @@ impl<S: Send> Line<'_, S> {
     /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
     /// ended when this returns; where one never will, the last words are said instead.
     pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
-        let Self { collect, decode, encode, generate, parse, judge, mut write, last_words, quota, ahead } = self;
+        let Self { collect, decode, encode, generate, parse, judge, collator, mut write, last_words, quota, ahead } = self;
         let (outcomes, written) = bounded(OUTCOMES);
         let (documents_in, documents) = bounded(DOCUMENTS);
         let (again_in, again) = unbounded();
@@ -132,7 +135,7 @@ impl<S: Send> Line<'_, S> {
             scope.spawn(move || run_parse(parse, &generations, &parsing));
             // From here on only the threads hold senders: each channel closes when the stage before it has ended.
             drop((books, intake, units_in, units, prompts_in));
-            let desk = Desk { judge, again: Some(again_in), write: &mut write, gauge, stop };
+            let desk = Desk { judge, collator, again: Some(again_in), write: &mut write, gauge, stop };
             let writing = desk.run(&written);
             if let Some(why) = stop.given_up() {
                 match last_words(why) {}
@@ -189,9 +192,10 @@ fn run_parse(mut parse: Parsing, generations: &Receiver<Item<Generation>>, books
     lane::run(&mut *parse, generations, books, &mut to_rows);
 }
 
-/// The end of the line: what comes is weighed and written, on the thread that called [`Line::run`].
+/// The end of the line: what comes is weighed, made into rows and written, on the thread that called [`Line::run`].
 struct Desk<'a, 'w> {
     judge: &'a mut Judge,
+    collator: &'a mut Collator,
     /// To `decode`, until nothing can be tried again any more.
     again: Option<Sender<Item<Document>>>,
     write: &'a mut Writing<'w>,
@@ -235,7 +239,10 @@ impl Desk<'_, '_> {
         };
         let settled = matches!(outcome, Some(Outcome::Row(_) | Outcome::Failure(_)));
         let began = Instant::now();
-        (self.write)(outcome)?;
+        match outcome {
+            Some(outcome) => self.collator.take(outcome).into_iter().try_for_each(|one| (self.write)(Some(one)))?,
+            None => (self.write)(None)?,
+        }
         self.gauge.stage(StageName::Write).worked(began.elapsed());
         if settled {
             self.gauge.settled.add(1);

@@ -49,7 +49,7 @@ pub fn probe_decoder() -> Result<(), Fatal> {
 
 /// The encoder, to be cloned for each lane.
 pub fn encoder(plan: &Plan) -> Result<Encoder, Fatal> {
-    let schema = plan.shape.schema().to_string();
+    let schema = plan.answer.schema().to_string();
     let encoder = Encoder::in_manner(&plan.pipeline.encode, plan.model()?.clone(), &schema, &manner(plan)?)?;
     Ok(encoder.with_rungs(plan.pipeline.ladder.rungs()))
 }
@@ -58,7 +58,7 @@ pub fn encoder(plan: &Plan) -> Result<Encoder, Fatal> {
 fn manner(plan: &Plan) -> Result<Manner, Fatal> {
     let function = match plan.pipeline.parse.output {
         Output::Json => None,
-        Output::ToolCall => Some(plan.shape.function().map_err(unguidable)?),
+        Output::ToolCall => Some(plan.answer.function().map_err(unguidable)?),
     };
     Ok(Manner { thinking: plan.pipeline.generate.thinking, function })
 }
@@ -73,7 +73,7 @@ pub fn vocabulary(model: &Model, encoder: &Encoder) -> Result<Vocabulary, Fatal>
 
 /// The grammar of the answers.
 pub fn guide(plan: &Plan, vocabulary: &Vocabulary) -> Result<Guide, Fatal> {
-    Guide::compile_as(plan.pipeline.parse.output, vocabulary, &plan.shape.guide()).map_err(unguidable)
+    Guide::compile_as(plan.pipeline.parse.output, vocabulary, &plan.answer.guide()).map_err(unguidable)
 }
 
 fn unguidable(problems: Vec<String>) -> Fatal {

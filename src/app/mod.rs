@@ -2,6 +2,7 @@
 //! channels, and what the line did becomes a [`report::Report`] whose totals must balance.
 
 pub mod check;
+mod collate;
 pub mod encode;
 pub mod eval;
 pub mod gauge;

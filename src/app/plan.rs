@@ -20,8 +20,12 @@ use crate::{
 pub struct Plan {
     /// The file.
     pub pipeline: Pipeline,
-    /// The schema.
+    /// The schema of a record.
     pub shape: Arc<Shape>,
+    /// What an answer looks like, which is a record or lists them.
+    pub answer: Arc<Shape>,
+    /// How the records of a document are merged, where the pipeline asks for it.
+    pub merging: parse::Merging,
     /// Checks across its fields.
     pub checks: Arc<[parse::Check]>,
     /// The bundle, its files' hashes checked.
@@ -65,11 +69,11 @@ impl Plan {
         model: Option<PathBuf>,
         shape: impl FnOnce(&Pipeline) -> Result<Shape, Vec<String>>,
     ) -> Result<Self, Fatal> {
-        let shape = pipeline.as_ref().and_then(|pipeline| keep(shape(pipeline), &mut problems));
-        let checks = pipeline
+        let shape = pipeline.as_ref().and_then(|pipeline| keep(shape(pipeline), &mut problems)).map(Arc::new);
+        let fitted = pipeline
             .as_ref()
             .zip(shape.as_ref())
-            .and_then(|(pipeline, shape)| keep(pipeline.parse.fitted_checks(shape), &mut problems));
+            .and_then(|(pipeline, shape)| Fitted::to(&pipeline.parse, shape, &mut problems));
         let model_path = model.or_else(|| {
             let named = pipeline.as_ref()?.model.as_ref()?;
             Some(beside(file, named))
@@ -78,11 +82,12 @@ impl Plan {
         if let (Some(pipeline), Some(model)) = (&pipeline, &model) {
             problems.extend(contradictions(pipeline, model));
         }
-        match (pipeline, shape, checks) {
-            (Some(pipeline), Some(shape), Some(checks)) if problems.is_empty() => {
+        match (pipeline, shape, fitted) {
+            (Some(pipeline), Some(shape), Some(fitted)) if problems.is_empty() => {
                 let config_hash = config_hash(&pipeline, &shape);
                 let model = model.map(Arc::new);
-                Ok(Self { pipeline, shape: Arc::new(shape), checks: checks.into(), model, config_hash })
+                let Fitted { checks, answer, merging } = fitted;
+                Ok(Self { pipeline, shape, answer, merging, checks, model, config_hash })
             }
             _ => Err(as_fatal(file, &problems)),
         }
@@ -96,6 +101,24 @@ impl Plan {
                 "give `--model BUNDLE`; `lapidary model export CHECKPOINT_DIR OUT_DIR` makes one",
             )
         })
+    }
+}
+
+/// What the pipeline makes of its schema.
+struct Fitted {
+    checks: Arc<[parse::Check]>,
+    answer: Arc<Shape>,
+    merging: parse::Merging,
+}
+
+impl Fitted {
+    fn to(settings: &parse::Settings, shape: &Arc<Shape>, problems: &mut Vec<String>) -> Option<Self> {
+        let checks = keep(settings.fitted_checks(shape), problems);
+        let answer = keep(settings.answer(shape), problems);
+        let merging = keep(settings.merging(shape), problems);
+        let (checks, answer) = (Arc::<[parse::Check]>::from(checks?), answer?);
+        let merging = merging?.with_checks(checks.clone());
+        Some(Self { checks, answer, merging })
     }
 }
 

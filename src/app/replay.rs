@@ -12,7 +12,7 @@ use super::{
     threads::Shares,
 };
 use crate::{
-    base::{ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Lease, Origin, Source, Stage, Stop, UnitQuota},
+    base::{ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Lease, Origin, RecordOf, Source, Stage, Stop, UnitQuota},
     collect::{Collect, Found, Inputs},
     generate::{Device, Generator},
     parse::Parser,
@@ -58,6 +58,12 @@ impl Replayed {
 pub fn replay(request: &Request) -> Result<Replayed, Fatal> {
     let recorded = Recorded::read(&request.dataset, request.row)?;
     let plan = Plan::recorded(&recorded, request.model.clone())?;
+    if plan.pipeline.parse.record == RecordOf::Document {
+        return Err(Fatal::new(
+            format!("row {} is merged of the answers about several units, and a single one is replayed", request.row),
+            "look at `_parts`, or run the pipeline with `record = \"unit\"` on this document and replay its rows",
+        ));
+    }
     let origin = Origin { source: source(&plan, &recorded)?, part: recorded.part() };
     let attempt = recorded.number("_attempt").and_then(|attempt| u8::try_from(attempt).ok()).unwrap_or(0);
     let item = Item { origin: origin.clone(), attempt, lease: Lease::none(), body: Document };
@@ -118,7 +124,8 @@ fn through_the_line(plan: &Plan, item: Item<Document>, device: Device) -> Result
     drop(sender);
     let mut answer = One::default();
     generator.run(receiver, &mut answer, &stop)?;
-    let mut parser = Parser::of(plan.pipeline.parse.output, plan.shape.clone());
+    let settings = &plan.pipeline.parse;
+    let mut parser = Parser::of(settings.output, plan.answer.clone()).with_record(settings.record);
     Ok(answer.settled().and_then(|answer| One::through(&mut parser, answer)).map(|item| item.body))
 }
 

@@ -209,7 +209,7 @@ impl Report {
 
     /// The share of units that failed, duplicates left out.
     pub fn failed_share(&self) -> f64 {
-        let settled = self.totals.rows + self.totals.failures;
+        let settled = self.totals.answered + self.totals.failures;
         if settled == 0 { 0.0 } else { self.totals.failures as f64 / settled as f64 }
     }
 

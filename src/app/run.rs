@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    collate::Collator,
     gauge::Gauge,
     ladder::Judge,
     line::{Decoding, Encoding, Found, Line},
@@ -59,10 +60,12 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     make::probe_decoder()?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
-    let extras = Extras { evidence: plan.pipeline.parse.evidence, checks: !plan.checks.is_empty() };
+    let record = plan.pipeline.parse.record;
+    let extras = Extras { evidence: plan.pipeline.parse.evidence, checks: !plan.checks.is_empty(), record };
     let writer = Writer::create(&request.output, plan.shape.clone(), extras, plan.pipeline.write.clone(), identity)?;
     let writer = RefCell::new(Some(writer));
-    let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone());
+    let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone()).with_record(record);
+    let mut collator = Collator::of(&plan);
     let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
     let decoding = |_| Box::new(make::decoder(&plan, &budget, &quota, stop)) as Decoding;
     let (began, ahead) = (chrono::Utc::now(), card.slots);
@@ -81,6 +84,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
         parse: Box::new(parser(&plan)),
         judge: &mut judge,
+        collator: &mut collator,
         write: Box::new(|outcome| match (&mut *writer.borrow_mut(), outcome) {
             (Some(writer), Some(outcome)) => writer.accept(outcome),
             (Some(writer), None) => writer.tick(),
@@ -109,7 +113,7 @@ fn close(writer: Option<Writer>, cut_short: bool) -> Result<Totals, Fatal> {
 
 fn parser(plan: &Plan) -> Parser {
     let settings = &plan.pipeline.parse;
-    let parser = Parser::of(settings.output, plan.shape.clone());
+    let parser = Parser::of(settings.output, plan.answer.clone()).with_record(settings.record);
     parser.with_evidence(settings.evidence).with_checks(plan.checks.clone()).with_rungs(plan.pipeline.ladder.rungs())
 }
 

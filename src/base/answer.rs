@@ -4,8 +4,10 @@ use serde::Deserialize;
 
 use super::{
     evidence::{Evidence, Verdict},
+    item::Part,
     ladder::Try,
     media::TextLayer,
+    record::Merged,
 };
 
 /// How an answer is written.
@@ -35,6 +37,8 @@ pub struct Thought {
 pub struct PageBox {
     /// JSON pointer of the value.
     pub path: String,
+    /// Which part of the document it is on.
+    pub part: Part,
     /// `[left, top, right, bottom]` as fractions of the width and height as displayed, origin at the top left: the
     /// same as a [`super::Word`]'s.
     pub bounds: [f32; 4],
@@ -173,4 +177,8 @@ pub struct Extraction {
     pub attempt: u8,
     /// The other tries, whose answers were no better.
     pub tries: Vec<Try>,
+    /// Which of the records of its unit this is, from 0, where a unit may have many.
+    pub index: Option<u32>,
+    /// What it was merged of, where it is the record of a document.
+    pub merged: Option<Merged>,
 }

@@ -1,6 +1,8 @@
 //! What speaks for each value of a record: where its page says the same, how sure the model was, and what the pipeline's
 //! own checks made of it.
 
+use super::item::Part;
+
 /// How a value and the page's own text agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Agreement {
@@ -63,6 +65,8 @@ pub struct Confidence {
 pub struct Grounds {
     /// JSON Pointer of the value in the record.
     pub path: String,
+    /// Which part of the document says it.
+    pub part: Part,
     /// The value as text; `None` for `null`.
     pub value: Option<String>,
     /// `None` for what no page spells out: `null`, true, false, and the empty string.

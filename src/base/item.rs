@@ -1,6 +1,6 @@
 //! Who an item is: the envelope that walks the whole line around an ever-changing body.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{cmp::Ordering, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,20 @@ pub enum Part {
         /// End of the span.
         end: f64,
     },
+}
+
+impl Part {
+    /// The order of the document: by page, or by time, the sound of a span before its frames.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let place = |part: &Self| match *part {
+            Self::Whole => (0.0, 0.0, 0),
+            Self::Page { number, .. } => (f64::from(number), 0.0, 0),
+            Self::Time { start, end } => (start, end, 1),
+            Self::Frames { start, end } => (start, end, 2),
+        };
+        let ((start, end, kind), (other_start, other_end, other_kind)) = (place(self), place(other));
+        start.total_cmp(&other_start).then(kind.cmp(&other_kind)).then(end.total_cmp(&other_end))
+    }
 }
 
 impl fmt::Display for Part {

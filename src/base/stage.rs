@@ -45,8 +45,14 @@ pub enum Outcome {
     Duplicate(Arc<Source>),
     /// `decode` promises that many more units of the document.
     Promise(Arc<Source>, u64),
-    /// One unit came through.
+    /// `decode` has promised all units of the document that it ever will.
+    Decoded(Arc<Source>),
+    /// One unit came through, and is a row.
     Row(Box<Item<Extraction>>),
+    /// One unit came through; what it said is in rows of its document, or is several rows.
+    Answered(Box<Item<Extraction>>),
+    /// A row that is made of units told as [`Outcome::Answered`].
+    Record(Box<Item<Extraction>>),
     /// One unit, or one whole document, did not.
     Failure(Box<Failure>),
 }

@@ -73,15 +73,19 @@ fn documents(totals: &Totals) -> String {
 }
 
 fn books(totals: &Totals) -> String {
-    let (units, rows, failures) = (totals.units, totals.rows, totals.failures);
+    let (units, answered, failures) = (totals.units, totals.answered, totals.failures);
+    let came = match totals.rows == answered {
+        true => format!("{answered} rows + {failures} failures"),
+        false => format!("{answered} answered in {} rows + {failures} failures", totals.rows),
+    };
     let verdict = match totals.unbalanced.first() {
         None => "the totals balance".to_owned(),
         Some(first) => format!(
-            "THE TOTALS DO NOT BALANCE for {} documents, first `{}`: promised {}, rows {}, failures {}",
+            "THE TOTALS DO NOT BALANCE for {} documents, first `{}`: promised {}, answered {}, failures {}",
             totals.unbalanced.len(),
             first.source,
             first.promised,
-            first.rows,
+            first.answered,
             first.failures
         ),
     };
@@ -89,7 +93,7 @@ fn books(totals: &Totals) -> String {
         0 => String::new(),
         n => format!(" (and {n} copied for duplicates)"),
     };
-    format!("  units      {units} = {rows} rows + {failures} failures{copied}; {verdict}")
+    format!("  units      {units} = {came}{copied}; {verdict}")
 }
 
 fn failures(report: &Report) -> String {

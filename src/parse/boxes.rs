@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::pointer;
 use crate::base::{
-    PageBox,
+    PageBox, Part,
     ladder::Rung,
     shape::{Field, Form, Integer, Node},
 };
@@ -20,14 +20,17 @@ const NAME: &str = "box_2d";
 /// Steps of the grid along each side.
 const GRID: i64 = 1000;
 
-/// All boxes of a record, in order, on the page as it was before the rung changed it.
-pub fn of(fields: &[Field], record: &Value, rung: &Rung) -> Vec<PageBox> {
+/// A pointer, and a box on the picture as shown.
+type Found = (String, [f32; 4]);
+
+/// All boxes of the record of a part, in order, on the page as it was before the rung changed it.
+pub fn of(fields: &[Field], record: &Value, rung: &Rung, part: Part) -> Vec<PageBox> {
     let mut found = Vec::new();
     if rung.tiles.is_none() {
         in_fields(fields, record, "", &mut found);
     }
-    found.iter_mut().for_each(|found| found.bounds = turned_back(found.bounds, rung.rotate.unwrap_or(0)));
-    found
+    let degrees = rung.rotate.unwrap_or(0);
+    found.into_iter().map(|(path, bounds)| PageBox { path, part, bounds: turned_back(bounds, degrees) }).collect()
 }
 
 /// `[left, top, right, bottom]` of a picture that was turned clockwise, on the picture as it was.
@@ -40,19 +43,19 @@ fn turned_back([left, top, right, bottom]: [f32; 4], degrees: u32) -> [f32; 4] {
     }
 }
 
-fn in_fields(fields: &[Field], record: &Value, at: &str, found: &mut Vec<PageBox>) {
+fn in_fields(fields: &[Field], record: &Value, at: &str, found: &mut Vec<Found>) {
     for field in fields {
         let Some(value) = record.get(&field.name) else { continue };
         let path = pointer::below(at, &field.name);
         if field.name == NAME && is_box(&field.node) {
-            found.extend(bounds(value).map(|bounds| PageBox { path, bounds }));
+            found.extend(bounds(value).map(|bounds| (path, bounds)));
         } else {
             in_node(&field.node, value, &path, found);
         }
     }
 }
 
-fn in_node(node: &Node, value: &Value, at: &str, found: &mut Vec<PageBox>) {
+fn in_node(node: &Node, value: &Value, at: &str, found: &mut Vec<Found>) {
     match (&node.form, value) {
         (Form::Object(fields), Value::Object(_)) => in_fields(fields, value, at, found),
         (Form::List(list), Value::Array(items)) => {
@@ -93,7 +96,7 @@ mod tests {
         let list = json!({ "type": "array", "items": corners, "minItems": 4, "maxItems": 4 });
         let schema = json!({ "type": "object", "properties": { "box_2d": list } });
         let shape = Shape::compile(&schema).unwrap();
-        of(shape.fields(), &json!({ "box_2d": [100, 200, 300, 600] }), rung)
+        of(shape.fields(), &json!({ "box_2d": [100, 200, 300, 600] }), rung, Part::Whole)
     }
 
     #[test]

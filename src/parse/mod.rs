@@ -7,11 +7,15 @@ mod call;
 mod checks;
 mod decimal;
 mod evidence;
+mod merge;
 mod parser;
 mod pointer;
 mod settings;
+mod split;
 mod twice;
 
 pub use checks::{Check, Settings as CheckSettings};
+pub use merge::Merging;
 pub use parser::Parser;
 pub use settings::{Settings, read_schema};
+pub use split::{records, split};

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::base::{
-    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, Shape, Stage, StageName,
+    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, RecordOf, Shape, Stage, StageName,
+    Verdict,
     ladder::Rungs, shape::Settled,
 };
 
-use super::{Check, answer, boxes, call, evidence};
+use super::{Check, answer, boxes, call, evidence, split};
 
 /// Problems that a message names before it stops.
 const NAMED: usize = 4;
@@ -19,6 +22,7 @@ pub struct Parser {
     output: Output,
     gathers: bool,
     checks: Arc<[Check]>,
+    record: RecordOf,
     rungs: Rungs,
 }
 
@@ -38,6 +42,11 @@ impl Parser {
         Self { checks, ..self }
     }
 
+    /// The same, of answers that are or list such records. Checks of a document's record are not made of its units'.
+    pub fn with_record(self, record: RecordOf) -> Self {
+        Self { record, ..self }
+    }
+
     /// The same, for pictures that these rungs may have changed.
     pub fn with_rungs(self, rungs: Rungs) -> Self {
         Self { rungs, ..self }
@@ -45,7 +54,17 @@ impl Parser {
 
     /// A parser of answers in this shape that are written in this way.
     pub fn of(output: Output, shape: Arc<Shape>) -> Self {
-        Self { shape, output, gathers: false, checks: Arc::default(), rungs: Rungs::default() }
+        Self { shape, output, gathers: false, checks: Arc::default(), record: RecordOf::Unit, rungs: Rungs::default() }
+    }
+
+    /// What the checks make of each record of an answer, one record after the other.
+    fn check(&self, answer: &Value) -> Vec<Verdict> {
+        let records = match self.record {
+            RecordOf::Unit => std::slice::from_ref(answer),
+            RecordOf::List => split::records(answer),
+            RecordOf::Document => &[],
+        };
+        records.iter().flat_map(|record| self.checks.iter().map(|check| check.judge(record))).collect()
     }
 
     fn settle(&self, generation: &Generation) -> Result<Settled, String> {
@@ -68,9 +87,10 @@ impl Stage for Parser {
     fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
         let (generation, envelope) = item.open();
         let settled = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
-        let boxes = boxes::of(self.shape.fields(), &settled.record, &self.rungs.at(envelope.attempt));
-        let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation));
-        let checks = self.checks.iter().map(|check| check.judge(&settled.record)).collect();
+        let part = envelope.origin.part;
+        let boxes = boxes::of(self.shape.fields(), &settled.record, &self.rungs.at(envelope.attempt), part);
+        let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation, part));
+        let checks = self.check(&settled.record);
         emit.item(envelope.with(Extraction { evidence, checks, ..extraction(settled, boxes, generation) }));
         Ok(())
     }
@@ -116,8 +136,6 @@ fn extraction(settled: Settled, boxes: Vec<PageBox>, generation: Generation) -> 
         boxes,
         thought: generation.thought,
         problems,
-        evidence: None,
-        checks: Vec::new(),
         tokens: u32::try_from(generation.tokens.len()).unwrap_or(u32::MAX),
         mean_logprob: mean(&generation.logprobs),
         finish: generation.finish,
@@ -125,8 +143,7 @@ fn extraction(settled: Settled, boxes: Vec<PageBox>, generation: Generation) -> 
         effort: generation.effort,
         timing: generation.timing,
         raw: generation.text,
-        attempt: 0,
-        tries: Vec::new(),
+        ..Extraction::default()
     }
 }
 

@@ -1,18 +1,23 @@
 //! The `[parse]` table of a pipeline: which schema, and the bounds for what it leaves open.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Check, CheckSettings};
-use crate::base::{Output, Shape, shape::Bounds};
+use super::{Check, CheckSettings, Merging, split};
+use crate::base::{Output, RecordOf, Shape, shape::Bounds};
 
 /// A schema file is read whole; more than this is no schema.
 const LARGEST_SCHEMA: u64 = 16 << 20;
+
+/// Records of a unit for which the pipeline sets no bound.
+const MOST_RECORDS: u32 = 64;
 
 /// What `[parse]` may say.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,6 +35,12 @@ pub struct Settings {
     pub most_digits: u32,
     /// True adds the columns that say what speaks for each value.
     pub evidence: bool,
+    /// What a row is: the record of a `unit`, of a `document`, or each of a `list` that a unit is asked for.
+    pub record: RecordOf,
+    /// With `record = "list"`: the most records of a unit; 64 when absent.
+    pub most_records: Option<u32>,
+    /// With `record = "document"`: by field, or JSON Pointer, what becomes of what several units say.
+    pub merge: BTreeMap<String, Value>,
     /// Checks across fields; their results are a column.
     pub checks: Vec<CheckSettings>,
 }
@@ -44,6 +55,9 @@ impl Default for Settings {
             most_items,
             most_digits,
             evidence: false,
+            record: RecordOf::Unit,
+            most_records: None,
+            merge: BTreeMap::new(),
             checks: Vec::new(),
         }
     }
@@ -63,7 +77,21 @@ impl Settings {
             "parse.evidence: it is gathered from answers in JSON alone; write `output = \"json\"` or leave it out"
                 .to_owned()
         });
-        strings.into_iter().chain(items).chain(digits).chain(of_a_call).collect()
+        let records = self.most_records.and_then(|most| in_range("most_records", u64::from(most), 10_000));
+        let all = strings.into_iter().chain(items).chain(digits).chain(records).chain(of_a_call);
+        all.chain(self.idle()).collect()
+    }
+
+    /// An option without effect is an error.
+    fn idle(&self) -> Vec<String> {
+        let needs = [
+            (self.most_records.is_some() && self.record != RecordOf::List, "most_records", "list"),
+            (!self.merge.is_empty() && self.record != RecordOf::Document, "merge", "document"),
+        ];
+        let told = |(_, key, record): &(bool, &str, &str)| {
+            format!("parse.{key}: it has no effect without `record = \"{record}\"`; leave it out")
+        };
+        needs.iter().filter(|(idle, ..)| *idle).map(told).collect()
     }
 
     /// The bounds for what the schema leaves open.
@@ -77,6 +105,30 @@ impl Settings {
     /// All problems, one line each.
     pub fn fitted_checks(&self, shape: &Shape) -> Result<Vec<Check>, Vec<String>> {
         Check::all(&self.checks, shape)
+    }
+
+    /// The most records that a unit is asked for.
+    pub fn most_records(&self) -> u32 {
+        self.most_records.unwrap_or(MOST_RECORDS)
+    }
+
+    /// What an answer looks like, which holds a record of this shape, or lists them.
+    ///
+    /// # Errors
+    /// All problems, one line each.
+    pub fn answer(&self, record: &Arc<Shape>) -> Result<Arc<Shape>, Vec<String>> {
+        match self.record {
+            RecordOf::Unit | RecordOf::Document => Ok(record.clone()),
+            RecordOf::List => split::listing(record, self.most_records(), self.bounds()).map(Arc::new),
+        }
+    }
+
+    /// How records of this shape are merged.
+    ///
+    /// # Errors
+    /// Every rule that does not fit the schema, one line each.
+    pub fn merging(&self, record: &Arc<Shape>) -> Result<Merging, Vec<String>> {
+        Merging::new(&self.merge, record.clone())
     }
 
     /// Reads and compiles the schema; `folder` is where the pipeline file lies.

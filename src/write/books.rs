@@ -96,7 +96,7 @@ impl Books {
 }
 
 fn imbalance(source: &str, account: &Account) -> Imbalance {
-    Imbalance { source: source.to_owned(), promised: account.units(), rows: account.rows, failures: account.failures }
+    Imbalance { source: source.to_owned(), promised: account.units(), answered: account.rows, failures: account.failures }
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
         let balance = books.balance();
         assert_eq!(balance.untouched, 1);
         let [lost] = &balance.unbalanced[..] else { panic!("only one") };
-        assert_eq!((lost.source.as_str(), lost.promised, lost.rows, lost.failures), ("a", 2, 1, 0));
+        assert_eq!((lost.source.as_str(), lost.promised, lost.answered, lost.failures), ("a", 2, 1, 0));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The column `_boxes`: where values of the record stand on the page, as
-//! `list<struct<path: string, x0, y0, x1, y1: float>>` in fractions of the page's width and height, origin at the top
-//! left. Empty for records without boxes.
+//! `list<struct<path: string, x0, y0, x1, y1: float, page: int>>` in fractions of the page's width and height, origin at the top
+//! left. The page is null where there are none. Empty for
+//! records without boxes.
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, Float32Builder, ListBuilder, StringBuilder, StructBuilder},
+    array::{ArrayRef, Float32Builder, Int32Builder, ListBuilder, StringBuilder, StructBuilder},
     datatypes::{DataType, Field, Fields},
 };
 
+use super::identity::page;
 use crate::base::PageBox;
 
 /// The sides in the order of [`PageBox::bounds`].
@@ -25,7 +27,8 @@ fn item() -> Field {
 
 fn parts() -> Fields {
     let sides = SIDES.iter().map(|side| Field::new(*side, DataType::Float32, false));
-    [Field::new("path", DataType::Utf8, false)].into_iter().chain(sides).collect()
+    let page = Field::new("page", DataType::Int32, true);
+    [Field::new("path", DataType::Utf8, false)].into_iter().chain(sides).chain([page]).collect()
 }
 
 /// The boxes of some rows.
@@ -46,6 +49,9 @@ fn append(structs: &mut StructBuilder, one: &PageBox) {
         if let Some(sides) = structs.field_builder::<Float32Builder>(place) {
             sides.append_value(side);
         }
+    }
+    if let Some(pages) = structs.field_builder::<Int32Builder>(1 + SIDES.len()) {
+        pages.append_option(page(&one.part).map(|(number, _)| number));
     }
     structs.append(true);
 }

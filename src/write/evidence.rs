@@ -15,8 +15,9 @@ use arrow::{
 use super::{
     extractions::Row,
     identity::{page, span},
+    merged,
 };
-use crate::base::{Agreement, Evidence, Grounds, Verdict};
+use crate::base::{Agreement, Evidence, Grounds, RecordOf, Verdict};
 
 /// Which columns there are beside those that every dataset has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Extras {
     pub evidence: bool,
     /// `_checks`.
     pub checks: bool,
+    /// `_record` of lists; `_parts`, `_failed_parts` and `_conflicts` of documents.
+    pub record: RecordOf,
 }
 
 impl Extras {
@@ -37,7 +40,7 @@ impl Extras {
         ];
         let checks = Field::new("_checks", list_of(verdict_fields()), false);
         let evidence = evidence.into_iter().filter(|_| self.evidence);
-        evidence.chain(self.checks.then_some(checks)).collect()
+        evidence.chain(self.checks.then_some(checks)).chain(merged::fields(self.record)).collect()
     }
 
     /// One array per field.
@@ -54,6 +57,7 @@ impl Extras {
         if self.checks {
             arrays.push(checks(rows)?);
         }
+        arrays.extend(merged::arrays(self.record, rows)?);
         Ok(arrays)
     }
 }
@@ -92,22 +96,22 @@ fn evidence(rows: &[Row]) -> Result<ArrayRef, ArrowError> {
     let values = |row: &'_ Row| row.extraction.evidence.as_ref().map_or(0, |evidence: &Evidence| evidence.values.len());
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(values));
     let present: NullBuffer = rows.iter().map(|row| row.extraction.evidence.is_some()).collect();
-    let all: Vec<(&Row, &Grounds)> = rows.iter().flat_map(grounds_of).collect();
+    let all: Vec<&Grounds> = rows.iter().flat_map(grounds_of).collect();
     let structs = StructArray::try_new(grounds_fields(), columns(&all)?, None)?;
     let item = Arc::new(Field::new_list_field(DataType::Struct(grounds_fields()), false));
     Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(structs), Some(present))?))
 }
 
-fn grounds_of(row: &Row) -> impl Iterator<Item = (&Row, &Grounds)> {
-    row.extraction.evidence.iter().flat_map(|evidence| &evidence.values).map(move |grounds| (row, grounds))
+fn grounds_of(row: &Row) -> impl Iterator<Item = &Grounds> {
+    row.extraction.evidence.iter().flat_map(|evidence| &evidence.values)
 }
 
 /// One array per field of a value's grounds.
-fn columns(all: &[(&Row, &Grounds)]) -> Result<Vec<ArrayRef>, ArrowError> {
-    let grounds = || all.iter().map(|(_, grounds)| *grounds);
+fn columns(all: &[&Grounds]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let grounds = || all.iter().copied();
     let passages = || grounds().map(|grounds| grounds.passage.as_ref());
-    let pages = all.iter().map(|(row, _)| Some(page(&row.identity.part)?.0));
-    let spans = || all.iter().map(|(row, _)| span(&row.identity.part));
+    let pages = grounds().map(|grounds| Some(page(&grounds.part)?.0));
+    let spans = || grounds().map(|grounds| span(&grounds.part));
     Ok(vec![
         Arc::new(StringArray::from_iter_values(grounds().map(|grounds| &grounds.path))),
         Arc::new(grounds().map(|grounds| grounds.value.as_deref()).collect::<StringArray>()),

@@ -27,7 +27,9 @@ impl Row {
     pub fn bytes(&self) -> usize {
         let evidence = self.extraction.evidence.iter().flat_map(|evidence| &evidence.values);
         let quotes: usize = evidence.map(|grounds| 256 + grounds.passage.as_ref().map_or(0, |it| it.quote.len())).sum();
-        2 * self.extraction.raw.len() + thought(self).map_or(0, str::len) + quotes + 512
+        let merged = self.extraction.merged.iter().flat_map(|merged| &merged.parts);
+        let merged: usize = merged.map(|part| 2 * part.raw.len() + 64).sum();
+        2 * self.extraction.raw.len() + merged + thought(self).map_or(0, str::len) + quotes + 512
     }
 }
 

@@ -16,6 +16,7 @@ mod extractions;
 mod failures;
 mod folder;
 mod identity;
+mod merged;
 mod outline;
 mod part;
 pub mod read;

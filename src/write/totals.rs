@@ -18,6 +18,8 @@ pub struct Totals {
     /// Units promised; a document that failed as a whole counts as one.
     pub units: u64,
     /// Units that came through.
+    pub answered: u64,
+    /// Rows that were made of them: as many, or one for each document, or one for each record of a list.
     pub rows: u64,
     /// Units and whole documents that did not.
     pub failures: u64,
@@ -27,11 +29,11 @@ pub struct Totals {
     pub rows_copied: u64,
     /// Failures copied for duplicates.
     pub failures_copied: u64,
-    /// Rows with at least one remark in `_problems`.
+    /// Units with at least one remark in `_problems`.
     pub rows_with_problems: u64,
-    /// Rows whose answer was closed early.
+    /// Units whose answer was closed early.
     pub rows_closed_early: u64,
-    /// Rows whose answer said the same again and again and was cut.
+    /// Units whose answer said the same again and again and was cut.
     pub rows_looped: u64,
     /// What trying units again came to.
     pub ladder: Climbs,
@@ -53,11 +55,11 @@ pub struct Totals {
     pub audio_tokens: u64,
     /// Tokens generated.
     pub new_tokens: u64,
-    /// Sum over the rows, microseconds.
+    /// Sum over the units, microseconds.
     pub encode_micros: u64,
-    /// Sum over the rows, microseconds.
+    /// Sum over the units, microseconds.
     pub prefill_micros: u64,
-    /// Sum over the rows, microseconds; rows that were decoded together each count in full.
+    /// Sum over the units, microseconds; those that were decoded together each count in full.
     pub decode_micros: u64,
     /// Parquet files of extractions.
     pub extraction_parts: u64,
@@ -103,22 +105,29 @@ pub struct Imbalance {
     /// Units that were promised.
     pub promised: u64,
     /// Units that came through.
-    pub rows: u64,
+    pub answered: u64,
     /// Units that failed.
     pub failures: u64,
 }
 
 impl Totals {
-    /// Counts a row.
+    /// Counts a row. What is checked in a merged record was not checked in its units.
     pub fn row(&mut self, extraction: &Extraction) {
         self.rows += 1;
+        if extraction.merged.is_some() {
+            self.checks(extraction);
+        }
+    }
+
+    /// Counts a unit that came through.
+    pub fn answer(&mut self, extraction: &Extraction) {
+        self.answered += 1;
         self.rows_with_problems += u64::from(!extraction.problems.is_empty());
         self.rows_closed_early += u64::from(extraction.finish == Finish::Closed);
         self.rows_looped += u64::from(extraction.finish == Finish::Loop);
         self.ladder.unit(&extraction.tries);
         self.ladder.improved += u64::from(extraction.attempt > 0);
-        self.checks_made += extraction.checks.iter().filter(|check| check.passed.is_some()).count() as u64;
-        self.checks_failed += extraction.checks.iter().filter(|check| check.passed == Some(false)).count() as u64;
+        self.checks(extraction);
         extraction.evidence.iter().for_each(|evidence| self.evidence(evidence));
         self.prompt_tokens += u64::from(extraction.facts.prompt_tokens);
         self.image_tokens += u64::from(extraction.facts.image_tokens);
@@ -127,6 +136,11 @@ impl Totals {
         self.encode_micros += extraction.timing.encode_micros;
         self.prefill_micros += extraction.timing.prefill_micros;
         self.decode_micros += extraction.timing.decode_micros;
+    }
+
+    fn checks(&mut self, extraction: &Extraction) {
+        self.checks_made += extraction.checks.iter().filter(|check| check.passed.is_some()).count() as u64;
+        self.checks_failed += extraction.checks.iter().filter(|check| check.passed == Some(false)).count() as u64;
     }
 
     fn evidence(&mut self, evidence: &Evidence) {

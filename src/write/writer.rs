@@ -82,7 +82,13 @@ impl Writer {
             Outcome::Found(source) => self.books.found(&source.name),
             Outcome::Duplicate(source) => self.duplicate(&source),
             Outcome::Promise(source, units) => self.books.promise(&source.name, units),
-            Outcome::Row(item) => self.row(*item),
+            Outcome::Decoded(_) => {}
+            Outcome::Answered(item) => self.answered(&item),
+            Outcome::Record(item) => self.row(*item),
+            Outcome::Row(item) => {
+                self.answered(&item);
+                self.row(*item);
+            }
             Outcome::Failure(failure) => self.failure(*failure),
         }
         self.tick()
@@ -146,10 +152,14 @@ impl Writer {
         self.copies.add(&source.hash, source.name.clone());
     }
 
+    fn answered(&mut self, item: &Item<Extraction>) {
+        self.books.row(&item.origin.source.name);
+        self.totals.answer(&item.body);
+    }
+
     /// The item's byte lease ends here: a row waiting for its batch is small.
     fn row(&mut self, item: Item<Extraction>) {
         let Item { origin, body, .. } = item;
-        self.books.row(&origin.source.name);
         self.totals.row(&body);
         self.extractions.row_waits();
         let row = Row { identity: Identity::of(&origin), extraction: body, written_at: now() };

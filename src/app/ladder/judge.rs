@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 use super::settings::{Reason, Settings};
+use crate::parse::records;
 use crate::base::{
-    Document, Extraction, Failure, FaultKind, Finish, Item, Lease, Origin, Outcome, Shape,
+    Document, Extraction, Failure, FaultKind, Finish, Item, Lease, Origin, Outcome, RecordOf, Shape,
     ladder::{Rungs, Try},
     shape::{Field, Form},
 };
@@ -24,6 +25,7 @@ pub struct Judge {
     shape: Arc<Shape>,
     settings: Settings,
     rungs: Rungs,
+    record: RecordOf,
     held: HashMap<(String, String), Held>,
 }
 
@@ -58,10 +60,15 @@ impl Candidate {
 }
 
 impl Judge {
-    /// A judge of answers in this shape.
+    /// A judge of answers that are records of this shape.
     pub fn new(shape: Arc<Shape>, settings: Settings) -> Self {
         let rungs = settings.rungs();
-        Self { shape, settings, rungs, held: HashMap::new() }
+        Self { shape, settings, rungs, record: RecordOf::Unit, held: HashMap::new() }
+    }
+
+    /// The same, of answers that may list records of that shape.
+    pub fn with_record(self, record: RecordOf) -> Self {
+        Self { record, ..self }
     }
 
     /// True when no unit can climb.
@@ -158,11 +165,20 @@ impl Judge {
             Reason::Invalid => false,
             Reason::Loop => extraction.finish == Finish::Loop,
             Reason::Closed => extraction.finish == Finish::Closed,
-            Reason::Empty => has_empty(self.shape.fields(), &extraction.record),
+            Reason::Empty => self.has_empty(&extraction.record),
             Reason::Check => extraction.checks.iter().any(|check| check.passed == Some(false)),
             Reason::Agreement => self.disagrees(extraction),
         };
         Reason::ALL.into_iter().filter(|reason| holds(*reason)).collect()
+    }
+
+    /// An empty list of records is an answer like any other.
+    fn has_empty(&self, answer: &Value) -> bool {
+        let records = match self.record {
+            RecordOf::Unit | RecordOf::Document => std::slice::from_ref(answer),
+            RecordOf::List => records(answer),
+        };
+        records.iter().any(|record| has_empty(self.shape.fields(), record))
     }
 
     /// True when the page's text is known and says too little of the record.

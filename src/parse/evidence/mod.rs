@@ -20,13 +20,14 @@ use self::{
     page::Page,
 };
 use super::pointer;
-use crate::base::{Agreement, Evidence, Generation, Grounds, Shape, TextLayer, shape::Form};
+use crate::base::{Agreement, Evidence, Generation, Grounds, Part, Shape, TextLayer, shape::Form};
 
-/// Gathers what speaks for `record`, which was made of `generation`.
-pub fn gather(shape: &Shape, record: &Value, generation: &Generation) -> Evidence {
-    let claims = claims(shape, record, &generation.text);
+/// Gathers what speaks for `record`, which was made of `generation` about `part`.
+pub fn gather(shape: &Shape, record: &Value, generation: &Generation, part: Part) -> Evidence {
+    let claims = claims(shape, record, &generation.text, part);
     let layer = generation.layer.as_ref();
     let mut evidence = layer.map_or_else(|| without_layer(&claims), |layer| with_layer(&claims, layer));
+    evidence.agreement = agreement(shape, &evidence.values);
     for (grounds, claim) in evidence.values.iter_mut().zip(&claims) {
         grounds.confidence = confidence::confidence(generation, &claim.spoken());
     }
@@ -36,6 +37,7 @@ pub fn gather(shape: &Shape, record: &Value, generation: &Generation) -> Evidenc
 /// A value that the answer states.
 struct Claim<'a> {
     leaf: Leaf,
+    part: Part,
     form: &'a Form,
     /// `None` for `null`.
     text: Option<String>,
@@ -56,7 +58,7 @@ impl Claim<'_> {
 }
 
 /// The values that the answer states and the record holds. Where an answer states one twice, the last counts.
-fn claims<'a>(shape: &'a Shape, record: &Value, text: &str) -> Vec<Claim<'a>> {
+fn claims<'a>(shape: &'a Shape, record: &Value, text: &str, part: Part) -> Vec<Claim<'a>> {
     let claim = |leaf: Leaf| {
         let form = &pointer::node(shape, &leaf.path)?.form;
         let text = match record.pointer(&leaf.path)? {
@@ -66,7 +68,7 @@ fn claims<'a>(shape: &'a Shape, record: &Value, text: &str) -> Vec<Claim<'a>> {
             Value::Number(_) => text.get(leaf.span.clone()).map(str::to_owned),
             Value::Array(_) | Value::Object(_) => return None,
         };
-        Some(Claim { leaf, form, text })
+        Some(Claim { leaf, part, form, text })
     };
     let mut claims: Vec<Claim> = leaves::leaves(text).into_iter().filter_map(claim).collect();
     let mut stated = HashSet::new();
@@ -78,7 +80,7 @@ fn claims<'a>(shape: &'a Shape, record: &Value, text: &str) -> Vec<Claim<'a>> {
 
 fn bare(claim: &Claim) -> Grounds {
     let (path, value) = (claim.leaf.path.clone(), claim.text.clone());
-    Grounds { path, value, agreement: None, score: None, passage: None, confidence: None }
+    Grounds { path, part: claim.part, value, agreement: None, score: None, passage: None, confidence: None }
 }
 
 fn without_layer(claims: &[Claim]) -> Evidence {
@@ -95,7 +97,7 @@ fn with_layer(claims: &[Claim], layer: &TextLayer) -> Evidence {
     let grounds = |(index, claim)| grounded(claim, &page, &places, index);
     Evidence {
         values: claims.iter().enumerate().map(grounds).collect(),
-        agreement: agreement(claims, &places),
+        agreement: None,
         addresses_model: Some(address::addresses_model(&layer.text)),
     }
 }
@@ -125,12 +127,10 @@ fn distance(place: usize, neighbour: usize, neighbour_is_before: bool) -> (usize
     (place.abs_diff(neighbour), (place > neighbour) != neighbour_is_before)
 }
 
-/// How far record and page agree.
-fn agreement(claims: &[Claim], places: &[Option<Places>]) -> Option<f32> {
-    let counts = |(claim, places): &(&Claim, &Places)| {
-        places.agreement != Agreement::Absent || !matches!(claim.form, Form::Choice(_))
-    };
-    let compared = claims.iter().zip(places).filter_map(|(claim, places)| Some((claim, places.as_ref()?)));
-    let scores: Vec<f32> = compared.filter(counts).map(|(_, places)| places.score).collect();
+/// How far a record with such values and its pages agree.
+pub fn agreement(shape: &Shape, values: &[Grounds]) -> Option<f32> {
+    let is_choice = |path: &str| pointer::node(shape, path).is_some_and(|node| matches!(node.form, Form::Choice(_)));
+    let counts = |one: &&Grounds| one.agreement != Some(Agreement::Absent) || !is_choice(&one.path);
+    let scores: Vec<f32> = values.iter().filter(counts).filter_map(|one| one.score).collect();
     (!scores.is_empty()).then(|| scores.iter().sum::<f32>() / scores.len() as f32)
 }
