@@ -103,8 +103,15 @@ const OLDER: &[i64] = &[
 const OLDER: &[i64] = &[];
 
 /// What starting ffmpeg and waiting for it takes, and what it does to itself (see `leash`).
-const FOR_FFMPEG: &[i64] =
-    &[libc::SYS_execve, libc::SYS_pipe2, libc::SYS_seccomp, libc::SYS_setpgid, libc::SYS_wait4, libc::SYS_waitid];
+const FOR_FFMPEG: &[i64] = &[
+    libc::SYS_execve,
+    libc::SYS_pipe2,
+    libc::SYS_recvfrom,
+    libc::SYS_seccomp,
+    libc::SYS_sendto,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+];
 
 /// Flags with which a file is opened to be changed or made.
 const WRITING: i32 = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
@@ -161,21 +168,30 @@ fn allowed(starts_ffmpeg: bool) -> Result<Rules, Error> {
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![flags(0, THREAD, THREAD)?])?]);
     rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![is(0, u64::from(std::process::id()))?])?]);
     rules.insert(libc::SYS_ioctl, any_of(1, &[libc::TCGETS, libc::FIOCLEX, libc::FIONREAD, libc::FIONBIO])?);
-    rules.insert(libc::SYS_prctl, any_of(0, &[libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64])?);
+    rules.insert(libc::SYS_prctl, any_of(0, &FOR_NAMES.map(|option| option as u64))?);
     rules.insert(libc::SYS_prlimit64, own_limits()?);
     if starts_ffmpeg {
         rules.extend(FOR_FFMPEG.iter().map(|&call| (call, vec![])));
         rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![flags(0, NAMESPACES, 0)?])?]);
         #[cfg(target_arch = "x86_64")]
         rules.extend([(libc::SYS_fork, vec![]), (libc::SYS_vfork, vec![])]);
+        // The standard library hears over a pair of sockets whether a program has started.
+        rules.insert(libc::SYS_socketpair, any_of(0, &[libc::AF_UNIX as u64])?);
         rules.insert(libc::SYS_kill, any_of(1, &[libc::SIGKILL as u64])?);
         rules.insert(libc::SYS_prctl, any_of(0, &FOR_ITSELF.map(|option| option as u64))?);
     }
     Ok(rules)
 }
 
-/// What a process may set for itself: names, and what only takes away.
-const FOR_ITSELF: [i32; 4] = [libc::PR_SET_NAME, libc::PR_SET_VMA, libc::PR_SET_PDEATHSIG, libc::PR_SET_NO_NEW_PRIVS];
+/// Reads what the kernel told the program at its start; the C library's headers have no name for it yet.
+const PR_GET_AUXV: i32 = 0x4155_5856;
+
+/// What a process may set for itself: names.
+const FOR_NAMES: [i32; 3] = [libc::PR_SET_NAME, libc::PR_SET_VMA, PR_GET_AUXV];
+
+/// And what only takes away.
+const FOR_ITSELF: [i32; 5] =
+    [libc::PR_SET_NAME, libc::PR_SET_VMA, PR_GET_AUXV, libc::PR_SET_PDEATHSIG, libc::PR_SET_NO_NEW_PRIVS];
 
 /// Reading one's own limits, and setting the one on processor time.
 fn own_limits() -> Result<Vec<SeccompRule>, Error> {
