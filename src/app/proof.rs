@@ -8,10 +8,13 @@ use crate::{
         native::{Library, locate},
     },
     decode::{
-        Level, Sandbox, Settings, Walls,
-        proof::{Deed, Outcome, attempt},
+        Input, Level, Sandbox, Settings, Walls,
+        proof::{Deed, Outcome, attempt, attempt_around},
     },
 };
+
+/// How long a child may take over one deed.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A deed and what became of it.
 #[derive(Debug)]
@@ -47,8 +50,27 @@ pub fn trials(sandbox: Sandbox) -> Result<Vec<Trial>, Fatal> {
     trials.map_err(|fault| Fatal::new(fault.message, fault.hint))
 }
 
+/// Whether a child that may start `ffmpeg` can.
+///
+/// # Errors
+/// Why not.
+pub fn starts_ffmpeg(sandbox: Sandbox, ffmpeg: &Path) -> Result<(), Fatal> {
+    let own = std::env::current_exe().map_err(|error| Fatal::new(error.to_string(), "start it by its full path"))?;
+    let memory = Settings::default().limits.memory;
+    let walls = Walls { most: sandbox.most, memory, ffmpeg: Some(ffmpeg.to_owned()) };
+    let deed = Deed::Start { program: ffmpeg.to_owned() };
+    let outcome = Input::open(&own).and_then(|input| attempt_around(&own, &walls, &input, &deed, PATIENCE));
+    match outcome.map_err(|fault| Fatal::new(fault.message, fault.hint))?.stopped {
+        None => Ok(()),
+        Some(why) => Err(Fatal::new(
+            format!("`{}` does not start within the walls: {why}", ffmpeg.display()),
+            "take the one of `lapidary runtime install`: leave the other out of PATH",
+        )),
+    }
+}
+
 fn trial(program: &Path, walls: &Walls, deed: Deed) -> Result<Trial, Fault> {
-    let outcome = attempt(program, walls, &deed, Duration::from_secs(20))?;
+    let outcome = attempt(program, walls, &deed, PATIENCE)?;
     Ok(Trial { deed, outcome })
 }
 

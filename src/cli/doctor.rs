@@ -23,7 +23,7 @@ pub fn run(sandbox: Sandbox) -> Result<Ended, Fatal> {
         check("cores", Ok(Shares::cores().to_string())),
         check("ONNX Runtime", generate::Runtime::load().map(|runtime| runtime.describe())),
         check("PDFium", pdfium()),
-        check("ffmpeg", ffmpeg()),
+        check("ffmpeg", ffmpeg(sandbox)),
         check("sandbox", make::probe_decoder(&Settings::default(), sandbox)),
     ];
     checks.extend(walls(sandbox));
@@ -59,14 +59,15 @@ fn pdfium() -> Result<String, Fatal> {
     Ok(format!("loads in a decoder process ({})", locate(Library::Pdfium)?.display()))
 }
 
-/// The first line of `ffmpeg -version`, and where the program is.
-fn ffmpeg() -> Result<String, Fatal> {
+/// The first line of `ffmpeg -version`, and where the program is; it must also start within the walls.
+fn ffmpeg(sandbox: Sandbox) -> Result<String, Fatal> {
     let path = locate(Library::Ffmpeg)?;
     let hint = "run `lapidary runtime install`, or put a working ffmpeg on PATH";
     let output = Command::new(&path)
         .arg("-version")
         .output()
         .map_err(|error| Fatal::new(format!("cannot start `{}`: {error}", path.display()), hint))?;
+    proof::starts_ffmpeg(sandbox, &path)?;
     let words = String::from_utf8_lossy(&output.stdout);
     let version = words.lines().next().unwrap_or("no version given").split(" Copyright").next().unwrap_or_default();
     Ok(format!("{version} ({})", path.display()))

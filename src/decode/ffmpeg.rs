@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::base::{
-    Fault, FaultKind,
+    Fault, FaultKind, Limit,
     native::{Library, locate},
 };
 
@@ -151,6 +151,9 @@ impl Notes {
         let has = |text: &str| words.contains(text);
         if has("No such file") || has("Permission denied") {
             refuse(FaultKind::Unreadable, words, "check the file and its permissions")
+        } else if has("Cannot allocate memory") {
+            let hint = "raise `[decode.limits] memory` or look at the file apart";
+            refuse(FaultKind::TooLarge, format!("ffmpeg says: {words}"), hint).over(Limit::Memory)
         } else if has("decoder found") || has("not whitelisted") || has("Unknown decoder") {
             refuse(FaultKind::Unsupported, format!("ffmpeg says: {words}"), "convert the file to a common format")
         } else {

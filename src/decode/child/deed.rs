@@ -15,6 +15,9 @@ use std::{
 
 use super::super::proof::Deed;
 
+/// How a program ends whose libraries are not to be found.
+const NOT_LOADED: i32 = 127;
+
 /// Does it, or says what stopped it; some deeds end the process.
 pub fn try_to(deed: &Deed) -> io::Result<()> {
     match deed {
@@ -38,7 +41,10 @@ fn fill(path: &Path, bytes: u64) -> io::Result<()> {
 
 fn start(program: &Path) -> io::Result<()> {
     // Not even the null device can be opened within the walls.
-    Command::new(program).spawn()?.wait().map(drop)
+    match Command::new(program).spawn()?.wait()?.code() {
+        Some(NOT_LOADED) => Err(io::Error::other("its libraries cannot be loaded")),
+        _ => Ok(()),
+    }
 }
 
 fn allocate(bytes: u64) -> io::Result<()> {
