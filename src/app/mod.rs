@@ -12,6 +12,7 @@ pub mod make;
 mod memory;
 pub mod pipeline;
 pub mod plan;
+pub mod proof;
 pub mod recorded;
 pub mod replay;
 pub mod report;

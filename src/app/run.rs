@@ -56,7 +56,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let card = engine.card().clone();
     let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
     let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
-    make::probe_decoder()?;
+    let sandbox = make::probe_decoder(&plan.pipeline.decode, plan.sandbox)?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
     let extras = Extras { evidence: plan.pipeline.parse.evidence, checks: !plan.checks.is_empty() };
@@ -71,7 +71,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         let ending = Ending::of(result, stop);
         let stats = result.as_ref().copied().unwrap_or_default();
         let engine = Engine { card: card.clone(), stats, shares, capacity: capacity.clone() };
-        let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
+        let report = Report::new(&plan, &request, began, gauge, totals, engine, ending).within(sandbox.clone());
         report::save(&report, &request.output).map(|()| report)
     };
     let result = Line {
