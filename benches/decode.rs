@@ -2,6 +2,7 @@
 //!
 //!     cargo bench --bench decode                        pages per second with one and with two children
 //!     cargo bench --bench decode -- against PYTHON      ratio to pypdfium2 in one process, taken in turns in one run
+//!     cargo bench --bench decode -- walls               seconds with all walls over seconds without, in turns in one run
 //!     cargo bench --bench decode -- memory 1000         peak memory of this program for a PDF of so many pages
 //!
 //! PYTHON is an interpreter with pypdfium2 and numpy; what the peer does stands in `peers/rasterise.py`. The pages are
@@ -22,7 +23,7 @@ use lapidary::{
         ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Part, Source, Stage, Stop, Unit,
         UnitQuota, grid::Grid,
     },
-    decode::{Decoder, Render, Settings},
+    decode::{Decoder, Render, Sandbox, Settings},
 };
 
 /// What documents are read with.
@@ -35,6 +36,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["against", python, ..] => against(python),
+        ["walls", ..] => walls(),
         ["memory", count, ..] => memory(count.parse().expect("a number of pages")),
         _ => divan::main(),
     }
@@ -67,6 +69,29 @@ fn against(python: &str) {
         "pypdfium2, 1 process, pixels + text + word boxes: {:.1} pages/s, ratio {:.2}",
         100.0 / boxes,
         boxes / ours
+    );
+}
+
+/// What the walls cost: five rounds each, in turns.
+fn walls() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = pages::archive(folder.path(), ARCHIVE.0, ARCHIVE.1);
+    let (mut within, mut without) = (lanes(2), lanes(2));
+    without = without.into_iter().map(|lane| lane.with_sandbox(Sandbox::OFF)).collect();
+    let reached = within[0].probe().expect("a child");
+    decode(&mut within, &files);
+    decode(&mut without, &files);
+    let (mut walled, mut open) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        open.push(timed(|| decode(&mut without, &files)));
+        walled.push(timed(|| decode(&mut within, &files)));
+    }
+    let (walled, open) = (median(walled), median(open));
+    println!(
+        "walls {reached}: {:.1} pages/s, without {:.1} pages/s, ratio {:.3}",
+        100.0 / walled,
+        100.0 / open,
+        walled / open
     );
 }
 

@@ -3,7 +3,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::plan::Plan;
 use crate::{
     base::{Extraction, Item, Lease, Origin, Outcome, Part, RecordOf, Shape, Source},
     parse::{self, Merging},
@@ -30,12 +29,12 @@ struct Gathering {
 }
 
 impl Collator {
-    /// As the pipeline says under `[parse] record`.
-    pub fn of(plan: &Plan) -> Self {
-        Self(match plan.pipeline.parse.record {
+    /// Rows as `[parse] record` asks for them, of records of this shape, which are merged so.
+    pub fn new(record: RecordOf, shape: Arc<Shape>, merging: Merging) -> Self {
+        Self(match record {
             RecordOf::Unit => Manner::Unit,
-            RecordOf::List => Manner::List(plan.shape.clone()),
-            RecordOf::Document => Manner::Document(plan.merging.clone(), HashMap::new()),
+            RecordOf::List => Manner::List(shape),
+            RecordOf::Document => Manner::Document(merging, HashMap::new()),
         })
     }
 

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use super::{memory, plan::Plan, threads::Shares};
 use crate::{
     base::{ByteBudget, Fatal, Model, Output, Stop, UnitQuota, grid::BUDGETS},
-    decode::{self, Decoder, Render},
+    decode::{self, Decoder, Reached, Render, Sandbox},
     encode::{Encoder, Manner},
     generate::{
         Capacity, Device, Engine, EngineSettings, Guide, Keeping, OrtEngine, ReplayEngine, Runtime, Spare, Vocabulary,
@@ -37,14 +37,14 @@ pub fn decoder(plan: &Plan, budget: &ByteBudget, quota: &UnitQuota, stop: &Stop)
     let encode = &plan.pipeline.encode;
     let render = Render { page_budget: encode.budget, frame_budget: encode.frame_budget };
     let decoder = Decoder::new(&plan.pipeline.decode, render, budget.clone(), quota.clone(), stop.clone());
-    decoder.with_rungs(plan.pipeline.ladder.rungs())
+    decoder.with_rungs(plan.pipeline.ladder.rungs()).with_sandbox(plan.sandbox)
 }
 
-/// Starts a decoder child and has it load what it needs, so that a missing library is told before any work.
-pub fn probe_decoder() -> Result<(), Fatal> {
+/// Starts a decoder child, has it raise its walls and load what it needs, so that what is missing is told before any work.
+pub fn probe_decoder(settings: &decode::Settings, sandbox: Sandbox) -> Result<Reached, Fatal> {
     let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
     let (budget, quota) = (ByteBudget::new(0), UnitQuota::new(Some(0)));
-    Decoder::new(&decode::Settings::default(), render, budget, quota, Stop::default()).probe()
+    Decoder::new(settings, render, budget, quota, Stop::default()).with_sandbox(sandbox).probe()
 }
 
 /// The encoder, to be cloned for each lane.

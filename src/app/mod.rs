@@ -2,7 +2,7 @@
 //! channels, and what the line did becomes a [`report::Report`] whose totals must balance.
 
 pub mod check;
-mod collate;
+pub mod collate;
 pub mod encode;
 pub mod eval;
 pub mod gauge;
@@ -13,6 +13,7 @@ pub mod make;
 mod memory;
 pub mod pipeline;
 pub mod plan;
+pub mod proof;
 pub mod recorded;
 pub mod replay;
 pub mod report;

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     base::{Fatal, Model, Shape, grid::BUDGETS},
     bundle::{self, Check},
+    decode::Sandbox,
     parse,
 };
 
@@ -32,6 +33,8 @@ pub struct Plan {
     pub model: Option<Arc<Model>>,
     /// BLAKE3 over the effective pipeline and the schema: two runs with the same hash and bundle ask the same questions.
     pub config_hash: String,
+    /// What is wanted of the walls around the decoder children; it concerns the machine, not what is asked.
+    pub sandbox: Sandbox,
 }
 
 /// What to plan for.
@@ -43,6 +46,8 @@ pub struct Request {
     pub model: Option<PathBuf>,
     /// Flags that stand for values in the file.
     pub overrides: Overrides,
+    /// What is wanted of the walls around the decoder children.
+    pub sandbox: Sandbox,
 }
 
 impl Plan {
@@ -50,7 +55,8 @@ impl Plan {
     pub fn new(request: &Request) -> Result<Self, Fatal> {
         let read = Pipeline::read(&request.pipeline, &request.overrides)?;
         let folder = request.pipeline.parent().unwrap_or(Path::new(""));
-        Self::of(read, &request.pipeline, request.model.clone(), |pipeline| pipeline.parse.shape(folder))
+        let plan = Self::of(read, &request.pipeline, request.model.clone(), |pipeline| pipeline.parse.shape(folder))?;
+        Ok(Self { sandbox: request.sandbox, ..plan })
     }
 
     /// The plan that a row of a dataset was made by, with the schema and the settings of then; `model` where the bundle has
@@ -86,8 +92,8 @@ impl Plan {
             (Some(pipeline), Some(shape), Some(fitted)) if problems.is_empty() => {
                 let config_hash = config_hash(&pipeline, &shape);
                 let model = model.map(Arc::new);
-                let Fitted { checks, answer, merging } = fitted;
-                Ok(Self { pipeline, shape, answer, merging, checks, model, config_hash })
+                let (Fitted { checks, answer, merging }, sandbox) = (fitted, Sandbox::AUTO);
+                Ok(Self { pipeline, shape, answer, merging, checks, model, config_hash, sandbox })
             }
             _ => Err(as_fatal(file, &problems)),
         }

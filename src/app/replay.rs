@@ -14,6 +14,7 @@ use super::{
 use crate::{
     base::{ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Lease, Origin, RecordOf, Source, Stage, Stop, UnitQuota},
     collect::{Collect, Found, Inputs},
+    decode::Sandbox,
     generate::{Device, Generator},
     parse::Parser,
 };
@@ -29,6 +30,8 @@ pub struct Request {
     pub model: Option<PathBuf>,
     /// Where it runs.
     pub device: Device,
+    /// What is wanted of the walls around the decoder child.
+    pub sandbox: Sandbox,
 }
 
 /// What came of it.
@@ -57,7 +60,7 @@ impl Replayed {
 /// When the row, its file or its model is not there, or the file has another content.
 pub fn replay(request: &Request) -> Result<Replayed, Fatal> {
     let recorded = Recorded::read(&request.dataset, request.row)?;
-    let plan = Plan::recorded(&recorded, request.model.clone())?;
+    let plan = Plan { sandbox: request.sandbox, ..Plan::recorded(&recorded, request.model.clone())? };
     if plan.pipeline.parse.record == RecordOf::Document {
         return Err(Fatal::new(
             format!("row {} is merged of the answers about several units, and a single one is replayed", request.row),

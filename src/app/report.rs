@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{gauge::Gauge, memory, plan::Plan, run, threads::Shares};
 use crate::{
     base::{Fatal, StageName, Stop},
+    decode::Reached,
     generate::{Capacity, Card, Stats},
     write::Totals,
 };
@@ -80,6 +81,8 @@ pub struct Report {
     pub units_per_second: f64,
     /// Most memory that this process held, its children left out; where the system tells (Linux).
     pub peak_memory_bytes: Option<u64>,
+    /// The walls around the decoder children, and what is missing of them.
+    pub sandbox: Option<Reached>,
     /// Per stage, in data order.
     pub stages: Vec<StageReport>,
 }
@@ -198,8 +201,14 @@ impl Report {
             allowed_failures: plan.pipeline.allowed_failures,
             units_per_second: settled / seconds.max(1e-9),
             peak_memory_bytes: memory::peak(),
+            sandbox: None,
             stages: StageName::ALL.map(|stage| stage_report(stage, gauge, &engine.stats)).to_vec(),
         }
+    }
+
+    /// The report of a run whose children stood within these walls.
+    pub fn within(self, sandbox: Reached) -> Self {
+        Self { sandbox: Some(sandbox), ..self }
     }
 
     /// True when every unit is accounted for, and no document was left out but for a limit.

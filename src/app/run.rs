@@ -57,7 +57,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let card = engine.card().clone();
     let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
     let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
-    make::probe_decoder()?;
+    let sandbox = make::probe_decoder(&plan.pipeline.decode, plan.sandbox)?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
     let record = plan.pipeline.parse.record;
@@ -65,7 +65,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let writer = Writer::create(&request.output, plan.shape.clone(), extras, plan.pipeline.write.clone(), identity)?;
     let writer = RefCell::new(Some(writer));
     let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone()).with_record(record);
-    let mut collator = Collator::of(&plan);
+    let mut collator = Collator::new(record, plan.shape.clone(), plan.merging.clone());
     let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
     let decoding = |_| Box::new(make::decoder(&plan, &budget, &quota, stop)) as Decoding;
     let (began, ahead) = (chrono::Utc::now(), card.slots);
@@ -74,7 +74,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         let ending = Ending::of(result, stop);
         let stats = result.as_ref().copied().unwrap_or_default();
         let engine = Engine { card: card.clone(), stats, shares, capacity: capacity.clone() };
-        let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
+        let report = Report::new(&plan, &request, began, gauge, totals, engine, ending).within(sandbox.clone());
         report::save(&report, &request.output).map(|()| report)
     };
     let result = Line {

@@ -121,6 +121,68 @@ impl FaultKind {
     }
 }
 
+/// A limit of the pipeline that an item went over: the `limit` column of the failures table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Pixels of a picture, frame or page.
+    Pixels,
+    /// Pages of a document.
+    Pages,
+    /// Length of a recording or film.
+    Seconds,
+    /// Bytes of the file.
+    Bytes,
+    /// Bytes of a text.
+    TextBytes,
+    /// Bytes of all that a document becomes.
+    DecodedBytes,
+    /// Memory of a decoder child.
+    Memory,
+    /// A sign of progress.
+    SecondsWithoutProgress,
+    /// Work on a document in all.
+    SecondsPerDocument,
+    /// Decoder children that a document may cost.
+    ChildrenPerDocument,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Pixels,
+        Self::Pages,
+        Self::Seconds,
+        Self::Bytes,
+        Self::TextBytes,
+        Self::DecodedBytes,
+        Self::Memory,
+        Self::SecondsWithoutProgress,
+        Self::SecondsPerDocument,
+        Self::ChildrenPerDocument,
+    ];
+
+    /// The setting in a pipeline file, with its tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pixels => "decode.limits.pixels",
+            Self::Pages => "decode.limits.pages",
+            Self::Seconds => "decode.limits.seconds",
+            Self::Bytes => "decode.limits.bytes",
+            Self::TextBytes => "decode.limits.text_bytes",
+            Self::DecodedBytes => "decode.limits.decoded_bytes",
+            Self::Memory => "decode.limits.memory",
+            Self::SecondsWithoutProgress => "decode.seconds_without_progress",
+            Self::SecondsPerDocument => "decode.seconds_per_document",
+            Self::ChildrenPerDocument => "decode.children_per_document",
+        }
+    }
+
+    /// The limit with that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|limit| limit.as_str() == name)
+    }
+}
+
 /// Why one item failed: what happened, and what the user can do. Where is the item's [`Origin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -132,12 +194,19 @@ pub struct Fault {
     pub message: String,
     /// What to do about it, in one line.
     pub hint: String,
+    /// The limit that it went over.
+    pub limit: Option<Limit>,
 }
 
 impl Fault {
     /// A fault of `stage`.
     pub fn new(stage: StageName, kind: FaultKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { stage, kind, message: message.into(), hint: hint.into() }
+        Self { stage, kind, message: message.into(), hint: hint.into(), limit: None }
+    }
+
+    /// The fault of going over `limit`.
+    pub fn over(self, limit: Limit) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 }
 

@@ -22,7 +22,7 @@ pub mod visual;
 pub use answer::{Effort, Extraction, Finish, Generation, Output, PageBox, PromptFacts, Thought, Timing, Tokens};
 pub use budget::{ByteBudget, Lease};
 pub use evidence::{Agreement, Confidence, Evidence, Grounds, Passage, Verdict};
-pub use fault::{Failure, Fatal, Fault, FaultKind, StageName};
+pub use fault::{Failure, Fatal, Fault, FaultKind, Limit, StageName};
 pub use item::{ContentHash, Document, Item, Origin, Part, Source};
 pub use limit::UnitQuota;
 pub use media::{Clip, Film, Frame, Kind, Page, Raster, TextLayer, Unit, Word};

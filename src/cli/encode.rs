@@ -16,6 +16,7 @@ pub fn run(arguments: &EncodeArguments) -> Result<Ended, Fatal> {
         pipeline: arguments.pipeline.clone(),
         model: arguments.model.clone(),
         overrides: Overrides { budget: arguments.budget, pages: arguments.pages.clone() },
+        sandbox: arguments.sandbox.wanted(),
     };
     let encoded = encode::encode(&request, arguments.inputs.plain())?;
     tensors::write(&arguments.output, &encoded.prompts)?;

@@ -82,7 +82,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),
-        Command::Doctor => doctor::run(),
+        Command::Doctor(sandbox) => doctor::run(sandbox.wanted()),
         Command::DecodeChild => Ok(Ended::Well),
     }
 }

@@ -23,6 +23,7 @@ pub fn run(arguments: &ReplayArguments) -> Result<Ended, Fatal> {
         row: arguments.row,
         model: arguments.model.clone(),
         device: device(arguments.device),
+        sandbox: arguments.sandbox.wanted(),
     })?;
     replayed.changes.iter().for_each(|change| print::note(&format!("note: {change}")));
     print::result(&told(&replayed))?;

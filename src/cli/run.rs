@@ -4,7 +4,7 @@ use std::{convert::Infallible, process};
 
 use super::{
     Ended,
-    args::{DeviceName, InputArguments, RunArguments},
+    args::{DeviceName, InputArguments, RunArguments, SandboxArguments, SandboxName},
     print,
     progress::{self, Watcher},
     summary,
@@ -20,6 +20,7 @@ use crate::{
     },
     base::{Fatal, Stop},
     collect::{Inputs, Shard},
+    decode::{Level, Sandbox},
     generate::Device,
 };
 
@@ -42,6 +43,7 @@ fn request(arguments: &RunArguments) -> Result<Request<'_>, Fatal> {
             pipeline: arguments.pipeline.clone(),
             model: arguments.model.clone(),
             overrides: Overrides { budget: arguments.budget, pages: arguments.pages.clone() },
+            sandbox: arguments.sandbox.wanted(),
         },
         inputs: Inputs { shard: arguments.shard.as_deref().map(shard).transpose()?, ..arguments.inputs.plain() },
         output: arguments.output.clone(),
@@ -61,6 +63,19 @@ pub(super) fn device(name: DeviceName) -> Device {
         DeviceName::Cuda => Device::Cuda,
         DeviceName::Tensorrt => Device::TensorRt,
         DeviceName::Auto => Device::Auto,
+    }
+}
+
+impl SandboxArguments {
+    /// What is wanted of the walls.
+    pub fn wanted(&self) -> Sandbox {
+        match self.sandbox {
+            SandboxName::Auto => Sandbox::AUTO,
+            SandboxName::Off => Sandbox::OFF,
+            SandboxName::Limits => Sandbox::at_least(Level::Limits),
+            SandboxName::Seccomp => Sandbox::at_least(Level::Seccomp),
+            SandboxName::Require | SandboxName::Full => Sandbox::at_least(Level::Full),
+        }
     }
 }
 

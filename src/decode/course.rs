@@ -1,8 +1,14 @@
 //! How far the decoding of one document has come: what was promised, what is settled, whom it cost a child.
 
-use crate::base::{Fault, FaultKind, Kind, Part};
+use std::time::Duration;
 
-use super::{form::Form, output::refuse, settings::Limits};
+use crate::base::{Fault, FaultKind, Kind, Limit, Part};
+
+use super::{
+    form::Form,
+    output::refuse,
+    settings::{Limits, Settings},
+};
 
 /// Most units of one document.
 const MOST_UNITS: usize = 1_000_000;
@@ -10,9 +16,29 @@ const MOST_UNITS: usize = 1_000_000;
 /// After so many units in a row that were lost with their child, the rest is given up.
 const MOST_LOST: u32 = 8;
 
+/// What one document may cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allowance {
+    /// Time of all its children together.
+    pub time: Duration,
+    /// Children that die over it or are killed.
+    pub children: u32,
+    /// Bytes of its units.
+    pub bytes: u64,
+}
+
+impl Allowance {
+    /// As the settings have it.
+    pub fn of(settings: &Settings) -> Self {
+        let time = Duration::try_from_secs_f64(settings.seconds_per_document).unwrap_or(Duration::from_secs(3600));
+        Self { time, children: settings.children_per_document, bytes: settings.limits.decoded_bytes }
+    }
+}
+
 /// The books of one document, kept by the parent across all the children that work on it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Course {
+    left: Allowance,
     /// Asked and granted, in the order of the promises: a later child that promises again is granted the same.
     grants: Vec<(usize, usize)>,
     /// How many of them the child at work has repeated.
@@ -32,11 +58,38 @@ pub enum Verdict {
     Again,
     /// These units failed; go on with a new child.
     Lose(Vec<Part>),
-    /// The document as a whole failed, after these units.
+    /// The document as a whole failed, with these units.
     GiveUp(Vec<Part>),
 }
 
 impl Course {
+    /// Nothing promised, everything left.
+    pub fn new(left: Allowance) -> Self {
+        Self { left, grants: Vec::new(), repeated: 0, promised: Vec::new(), settled: 0, deaths: 0, lost: 0 }
+    }
+
+    /// The time that is left for it.
+    pub fn time(&self) -> Duration {
+        self.left.time
+    }
+
+    /// Takes down what a child has left of the time.
+    pub fn spend_until(&mut self, left: Duration) {
+        self.left.time = left;
+    }
+
+    /// True when it may cost no more children.
+    pub fn has_cost_all(&self) -> bool {
+        self.left.children == 0
+    }
+
+    /// Takes down a unit of so many bytes; false when they are too many.
+    pub fn spend_bytes(&mut self, bytes: u64) -> bool {
+        let left = self.left.bytes.checked_sub(bytes);
+        self.left.bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// A new child begins; it will pass over the settled units.
     pub fn begin(&mut self) -> usize {
         self.repeated = 0;
@@ -90,9 +143,14 @@ impl Course {
         self.promised.get(self.settled).copied()
     }
 
-    /// A child was lost. A unit that costs a second child is lost; one that ran out of time is not tried again.
+    /// A child was lost. A unit that costs a second child is lost; one that ran out of time is not tried again. When the
+    /// document has cost all that it may, the rest is given up.
     pub fn lose_child(&mut self, kind: FaultKind) -> Verdict {
         self.deaths += 1;
+        self.left.children = self.left.children.saturating_sub(1);
+        if self.left.children == 0 || self.left.time.is_zero() {
+            return Verdict::GiveUp(self.rest());
+        }
         if self.deaths < 2 && kind != FaultKind::Deadline {
             return Verdict::Again;
         }
@@ -116,6 +174,19 @@ pub fn admit(form: &Form, kind: Kind, limits: &Limits) -> Result<u64, String> {
     form.bytes().filter(|bytes| *bytes <= most).ok_or_else(|| format!("it gave a unit of more than {most} bytes"))
 }
 
+/// The fault of a document that has cost all its children.
+pub fn poisonous(last: &Fault, children: u32) -> Fault {
+    let message = format!("it has cost {children} decoder processes and is given up; the last: {}", last.message);
+    let hint = "look at the file apart, or raise `[decode] children_per_document`";
+    refuse(last.kind, message, hint).over(Limit::ChildrenPerDocument)
+}
+
+/// The fault of a document that becomes too much.
+pub fn too_much(most: u64) -> Fault {
+    let message = format!("the document becomes more than {most} bytes of pixels, samples and text");
+    refuse(FaultKind::TooLarge, message, "raise `[decode.limits] decoded_bytes`").over(Limit::DecodedBytes)
+}
+
 /// The fault of a child that did not keep to the protocol.
 pub fn broken(what: impl std::fmt::Display) -> Fault {
     refuse(FaultKind::ChildDied, format!("the decoder process broke the protocol: {what}"), "report it with the file")
@@ -129,8 +200,12 @@ mod tests {
         Part::Page { number, of: 3 }
     }
 
+    fn course(children: u32) -> Course {
+        Course::new(Allowance { children, ..Allowance::of(&Settings::default()) })
+    }
+
     fn promised() -> Course {
-        let mut course = Course::default();
+        let mut course = course(100);
         course.begin();
         assert_eq!(course.promise(&[page(1), page(2), page(3)], |_| 2), Ok((2, 2)));
         course
@@ -167,12 +242,34 @@ mod tests {
 
     #[test]
     fn a_document_that_costs_child_after_child_is_given_up() {
-        let mut course = Course::default();
+        let mut course = course(100);
         let parts: Vec<Part> = (1..=100).map(page).collect();
         course.promise(&parts, |wanted| wanted).unwrap();
         let verdicts: Vec<Verdict> = (0..MOST_LOST).map(|_| course.lose_child(FaultKind::Deadline)).collect();
         assert!(matches!(verdicts.last(), Some(Verdict::GiveUp(rest)) if rest.len() == 93));
         assert!(course.settled_all());
+    }
+
+    #[test]
+    fn a_document_may_cost_so_many_children_and_so_much_time_in_all() {
+        let mut course = course(3);
+        let parts: Vec<Part> = (1..=9).map(page).collect();
+        course.promise(&parts, |wanted| wanted).unwrap();
+        assert_eq!(course.lose_child(FaultKind::ChildDied), Verdict::Again);
+        course.settle(page(1)).unwrap();
+        assert_eq!(course.lose_child(FaultKind::ChildDied), Verdict::Again);
+        course.settle(page(2)).unwrap();
+        assert!(matches!(course.lose_child(FaultKind::ChildDied), Verdict::GiveUp(rest) if rest.len() == 7));
+        let mut course = promised();
+        course.spend_until(Duration::ZERO);
+        assert!(matches!(course.lose_child(FaultKind::Deadline), Verdict::GiveUp(rest) if rest.len() == 2));
+    }
+
+    #[test]
+    fn the_bytes_of_a_document_are_counted() {
+        let mut course = Course::new(Allowance { bytes: 10, ..Allowance::of(&Settings::default()) });
+        assert!(course.spend_bytes(10));
+        assert!(!course.spend_bytes(1));
     }
 
     #[test]

@@ -1,74 +1,35 @@
 //! The stage itself: sends documents to its child, checks what comes back, replaces the child when it is lost.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, io, path::PathBuf, sync::Arc};
 
 use crate::base::{
-    Budget, ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Lease, Origin, Page, Part, Source, Stage, Stop,
-    Unit, UnitQuota,
-    ladder::{Rung, Rungs},
+    ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Kind, Lease, Limit, Origin, Part, Source, Stage, Stop,
+    Unit, UnitQuota, ladder::Rungs,
 };
 
 use super::{
-    course::{Course, Verdict, admit, broken},
-    form::Form,
+    children::{Children, Which, bury},
+    course::{Allowance, Course, Verdict, admit, broken, poisonous, too_much},
+    input::Input,
     order::{Order, Render},
     output::refuse,
     process::Process,
     settings::Settings,
+    walls::{Reached, Sandbox},
+    wanted::Wanted,
     wire::{Ask, Reply, Request},
 };
 
-/// A lane of `decode`: owns one child process, started when the first document comes.
+/// A lane of `decode`: its children are started when the first document comes.
 #[derive(Debug)]
 pub struct Decoder {
-    program: Option<PathBuf>,
     order: Result<Order, String>,
-    patience: Duration,
-    recycle_after: u32,
+    allowance: Allowance,
     budget: ByteBudget,
     quota: UnitQuota,
     stop: Stop,
-    child: Option<Process>,
-    documents: u32,
+    children: Children,
     rungs: Rungs,
-}
-
-/// What is wanted of a document on one attempt.
-struct Wanted<'a> {
-    source: &'a Arc<Source>,
-    attempt: u8,
-    rung: Rung,
-    /// The one part that is wanted; all of them where the item is the document as a whole.
-    only: Option<Part>,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(item: &'a Item<Document>, rungs: &Rungs) -> Self {
-        let Item { origin, attempt, .. } = item;
-        let only = (origin.part != Part::Whole).then_some(origin.part);
-        Self { source: &origin.source, attempt: *attempt, rung: rungs.at(*attempt), only }
-    }
-
-    fn ordered(&self, mut order: Order) -> Order {
-        order.render.page_budget = self.rung.budget.map_or(order.render.page_budget, Budget::Tokens);
-        order.tiles = self.rung.tiles.unwrap_or(1);
-        order
-    }
-
-    /// Pages and pictures as the rung turns them; their text layer keeps its places.
-    fn turned(&self, unit: Unit) -> Unit {
-        let Some(degrees) = self.rung.rotate else { return unit };
-        match unit {
-            Unit::Page(page) => Unit::Page(Page { raster: page.raster.turned(degrees), ..page }),
-            Unit::Image(raster) => Unit::Image(raster.turned(degrees)),
-            other => other,
-        }
-    }
 }
 
 /// Why a child stopped working on a document.
@@ -77,6 +38,10 @@ enum Halt {
     Over(Result<(), Fault>),
     /// The run is being aborted.
     Aborted,
+    /// The document takes a child that may start ffmpeg.
+    NeedsFfmpeg,
+    /// The document is over a limit that is watched from outside.
+    Excess(Fault),
     /// The pipe broke.
     Silent(io::Error),
     /// It said something that cannot be.
@@ -94,19 +59,9 @@ type Outlet<'a> = &'a mut dyn Emit<Unit>;
 impl Decoder {
     /// A lane. Settings that [`Settings::validate`] would refuse make every document fail.
     pub fn new(settings: &Settings, render: Render, budget: ByteBudget, quota: UnitQuota, stop: Stop) -> Self {
-        let patience = Duration::try_from_secs_f64(settings.seconds_without_progress);
-        Self {
-            program: None,
-            order: Order::new(settings, render),
-            patience: patience.unwrap_or(Duration::from_secs(60)),
-            recycle_after: settings.recycle_after,
-            budget,
-            quota,
-            stop,
-            child: None,
-            documents: 0,
-            rungs: Rungs::default(),
-        }
+        let children = Children::new(settings, stop.clone());
+        let (order, allowance) = (Order::new(settings, render), Allowance::of(settings));
+        Self { order, allowance, budget, quota, stop, children, rungs: Rungs::default() }
     }
 
     /// Units that are tried again are decoded as these rungs say.
@@ -116,91 +71,151 @@ impl Decoder {
 
     /// Starts children with another program than the running one.
     pub fn with_program(mut self, program: impl Into<PathBuf>) -> Self {
-        self.program = Some(program.into());
+        self.children.program = Some(program.into());
         self
     }
 
-    /// Asks a child whether it can load what it decodes PDFs with: to be called before a run that will need it.
-    ///
-    /// # Errors
-    /// PDFium is missing, damaged or too old, or no child can be started.
-    pub fn probe(&mut self) -> Result<(), Fatal> {
-        self.ask_probe().map_err(|fault| Fatal::new(fault.message, fault.hint))
+    /// Children stand within these walls.
+    pub fn with_sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.children.sandbox = sandbox;
+        self
     }
 
-    fn ask_probe(&mut self) -> Result<(), Fault> {
-        let child = self.child()?;
+    /// Asks a child whether it can load what it decodes PDFs with, and which walls it stands in: to be called before a run
+    /// that will need it.
+    ///
+    /// # Errors
+    /// PDFium is missing, damaged or too old, no child can be started, or its walls are lower than they must be.
+    pub fn probe(&mut self) -> Result<Reached, Fatal> {
+        let reached = self.ask_probe().map_err(|fault| Fatal::new(fault.message, fault.hint));
+        self.children.take(Which::Steady);
+        reached
+    }
+
+    fn ask_probe(&mut self) -> Result<Reached, Fault> {
+        let child = self.children.steady()?;
         match child.ask(&Ask::Probe).and_then(|()| child.reply()) {
-            Ok(Reply::Done) => Ok(()),
+            Ok(Reply::Done) => self.children.reached().cloned().ok_or_else(|| broken("it has said nothing of walls")),
             Ok(Reply::DocumentFault { fault }) => Err(fault.into()),
-            Ok(_) => Err(self.bury(Halt::Lied("it answered another question".to_owned()))),
-            Err(error) => Err(self.bury(Halt::Silent(error))),
+            Ok(_) => Err(broken("it answered another question")),
+            Err(error) => Err(bury(self.children.take(Which::Steady), &error)),
         }
     }
 
     /// The id of the child process, when one runs.
     pub fn child_id(&self) -> Option<u32> {
-        self.child.as_ref().map(Process::id)
+        self.children.get(Which::Steady).map(Process::id)
     }
 
     /// One document, or one part of it, through as many children as it takes.
     fn decode(&mut self, wanted: &Wanted, emit: Outlet) -> Result<(), Fault> {
-        let source = wanted.source;
-        let order = self.order.clone().map_err(|problem| refuse(FaultKind::Internal, problem, "correct `[decode]`"))?;
-        if source.bytes > order.limits.bytes {
-            return Err(too_many_bytes(source.bytes, order.limits.bytes));
-        }
-        let order = wanted.ordered(order);
-        let mut request =
-            Request { path: absolute(&source.path), kind: source.kind, order, settled: 0, only: wanted.only };
-        let mut course = Course::default();
+        let (source, input) = (wanted.source, Input::open(&wanted.source.path)?);
+        let mut request = self.request(wanted)?;
+        let mut course = Course::new(self.allowance);
+        let mut which = if source.kind == Kind::Video { Which::Special } else { Which::Steady };
         loop {
             request.settled = course.begin();
-            let Err(halt) = self.converse(&request, wanted, &mut course, emit);
+            let Err(halt) = self.converse(&request, (wanted, &input, which), &mut course, emit);
             let fault = match halt {
                 Halt::Over(outcome) => return close(outcome, source, &mut course, emit),
-                lost => self.bury(lost),
+                Halt::Excess(fault) => {
+                    self.children.take(which);
+                    return close(Err(fault), source, &mut course, emit);
+                }
+                Halt::NeedsFfmpeg if which == Which::Steady => {
+                    which = Which::Special;
+                    continue;
+                }
+                lost => self.bury(which, lost),
             };
             if self.stop.aborting() || !emit.open() {
                 return Ok(());
             }
             tracing::debug!(target: "decode", source = source.name, "{}", fault.message);
-            let (parts, over) = match course.lose_child(fault.kind) {
-                Verdict::Again => continue,
-                Verdict::Lose(parts) => (parts, false),
-                Verdict::GiveUp(parts) => (parts, true),
-            };
-            lose(&parts, &fault, source, emit);
-            if over {
-                return if parts.is_empty() { Err(fault) } else { Ok(()) };
+            match course.lose_child(fault.kind) {
+                Verdict::Again => {}
+                Verdict::Lose(parts) => lose(&parts, &fault, source, emit),
+                Verdict::GiveUp(parts) => return self.give_up(&parts, &fault, &course, source, emit),
             }
         }
     }
 
+    fn request(&self, wanted: &Wanted) -> Result<Request, Fault> {
+        let source = wanted.source;
+        let order = self.order.clone().map_err(|problem| refuse(FaultKind::Internal, problem, "correct `[decode]`"))?;
+        if source.bytes > order.limits.bytes {
+            return Err(too_many_bytes(source.bytes, order.limits.bytes));
+        }
+        Ok(Request {
+            #[cfg(not(unix))]
+            path: std::path::absolute(&source.path).unwrap_or_else(|_| source.path.clone()),
+            kind: source.kind,
+            order: wanted.ordered(order),
+            settled: 0,
+            only: wanted.only,
+        })
+    }
+
+    /// What is left of a document fails; one that has promised nothing fails as a whole.
+    fn give_up(
+        &self,
+        parts: &[Part],
+        last: &Fault,
+        course: &Course,
+        source: &Arc<Source>,
+        emit: Outlet,
+    ) -> Result<(), Fault> {
+        let fault = if course.has_cost_all() { poisonous(last, self.allowance.children) } else { last.clone() };
+        if parts.is_empty() {
+            return Err(fault);
+        }
+        lose(parts, &fault, source, emit);
+        Ok(())
+    }
+
     /// Ends the child, whatever it is doing, and says why.
-    fn bury(&mut self, halt: Halt) -> Fault {
-        let child = self.child.take();
-        match (halt, child) {
-            (Halt::Silent(error), Some(child)) => child.bury(&error),
-            (Halt::Lied(what), _) => broken(what),
-            (Halt::Over(_) | Halt::Aborted | Halt::Silent(_), _) => broken("it is gone"),
+    fn bury(&mut self, which: Which, halt: Halt) -> Fault {
+        let child = self.children.take(which);
+        match halt {
+            Halt::Silent(error) => bury(child, &error),
+            Halt::Lied(what) => broken(what),
+            Halt::NeedsFfmpeg => broken("it asked for what it has"),
+            Halt::Over(_) | Halt::Excess(_) | Halt::Aborted => broken("it is gone"),
         }
     }
 
-    /// Talks with one child until something ends it.
+    /// Talks with one child until something ends it, and takes down the time.
     fn converse(
         &mut self,
         request: &Request,
-        wanted: &Wanted,
+        (wanted, input, which): (&Wanted, &Input, Which),
         course: &mut Course,
         emit: Outlet,
-    ) -> Result<std::convert::Infallible, Halt> {
+    ) -> Result<Infallible, Halt> {
+        let halt = self.talk(request, (wanted, input, which), course, emit);
+        if let Some(child) = self.children.get(which) {
+            course.spend_until(child.left());
+        }
+        halt
+    }
+
+    fn talk(
+        &mut self,
+        request: &Request,
+        (wanted, input, which): (&Wanted, &Input, Which),
+        course: &mut Course,
+        emit: Outlet,
+    ) -> Result<Infallible, Halt> {
         let (budget, quota, stop) = (self.budget.clone(), self.quota.clone(), self.stop.clone());
         let Wanted { source, attempt, .. } = *wanted;
         // A unit that is tried again was promised, and counted, the first time.
         let take = |count| if attempt == 0 { quota.take(count) } else { count };
-        let child = self.child().map_err(|fault| Halt::Over(Err(fault)))?;
+        let child = self.children.ready(which, input).map_err(|fault| Halt::Over(Err(fault)))?;
+        child.allow(course.time());
         child.ask(&Ask::Decode(Box::new(request.clone())))?;
+        if which == Which::Steady {
+            child.hand(input)?;
+        }
         loop {
             match child.reply()? {
                 Reply::Heartbeat => {}
@@ -212,7 +227,11 @@ impl Decoder {
                     child.grant(granted)?;
                 }
                 Reply::Unit { of, form } => {
-                    let lease = lease(&form, request, &budget, &stop)?;
+                    let bytes = admit(&form, request.kind, &request.order.limits).map_err(Halt::Lied)?;
+                    if !course.spend_bytes(bytes) {
+                        return Err(Halt::Excess(too_much(request.order.limits.decoded_bytes)));
+                    }
+                    let lease = lease(bytes, &budget, &stop)?;
                     let body = child.unit(&form)?;
                     course.settle(of).map_err(Halt::Lied)?;
                     let body = wanted.turned(body);
@@ -222,29 +241,16 @@ impl Decoder {
                     course.settle(of).map_err(Halt::Lied)?;
                     emit.fault(&origin(source, of), fault.into());
                 }
+                Reply::NeedsFfmpeg => return Err(Halt::NeedsFfmpeg),
                 Reply::Done => return Err(Halt::Over(Ok(()))),
                 Reply::DocumentFault { fault } => return Err(Halt::Over(Err(fault.into()))),
+                Reply::Raised { .. } | Reply::Tried { .. } => {
+                    return Err(Halt::Lied("it answered another question".to_owned()));
+                }
             }
             if !emit.open() {
                 return Err(Halt::Aborted);
             }
-        }
-    }
-
-    fn child(&mut self) -> Result<&mut Process, Fault> {
-        if self.child.is_none() {
-            let own = || std::env::current_exe().map_err(|error| refuse(FaultKind::Internal, error.to_string(), ""));
-            let program = self.program.clone().map_or_else(own, Ok)?;
-            self.child = Some(Process::start(&program, self.patience, self.stop.clone())?);
-            self.documents = 0;
-        }
-        self.child.as_mut().ok_or_else(|| broken("it did not start"))
-    }
-
-    fn recycle(&mut self) {
-        self.documents += 1;
-        if self.recycle_after > 0 && self.documents >= self.recycle_after {
-            self.child = None;
         }
     }
 }
@@ -256,13 +262,12 @@ impl Stage for Decoder {
     fn process(&mut self, item: Item<Document>, emit: &mut dyn Emit<Unit>) -> Result<(), Fault> {
         let wanted = Wanted::of(&item, &self.rungs);
         let outcome = self.decode(&wanted, emit);
-        self.recycle();
+        self.children.finish_document();
         outcome
     }
 }
 
-fn lease(form: &Form, request: &Request, budget: &ByteBudget, stop: &Stop) -> Result<Lease, Halt> {
-    let bytes = admit(form, request.kind, &request.order.limits).map_err(Halt::Lied)?;
+fn lease(bytes: u64, budget: &ByteBudget, stop: &Stop) -> Result<Lease, Halt> {
     budget.lease(bytes, stop).ok_or(Halt::Aborted)
 }
 
@@ -284,11 +289,7 @@ fn origin(source: &Arc<Source>, part: Part) -> Origin {
     Origin { source: source.clone(), part }
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
 fn too_many_bytes(bytes: u64, most: u64) -> Fault {
     let message = format!("the file has {bytes} bytes, the limit is {most}");
-    refuse(FaultKind::TooLarge, message, "raise `[decode.limits] bytes`")
+    refuse(FaultKind::TooLarge, message, "raise `[decode.limits] bytes`").over(Limit::Bytes)
 }

@@ -1,22 +1,23 @@
-//! An ffmpeg process that reads one file and writes to a pipe: started without any reach beyond that file, killed
+//! An ffmpeg process that reads one document and writes to a pipe: started within the walls of the child, killed
 //! when it is dropped, its complaints kept.
 
 use std::{
     collections::VecDeque,
-    ffi::OsString,
     io::{BufRead, BufReader, Read},
-    path::Path,
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use crate::base::{
-    Fault, FaultKind,
+    Fault, FaultKind, Limit,
     native::{Library, locate},
 };
 
-use super::output::{Output, refuse};
+use super::{
+    input::Input,
+    output::{Output, refuse},
+};
 
 /// What may be opened. Playlists and the like are left out: they would make ffmpeg read other files.
 const FORMATS: &str = "mov,matroska,avi,ogg,mp3,aac,flac,wav,w64,caf,aiff,asf,flv,mpeg,mpegts,mpegvideo,h264,hevc,m4v,\
@@ -44,19 +45,22 @@ pub struct Notes {
 }
 
 impl Ffmpeg {
-    /// Starts ffmpeg on `path` with arguments `before` and `after` the input, which end with an output to `-`.
+    /// Starts ffmpeg on a document with arguments `before` and `after` the input, which end with an output to `-`.
     ///
     /// # Errors
     /// `Unsupported` when there is no ffmpeg.
-    pub fn start(path: &Path, before: &[&str], after: &[&str]) -> Result<Self, Fault> {
+    pub fn start(input: &Input, before: &[&str], after: &[&str]) -> Result<Self, Fault> {
         let program = locate(Library::Ffmpeg).map_err(|fatal| {
             refuse(FaultKind::Unsupported, format!("this needs ffmpeg: {}", fatal.message), fatal.hint)
         })?;
         let mut command = Command::new(program);
         command.args(["-nostdin", "-hide_banner", "-nostats", "-threads", "1"]);
         command.args(before).args(["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS]);
-        command.arg("-i").arg(address(path)?).args(after);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (stdin, address) = input.for_program().map_err(|error| broken(&error))?;
+        command.arg("-i").arg(address).args(after);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        #[cfg(target_os = "linux")]
+        super::leash::put_on(&mut command);
         let mut child = command.env("AV_LOG_FORCE_NOCOLOR", "1").spawn().map_err(|error| broken(&error))?;
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let (Some(output), Some(errors)) = (output, errors) else { return Err(broken(&"it has no pipes")) };
@@ -147,6 +151,9 @@ impl Notes {
         let has = |text: &str| words.contains(text);
         if has("No such file") || has("Permission denied") {
             refuse(FaultKind::Unreadable, words, "check the file and its permissions")
+        } else if has("Cannot allocate memory") {
+            let hint = "raise `[decode.limits] memory` or look at the file apart";
+            refuse(FaultKind::TooLarge, format!("ffmpeg says: {words}"), hint).over(Limit::Memory)
         } else if has("decoder found") || has("not whitelisted") || has("Unknown decoder") {
             refuse(FaultKind::Unsupported, format!("ffmpeg says: {words}"), "convert the file to a common format")
         } else {
@@ -160,14 +167,6 @@ fn bare(line: &str) -> &str {
     let line = line.trim();
     let line = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, rest)| rest);
     line.strip_prefix("file:").and_then(|rest| rest.split_once(": ")).map_or(line, |(_, rest)| rest)
-}
-
-/// `file:` and the absolute path, so that no name can be taken for an option or another protocol.
-fn address(path: &Path) -> Result<OsString, Fault> {
-    let absolute = std::path::absolute(path).map_err(|error| broken(&error))?;
-    let mut address = OsString::from("file:");
-    address.push(absolute);
-    Ok(address)
 }
 
 fn broken(error: &dyn std::fmt::Display) -> Fault {

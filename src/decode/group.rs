@@ -1,9 +1,4 @@
 //! Process groups: a child and the programs that it started are killed together.
-//!
-//! # Safety
-//! The only unsafe call is `kill(2)` with a negative process id, which touches no memory. The id is that of a child
-//! that has not been waited for, so that it cannot have been given to another process.
-#![allow(unsafe_code)]
 
 use std::process::Command;
 
@@ -14,12 +9,13 @@ pub fn lead(command: &mut Command) {
     command.process_group(0);
 }
 
-/// Kills the group that the process `id` leads.
+/// Kills the group that the process `id` leads, which must not have been waited for: else the id may be another's by now.
 #[cfg(unix)]
 pub fn kill(id: u32) {
-    if let Some(id) = libc::pid_t::try_from(id).ok().filter(|id| *id > 1) {
-        // SAFETY: see the head of this file.
-        unsafe { libc::kill(-id, libc::SIGKILL) };
+    use rustix::process::{Pid, Signal, kill_process_group};
+    if let Some(id) = i32::try_from(id).ok().filter(|id| *id > 1).and_then(Pid::from_raw) {
+        // It fails when the group is gone, which is as well.
+        let _ = kill_process_group(id, Signal::KILL);
     }
 }
 

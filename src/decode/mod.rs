@@ -2,31 +2,43 @@
 //!
 //! The decoders run in a child of the same binary, because they read hostile files: one that loops, bombs or
 //! crashes costs a page and is replaced. Each decoder is a function
-//! `fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault>`; an `Err` means that the
+//! `fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault>`; an `Err` means that the
 //! document as a whole failed, [`Output::fault`] that one unit did.
 
 pub mod child;
+mod children;
 mod course;
 mod decoder;
 mod ffmpeg;
 pub mod film;
 mod form;
 mod group;
+#[cfg(unix)]
+mod hand;
+pub mod input;
+#[cfg(target_os = "linux")]
+mod leash;
+mod nursery;
 pub mod order;
 pub mod output;
 pub mod pages;
 mod pdf;
 pub mod picture;
 mod process;
+pub mod proof;
 pub mod settings;
 mod shelter;
 pub mod sound;
 mod text;
+pub mod walls;
+mod wanted;
 mod watch;
 mod wire;
 
 pub use decoder::Decoder;
+pub use input::Input;
 pub use order::{Order, Render};
 pub use output::{Gathered, Output, refuse};
 pub use pages::PageRanges;
 pub use settings::{Limits, Settings, VideoSettings};
+pub use walls::{Level, Reached, Sandbox, Walls};

@@ -29,6 +29,8 @@ pub struct Order {
     pub passwords: Vec<String>,
     /// Whether the text layer of a PDF comes along.
     pub text_layer: bool,
+    /// Most seconds of work on the document.
+    pub seconds: f64,
     /// What is too large.
     pub limits: Limits,
     /// How films are sampled.
@@ -47,6 +49,7 @@ impl Order {
             pages: settings.pages.parse()?,
             passwords: settings.passwords.clone(),
             text_layer: settings.text_layer,
+            seconds: settings.seconds_per_document,
             limits: settings.limits.clone(),
             video: settings.video.clone(),
         })

@@ -3,20 +3,31 @@
 use std::{
     io::{self, BufReader, Read, Write},
     path::Path,
-    process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc::{Receiver, channel},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crate::base::{Fault, FaultKind, Stop, Unit};
+use crate::base::{Fault, FaultKind, Limit, Stop, Unit};
 
 use super::{
     form::Form,
     group,
+    input::Input,
+    nursery,
     output::refuse,
-    watch::Watched,
+    walls::{Reached, Walls},
+    watch::{End, Watched},
     wire::{self, Ask, Grant, Reply},
 };
+
+/// The way to a child: a socket, through which descriptors can go.
+#[cfg(unix)]
+type Way = std::os::unix::net::UnixStream;
+
+/// The way to a child.
+#[cfg(not(unix))]
+type Way = std::process::ChildStdin;
 
 /// The hidden subcommand that a child is started with.
 pub const SUBCOMMAND: &str = "decode-child";
@@ -24,34 +35,82 @@ pub const SUBCOMMAND: &str = "decode-child";
 /// How much of the child's last words is kept.
 const LAST_WORDS: usize = 2048;
 
+/// What a child is told of our environment: where libraries and programs lie. Anything else may be a secret.
+const ENVIRONMENT: [&str; 12] = [
+    "APPDATA",
+    "HOME",
+    "LANG",
+    "LAPIDARY_NATIVE",
+    "LD_LIBRARY_PATH",
+    "LOCALAPPDATA",
+    "PATH",
+    "RUST_BACKTRACE",
+    "SystemRoot",
+    "TMPDIR",
+    "USERPROFILE",
+    "XDG_DATA_HOME",
+];
+
 /// A running child.
 #[derive(Debug)]
 pub struct Process {
-    input: ChildStdin,
+    input: Way,
     output: BufReader<ChildStdout>,
     words: Receiver<String>,
     watched: Watched,
     patience: Duration,
+    /// How much longer the present document may take.
+    left: Duration,
 }
 
 impl Process {
     /// Starts `program decode-child`.
     pub fn start(program: &Path, patience: Duration, stop: Stop) -> Result<Self, Fault> {
-        let mut command = Command::new(program);
-        command.arg(SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        group::lead(&mut command);
         let failed = |error: io::Error| {
             let message = format!("the decoder process `{}` cannot be started: {error}", program.display());
             refuse(FaultKind::Internal, message, "check limits on processes and memory")
         };
-        let mut child = command.spawn().map_err(failed)?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (mut child, input) = spawn(command(program)).map_err(failed)?;
+        let pipes = (child.stdout.take(), child.stderr.take());
         let watched = Watched::new(child, stop).map_err(failed)?;
-        let (Some(input), Some(output), Some(errors)) = pipes else {
+        let (Some(output), Some(errors)) = pipes else {
             return Err(failed(io::Error::other("it has no pipes")));
         };
         let words = listen(errors).map_err(failed)?;
-        Ok(Self { input, output: BufReader::with_capacity(1 << 16, output), words, watched, patience })
+        let output = BufReader::with_capacity(1 << 16, output);
+        Ok(Self { input, output, words, watched, patience, left: Duration::MAX })
+    }
+
+    /// Has the child raise its walls, around `document` where there is one: the first thing that it is asked.
+    pub fn raise(&mut self, walls: &Walls, document: Option<&Input>) -> io::Result<Reached> {
+        self.ask(&Ask::Raise { walls: walls.clone() })?;
+        document.map_or(Ok(()), |document| self.hand(document))?;
+        match self.reply()? {
+            Reply::Raised { reached } => Ok(reached),
+            _ => Err(io::Error::other("it did not say which walls stand")),
+        }
+    }
+
+    /// Gives the child a descriptor of the document.
+    #[cfg(unix)]
+    pub fn hand(&mut self, document: &Input) -> io::Result<()> {
+        super::hand::over(&self.input, document.file())
+    }
+
+    /// Elsewhere the child opens the document itself.
+    #[cfg(not(unix))]
+    pub fn hand(&mut self, _document: &Input) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// From now on the child has so much time in all, counted while we wait for it.
+    pub fn allow(&mut self, left: Duration) {
+        self.left = left;
+    }
+
+    /// What is left of that time.
+    pub fn left(&self) -> Duration {
+        self.left
     }
 
     /// The id of the process.
@@ -71,48 +130,85 @@ impl Process {
 
     /// The next reply, or an error when the child ended, was killed, or speaks nonsense.
     pub fn reply(&mut self) -> io::Result<Reply> {
-        self.watched.expect(Some(self.patience));
-        let reply = wire::receive(&mut self.output);
-        self.watched.expect(None);
-        reply?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        self.waiting(|child| wire::receive(&mut child.output))?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
     /// The bytes of a unit.
     pub fn unit(&mut self, form: &Form) -> io::Result<Unit> {
-        self.watched.expect(Some(self.patience));
-        let unit = form.read(&mut self.output);
-        self.watched.expect(None);
-        unit
+        self.waiting(|child| form.read(&mut child.output))
     }
 
     /// What became of a child that went silent: killed for slowness, or dead by its own hand.
     pub fn bury(self, error: &io::Error) -> Fault {
-        let seconds = self.patience.as_secs_f64();
         drop(self.input);
-        let end = self.watched.end();
-        if end.late {
-            let message = format!("the decoder showed no progress for {seconds} s and was killed");
-            return refuse(
-                FaultKind::Deadline,
-                message,
-                "raise `[decode] seconds_without_progress` or look at the file",
-            );
+        let End { late, status, out_of_time } = self.watched.end();
+        if late && !self.left.is_zero() {
+            return no_progress(self.patience);
+        }
+        if late || out_of_time {
+            return over_time();
         }
         let words = self.words.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
         let cause = match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => String::new(),
             _ => format!(" ({error})"),
         };
-        let message = format!("the decoder process ended with {}{cause}{}", end.status, quoted(&words));
+        let message = format!("the decoder process ended with {}{cause}{}", status, quoted(&words));
+        if words.contains("memory allocation of") {
+            let hint = "raise `[decode.limits] memory` or look at the file apart";
+            return refuse(FaultKind::TooLarge, message, hint).over(Limit::Memory);
+        }
         refuse(FaultKind::ChildDied, message, "the file may be damaged or made to do harm; look at it apart")
     }
 
-    fn say(&mut self, message: &impl serde::Serialize) -> io::Result<()> {
-        self.watched.expect(Some(self.patience));
-        let said = wire::send(&mut self.input, message).and_then(|()| self.input.flush());
+    /// Waits for the child under both deadlines.
+    fn waiting<T>(&mut self, wait: impl FnOnce(&mut Self) -> T) -> T {
+        let began = Instant::now();
+        self.watched.expect(Some(self.patience.min(self.left)));
+        let result = wait(self);
         self.watched.expect(None);
-        said
+        self.left = self.left.saturating_sub(began.elapsed());
+        result
     }
+
+    fn say(&mut self, message: &impl serde::Serialize) -> io::Result<()> {
+        self.waiting(|child| wire::send(&mut child.input, message).and_then(|()| child.input.flush()))
+    }
+}
+
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg(SUBCOMMAND).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear();
+    command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    group::lead(&mut command);
+    command
+}
+
+#[cfg(unix)]
+fn spawn(mut command: Command) -> io::Result<(Child, Way)> {
+    let (ours, theirs) = Way::pair()?;
+    command.stdin(std::os::fd::OwnedFd::from(theirs));
+    Ok((nursery::spawn(command)?, ours))
+}
+
+#[cfg(not(unix))]
+fn spawn(mut command: Command) -> io::Result<(Child, Way)> {
+    command.stdin(Stdio::piped());
+    let mut child = nursery::spawn(command)?;
+    let input = child.stdin.take().ok_or_else(|| io::Error::other("it has no pipes"))?;
+    Ok((child, input))
+}
+
+fn no_progress(patience: Duration) -> Fault {
+    let message = format!("the decoder showed no progress for {} s and was killed", patience.as_secs_f64());
+    let hint = "raise `[decode] seconds_without_progress` or look at the file";
+    refuse(FaultKind::Deadline, message, hint).over(Limit::SecondsWithoutProgress)
+}
+
+fn over_time() -> Fault {
+    let message = "the decoder took longer for this document than `seconds_per_document` and was killed";
+    let hint = "raise `[decode] seconds_per_document` or look at the file";
+    refuse(FaultKind::Deadline, message, hint).over(Limit::SecondsPerDocument)
 }
 
 /// The last line that is not empty.

@@ -20,6 +20,10 @@ pub struct Settings {
     pub recycle_after: u32,
     /// A child that shows no progress for so long is killed.
     pub seconds_without_progress: f64,
+    /// A document that takes so long in all, waiting for the rest of the line left out, is given up.
+    pub seconds_per_document: f64,
+    /// A document that costs so many children, dead or killed, is given up: what is left of it fails.
+    pub children_per_document: u32,
     /// What is too large to be decoded.
     pub limits: Limits,
     /// How films are sampled.
@@ -35,13 +39,15 @@ impl Default for Settings {
             lanes: 0,
             recycle_after: 200,
             seconds_without_progress: 60.0,
+            seconds_per_document: 3600.0,
+            children_per_document: 32,
             limits: Limits::default(),
             video: VideoSettings::default(),
         }
     }
 }
 
-/// Documents over a limit become failures of kind `too_large` that name the limit.
+/// Documents over a limit become failures of kind `too_large`, with the limit in the column `limit`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -55,6 +61,8 @@ pub struct Limits {
     pub bytes: u64,
     /// Largest text document.
     pub text_bytes: u64,
+    /// Most bytes of pixels, samples and text that one document may become.
+    pub decoded_bytes: u64,
     /// Most memory (address space) that a child may take.
     pub memory: u64,
 }
@@ -67,6 +75,7 @@ impl Default for Limits {
             seconds: 12.0 * 3600.0,
             bytes: 16 << 30,
             text_bytes: 4 << 20,
+            decoded_bytes: 256 << 30,
             memory: 8 << 30,
         }
     }
@@ -101,15 +110,19 @@ impl Settings {
                 problems.push(problem.to_owned());
             }
         };
-        let progress = self.seconds_without_progress;
+        let (progress, document) = (self.seconds_without_progress, self.seconds_per_document);
         demand(progress.is_finite() && progress > 0.0, "seconds_without_progress: must be more than 0");
         demand(progress.is_finite() && progress <= 86_400.0, "seconds_without_progress: must be at most 86400");
+        demand(document.is_finite() && document > 0.0, "seconds_per_document: must be more than 0");
+        demand(document.is_finite() && document <= 604_800.0, "seconds_per_document: must be at most 604800");
+        demand(self.children_per_document > 0, "children_per_document: must be more than 0");
         demand(self.lanes <= 1024, "lanes: must be at most 1024");
         demand(limits.pixels > 0, "limits.pixels: must be more than 0");
         demand(limits.pages > 0, "limits.pages: must be more than 0");
         demand(limits.seconds.is_finite() && limits.seconds > 0.0, "limits.seconds: must be more than 0");
         demand(limits.bytes > 0, "limits.bytes: must be more than 0");
         demand(limits.text_bytes > 0, "limits.text_bytes: must be more than 0");
+        demand(limits.decoded_bytes > 0, "limits.decoded_bytes: must be more than 0");
         demand(limits.memory >= 256 << 20, "limits.memory: must be at least 268435456 (256 MiB)");
         demand(video.frames <= 1024, "video.frames: must be from 0 to 1024");
         demand(video.frames > 0 || video.fps.is_none(), "video.fps: has no effect when `video.frames` is 0");

@@ -1,10 +1,11 @@
 //! Text documents: the whole text is one unit.
 
-use std::{fs::File, io::Read, path::Path};
+use std::io::Read;
 
-use crate::base::{Fault, FaultKind, Part, Unit};
+use crate::base::{Fault, FaultKind, Limit, Part, Unit};
 
 use super::{
+    input::Input,
     order::Order,
     output::{Output, refuse},
 };
@@ -13,8 +14,8 @@ use super::{
 ///
 /// # Errors
 /// A text over `limits.text_bytes`, of white space alone, or in no such encoding.
-pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let text = unicode(&read(path, order.limits.text_bytes)?)?;
+pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+    let text = unicode(&read(input, order.limits.text_bytes)?)?;
     if text.trim().is_empty() {
         return Err(refuse(FaultKind::Empty, "the text is nothing but white space", "leave it out"));
     }
@@ -24,14 +25,14 @@ pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fa
     Ok(())
 }
 
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, Fault> {
+fn read(input: &Input, most: u64) -> Result<Vec<u8>, Fault> {
     let unreadable = |error: std::io::Error| refuse(FaultKind::Unreadable, error.to_string(), "check its permissions");
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    input.reader()?.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > most {
         let message = format!("the text has more than {most} bytes");
-        return Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] text_bytes` or split the text"));
+        return Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] text_bytes` or split the text")
+            .over(Limit::TextBytes));
     }
     Ok(bytes)
 }

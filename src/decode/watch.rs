@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    process::Child,
+    process::{Child, ExitStatus},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -39,6 +39,8 @@ struct State {
 pub struct End {
     /// True when it was killed because it was too slow.
     pub late: bool,
+    /// True when the system ended it, its processor time being used up.
+    pub out_of_time: bool,
     /// The exit status in words.
     pub status: String,
 }
@@ -78,8 +80,10 @@ impl Watched {
             std::thread::sleep(Duration::from_millis(5));
         }
         state.kill();
-        let status = state.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        End { late: state.late, status }
+        let status = state.child.wait();
+        let out_of_time = status.as_ref().is_ok_and(ran_out_of_time);
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        End { late: state.late, out_of_time, status }
     }
 }
 
@@ -116,6 +120,17 @@ impl Shared {
             state = self.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+#[cfg(unix)]
+fn ran_out_of_time(status: &ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    status.signal() == Some(rustix::process::Signal::XCPU.as_raw())
+}
+
+#[cfg(not(unix))]
+fn ran_out_of_time(_status: &ExitStatus) -> bool {
+    false
 }
 
 impl State {

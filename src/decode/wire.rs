@@ -3,16 +3,18 @@
 //! A message is a `u32` length (little endian), that many bytes of JSON, and after [`Reply::Unit`] the bytes that its
 //! [`Form`](super::form::Form) announces. The parent believes nothing: every length is checked before it is allocated.
 
-use std::{
-    io::{self, Read, Write},
-    path::PathBuf,
-};
+use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::base::{Fault, FaultKind, Kind, Part, StageName};
+use crate::base::{Fault, FaultKind, Kind, Limit, Part, StageName};
 
-use super::{form::Form, order::Order};
+use super::{
+    form::Form,
+    order::Order,
+    proof::Deed,
+    walls::{Reached, Walls},
+};
 
 /// Longest JSON of a message: room for the parts of a million units.
 pub const MOST_JSON: u32 = 128 << 20;
@@ -24,7 +26,18 @@ const MOST_WORDS: usize = 2000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Ask {
-    /// A document; answered by replies up to [`Reply::Done`] or [`Reply::DocumentFault`].
+    /// The walls to raise, before anything else; answered by [`Reply::Raised`]. Where they are raised around a document, its
+    /// descriptor follows.
+    Raise {
+        /// Which.
+        walls: Walls,
+    },
+    /// Something that the walls must stop; answered by [`Reply::Tried`], if at all.
+    Try {
+        /// What.
+        deed: Deed,
+    },
+    /// A document, whose descriptor follows unless it came with the walls; answered by replies up to [`Reply::Done`] or [`Reply::DocumentFault`].
     Decode(Box<Request>),
     /// Whether PDFium can be loaded; answered by one of these two.
     Probe,
@@ -33,8 +46,9 @@ pub enum Ask {
 /// A document to decode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// The file.
-    pub path: PathBuf,
+    /// The file, for systems on which no descriptor can be handed over.
+    #[cfg(not(unix))]
+    pub path: std::path::PathBuf,
     /// What it is.
     pub kind: Kind,
     /// What is wanted of it.
@@ -56,6 +70,18 @@ pub struct Grant {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
+    /// The walls stand as far as this.
+    Raised {
+        /// What stands.
+        reached: Reached,
+    },
+    /// What became of the deed.
+    Tried {
+        /// What stopped it; nothing when it was done.
+        stopped: Option<String>,
+    },
+    /// This document needs a child that may start ffmpeg.
+    NeedsFfmpeg,
     /// Units with these parts will follow; waits for a [`Grant`].
     Promise {
         /// In the order in which they will come.
@@ -92,18 +118,21 @@ pub struct WireFault {
     kind: String,
     message: String,
     hint: String,
+    limit: Option<String>,
 }
 
 impl From<Fault> for WireFault {
     fn from(fault: Fault) -> Self {
-        Self { kind: fault.kind.as_str().to_owned(), message: fault.message, hint: fault.hint }
+        let limit = fault.limit.map(|limit| limit.as_str().to_owned());
+        Self { kind: fault.kind.as_str().to_owned(), message: fault.message, hint: fault.hint, limit }
     }
 }
 
 impl From<WireFault> for Fault {
     fn from(wire: WireFault) -> Self {
         let kind = FaultKind::from_name(&wire.kind).unwrap_or(FaultKind::Internal);
-        Self::new(StageName::Decode, kind, printable(&wire.message), printable(&wire.hint))
+        let limit = wire.limit.and_then(|name| Limit::from_name(&name));
+        Self { limit, ..Self::new(StageName::Decode, kind, printable(&wire.message), printable(&wire.hint)) }
     }
 }
 
@@ -176,7 +205,7 @@ mod tests {
     #[test]
     fn the_words_of_a_fault_are_one_printable_line() {
         let words = format!("a\n\x1b[31m{}", "x".repeat(5000));
-        let wire = WireFault { kind: "nonsense".into(), message: words, hint: String::new() };
+        let wire = WireFault { kind: "nonsense".into(), message: words, hint: String::new(), limit: None };
         let fault = Fault::from(wire);
         assert_eq!(fault.kind, FaultKind::Internal);
         assert!(fault.message.len() <= MOST_WORDS && !fault.message.contains(['\n', '\x1b']));

@@ -9,7 +9,7 @@ use arrow::{
 };
 
 use super::{columns, identity, identity::Identity};
-use crate::base::{Failure, Fault};
+use crate::base::{Failure, Fault, Limit};
 
 /// One row.
 #[derive(Debug)]
@@ -33,8 +33,9 @@ impl Failed {
 /// The columns.
 pub fn schema() -> SchemaRef {
     let texts = ["stage", "kind", "message", "hint"].map(|name| Field::new(name, DataType::Utf8, false));
+    let limit = Field::new("limit", DataType::Utf8, true);
     let at = Field::new("at", columns::instant(), false);
-    let fields: Vec<Field> = identity::fields().into_iter().chain(texts).chain([at]).collect();
+    let fields: Vec<Field> = identity::fields().into_iter().chain(texts).chain([limit, at]).collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -49,6 +50,7 @@ pub fn batch(rows: &[Failed]) -> Result<RecordBatch, ArrowError> {
     arrays.push(text(|fault| fault.kind.as_str()));
     arrays.push(text(|fault| &fault.message));
     arrays.push(text(|fault| &fault.hint));
+    arrays.push(Arc::new(StringArray::from_iter(rows.iter().map(|row| row.fault.limit.map(Limit::as_str)))));
     arrays.push(Arc::new(columns::instants(rows.iter().map(|row| Some(row.at)))));
     RecordBatch::try_new(schema(), arrays)
 }

@@ -76,7 +76,8 @@ pub fn arrays(rows: &[&Identity]) -> Vec<ArrayRef> {
     ]
 }
 
-fn part_name(part: &Part) -> &'static str {
+/// The value of the column `_part`.
+pub fn part_name(part: &Part) -> &'static str {
     match part {
         Part::Whole => "whole",
         Part::Page { .. } => "page",

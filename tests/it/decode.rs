@@ -3,6 +3,8 @@
 mod pdf;
 #[cfg(unix)]
 mod unruly;
+#[cfg(target_os = "linux")]
+mod walls;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,6 +1,7 @@
 //! Tests of the line as a whole, with stages that count instead of working.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -10,15 +11,17 @@ use std::{
 
 use lapidary::{
     app::{
+        collate::Collator,
         gauge::Gauge,
         ladder::Judge,
         line::{Found, Line},
     },
     base::{
         ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
-        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, Shape, Source, Stage, StageName, Stop, Timing, Tokens,
+        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, RecordOf, Shape, Source, Stage, StageName, Stop, Timing, Tokens,
         Unit, UnitQuota,
     },
+    parse::Merging,
 };
 
 fn document(ordinal: u64) -> Item<Document> {
@@ -136,11 +139,19 @@ fn answer() -> Generation {
     }
 }
 
-/// A judge with this `[ladder]` table, of records without fields.
-fn judge(ladder: &str) -> Judge {
+fn shape() -> Arc<Shape> {
     let properties = serde_json::json!({ "a": { "type": "string" } });
     let schema = serde_json::json!({ "type": "object", "properties": properties, "required": ["a"] });
-    Judge::new(Arc::new(Shape::compile(&schema).unwrap()), toml::from_str(ladder).unwrap())
+    Arc::new(Shape::compile(&schema).unwrap())
+}
+
+/// A judge with this `[ladder]` table.
+fn judge(ladder: &str) -> Judge {
+    Judge::new(shape(), toml::from_str(ladder).unwrap())
+}
+
+fn collator(record: RecordOf) -> Collator {
+    Collator::new(record, shape(), Merging::new(&BTreeMap::new(), shape()).unwrap())
 }
 
 #[derive(Default)]
@@ -149,6 +160,10 @@ struct Tally {
     promised: u64,
     rows: u64,
     failures: u64,
+    /// Units that came through without a row of their own.
+    answered: u64,
+    /// What merged rows say of their parts: how many came through and how many failed.
+    parts: [u64; 2],
     /// Rows by the attempt that they hold.
     attempts: [u64; 4],
 }
@@ -160,6 +175,8 @@ type AtOutcome = Box<dyn Fn(&Tally) -> Result<(), Fatal>>;
 struct Setup {
     documents: u64,
     quota: UnitQuota,
+    /// What a row is.
+    record: RecordOf,
     /// The `[ladder]` table.
     ladder: &'static str,
     /// Called for each prompt that reaches the engine.
@@ -171,7 +188,7 @@ struct Setup {
 impl Setup {
     fn of(documents: u64) -> Self {
         let at_prompt = Box::new(|_, _: &Stop| Ok(()));
-        Self { documents, quota: UnitQuota::new(None), ladder: "", at_prompt, at_outcome: Box::new(|_| Ok(())) }
+        Self { documents, quota: UnitQuota::new(None), record: RecordOf::Unit, ladder: "", at_prompt, at_outcome: Box::new(|_| Ok(())) }
     }
 }
 
@@ -195,16 +212,22 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
         }),
         parse: Box::new(Accept),
         judge: &mut judge(setup.ladder),
+        collator: &mut collator(setup.record),
         write: Box::new(|outcome| {
             match outcome {
                 Some(Outcome::Found(_)) => tally.found += 1,
                 Some(Outcome::Promise(_, units)) => tally.promised += units,
-                Some(Outcome::Row(item)) => {
+                Some(Outcome::Answered(_)) => tally.answered += 1,
+                Some(Outcome::Row(item) | Outcome::Record(item)) => {
                     tally.rows += 1;
                     tally.attempts[usize::from(item.body.attempt)] += 1;
+                    if let Some(merged) = &item.body.merged {
+                        tally.parts[0] += merged.parts.len() as u64;
+                        tally.parts[1] += merged.failed.len() as u64;
+                    }
                 }
                 Some(Outcome::Failure(_)) => tally.failures += 1,
-                Some(Outcome::Duplicate(_)) | None => {}
+                Some(Outcome::Duplicate(_) | Outcome::Decoded(_)) | None => {}
             }
             (setup.at_outcome)(&tally)
         }),
@@ -226,6 +249,17 @@ fn every_promise_is_settled_whatever_the_decoders_do() {
     assert_eq!(tally.rows, 54 * 7 + 2 * 6);
     assert_eq!(result, Ok(tally.rows));
     assert_eq!(in_use, 0, "every byte was given back");
+}
+
+#[test]
+fn a_document_is_one_row_when_all_of_its_units_are_settled() {
+    let ladder = "steps = [{ budget = 560 }, { rotate = 90 }]";
+    let setup = Setup { record: RecordOf::Document, ladder, ..Setup::of(60) };
+    let (_, tally, in_use) = run(setup, &Stop::default());
+    assert_eq!(tally.promised, tally.answered + tally.failures);
+    assert_eq!(tally.rows, 56, "all documents but those that fail whole");
+    assert_eq!(tally.parts, [tally.answered, tally.failures - 4]);
+    assert_eq!(in_use, 0, "what waits for its document holds no bytes");
 }
 
 #[test]
@@ -316,6 +350,7 @@ fn a_slow_engine_holds_back_the_decoders() {
         }),
         parse: Box::new(Accept),
         judge: &mut judge(""),
+        collator: &mut collator(RecordOf::Unit),
         write: Box::new(|_| Ok(())),
         last_words: Box::new(|why| panic!("{why}")),
         quota: UnitQuota::new(None),

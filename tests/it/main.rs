@@ -18,6 +18,7 @@ mod onnx;
 mod parse;
 mod pipelines;
 mod plain;
+mod records;
 mod rooms;
 mod stuck;
 mod synthetic;

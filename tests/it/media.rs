@@ -8,14 +8,18 @@ use std::path::PathBuf;
 
 use lapidary::{
     base::{Fault, FaultKind, Unit},
-    decode::{Gathered, Order, Output, Render, Settings},
+    decode::{Gathered, Input, Order, Output, Render, Settings},
 };
 
 /// A decoder as the child processes call it.
-type Decode = fn(&std::path::Path, &Order, &mut dyn Output) -> Result<(), Fault>;
+type Decode = fn(&Input, &Order, &mut dyn Output) -> Result<(), Fault>;
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+fn input(name: &str) -> Input {
+    Input::open(&fixture(name)).unwrap()
 }
 
 fn order(settings: &Settings) -> Order {
@@ -25,7 +29,7 @@ fn order(settings: &Settings) -> Order {
 /// Everything that a fixture becomes.
 fn gathered(decode: Decode, name: &str, settings: &Settings) -> Gathered {
     let mut out = Gathered::default();
-    decode(&fixture(name), &order(settings), &mut out).unwrap();
+    decode(&input(name), &order(settings), &mut out).unwrap();
     assert_eq!(out.promised.len(), out.settled.len(), "{name}: every promise is settled");
     assert!(out.promised.iter().zip(&out.settled).all(|(promised, (part, _))| promised == part));
     out
@@ -43,7 +47,7 @@ fn units(decode: Decode, name: &str, settings: &Settings) -> Vec<Unit> {
 /// The fault of a file of which nothing can be had, whether the document or its first unit has it.
 fn fault(decode: Decode, path: &std::path::Path, settings: &Settings) -> Fault {
     let mut out = Gathered::default();
-    match decode(path, &order(settings), &mut out) {
+    match Input::open(path).and_then(|input| decode(&input, &order(settings), &mut out)) {
         Err(fault) => fault,
         Ok(()) => out.settled.remove(0).1.expect_err("a fault"),
     }

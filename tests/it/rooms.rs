@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 27] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -20,6 +20,7 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("indicatif", &["cli"]),
     ("infer", &["collect"]),
     ("jsonschema", &["base"]),
+    ("landlock", &["decode"]),
     ("llguidance", &["generate"]),
     ("minijinja", &["encode"]),
     ("ort", &["generate"]),
@@ -31,6 +32,7 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("rustls", &["bundle"]),
     ("rustfft", &["encode"]),
     ("rubato", &["decode"]),
+    ("seccompiler", &["decode"]),
     ("symphonia", &["decode"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["parse"]),

@@ -24,7 +24,7 @@ from workload import Work
 HERE = pathlib.Path(__file__).resolve().parent
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 
-QUICK = {"units": 8, "answer": 40, "allowance": 56, "prompt": 128, "steps": 16, "repeats": 1}
+QUICK = {"units": 8, "answer": 40, "allowance": 160, "prompt": 128, "steps": 16, "repeats": 1}
 
 CONTESTANTS = {
     "lapidary int8": ("int8", None),

@@ -5,11 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 use super::settings::{Reason, Settings};
-use crate::parse::records;
-use crate::base::{
-    Document, Extraction, Failure, FaultKind, Finish, Item, Lease, Origin, Outcome, RecordOf, Shape,
-    ladder::{Rungs, Try},
-    shape::{Field, Form},
+use crate::{
+    base::{
+        Document, Extraction, Failure, FaultKind, Finish, Item, Lease, Origin, Outcome, RecordOf, Shape,
+        ladder::{Rungs, Try},
+        shape::{Field, Form},
+    },
+    parse::records,
 };
 
 /// What becomes of an outcome.

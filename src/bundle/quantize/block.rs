@@ -29,7 +29,7 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// Evaluates a scale after rounding it to the type in which it will be stored.
+    /// Evaluates a scale as it will be stored.
     pub fn of(block: &Block, scale: f32, zero: f32, stored: Element) -> Self {
         let scale = as_stored(scale, stored);
         let inverse = inverse(scale);
@@ -83,11 +83,11 @@ fn steps(value: f32, inverse: f32, zero: f32) -> f32 {
     (wanted + ROUNDING) - ROUNDING
 }
 
+/// Scales that are kept in f32 are numbers of f16 nevertheless, which costs their weights 2^-12 at most, so that our own
+/// products can read them in half the bytes; where f16 is coarser than that they stay as they are.
 fn as_stored(scale: f32, stored: Element) -> f32 {
-    match stored {
-        Element::F16 => f16::from_f32(scale).to_f32(),
-        _ => scale,
-    }
+    let near = f16::from_f32(scale);
+    if stored == Element::F16 || near.is_normal() { near.to_f32() } else { scale }
 }
 
 /// The lowest and the highest value, and zero among them.

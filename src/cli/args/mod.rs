@@ -64,8 +64,8 @@ pub enum Command {
     /// Native libraries: ONNX Runtime, PDFium, ffmpeg
     #[command(subcommand)]
     Runtime(RuntimeCommand),
-    /// Say what this machine has: libraries, their versions, what runs
-    Doctor,
+    /// Say what this machine has: libraries, their versions, what runs, which walls hold
+    Doctor(SandboxArguments),
     /// The decoder process; started by `run`, not by people
     #[command(hide = true)]
     DecodeChild,
@@ -81,6 +81,32 @@ pub struct InputArguments {
     /// A file with one path a line; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
+}
+
+/// How far the decoder processes are shut in.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct SandboxArguments {
+    /// The walls around the processes that read documents: `auto` raises what the system has, `off` none; the others refuse
+    /// to work below that level (`require` is `full`). `lapidary doctor` says and proves what this machine has
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = SandboxName::Auto)]
+    pub sandbox: SandboxName,
+}
+
+/// A level of the walls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SandboxName {
+    /// What the system has.
+    Auto,
+    /// No walls.
+    Off,
+    /// At least limits on memory, time and files.
+    Limits,
+    /// At least these and an allow-list of system calls.
+    Seccomp,
+    /// All walls: these and no files but what decoding takes.
+    Full,
+    /// As `full`.
+    Require,
 }
 
 /// `lapidary run`
@@ -119,6 +145,10 @@ pub struct RunArguments {
     /// Where the model runs. A named device that cannot be had is an error; `auto` says what it took
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
     pub device: DeviceName,
+
+    /// How far the decoder processes are shut in
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
 
     /// Only the I-th of N shares of the documents, told apart by content; I counts from 1
     #[arg(long, value_name = "I/N")]
@@ -199,6 +229,10 @@ pub struct ReplayArguments {
     /// Where the model runs. A named device that cannot be had is an error; `auto` says what it took
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
     pub device: DeviceName,
+
+    /// How far the decoder processes are shut in
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
 }
 
 /// `lapidary explain`
@@ -240,6 +274,10 @@ pub struct EncodeArguments {
     /// Only these pages of each document, such as `1-3,7,10-`
     #[arg(long, value_name = "RANGES")]
     pub pages: Option<String>,
+
+    /// How far the decoder processes are shut in
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
 
     /// The safetensors file to write
     #[arg(long, short, value_name = "FILE")]

@@ -1,6 +1,8 @@
-//! The child process: reads requests from standard input, decodes, and answers on standard output.
+//! The child process: raises its walls, then reads requests from standard input, decodes, and answers on standard output.
 
+mod deed;
 mod fence;
+mod guardian;
 mod pipe;
 
 use std::{fs::File, io, process::ExitCode};
@@ -9,9 +11,11 @@ use crate::base::{Fault, FaultKind, Kind};
 
 use super::{
     film,
+    input::Input,
     output::refuse,
     pdf::PdfReader,
     picture, sound, text,
+    walls::{self, Walls},
     wire::{self, Ask, Reply, Request},
 };
 use pipe::Pipe;
@@ -21,9 +25,9 @@ use pipe::Pipe;
 /// A panic ends the process, as a crash of a native library would: the parent reads why from the last line of
 /// standard error, and sends the rest of the document to the next child.
 pub fn main() -> ExitCode {
-    follow_parent();
     std::panic::set_hook(Box::new(|panic| eprintln!("{}", panic.to_string().replace('\n', " "))));
-    match serve() {
+    let served = guardian::follow_parent().and_then(|()| Child::begin()).and_then(Child::serve);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -32,46 +36,101 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A decoder that loops would outlive a parent that was killed: a thread sees that the parent has changed.
-fn follow_parent() {
-    #[cfg(unix)]
-    std::thread::spawn(|| {
-        let parent = std::os::unix::process::parent_id();
-        while std::os::unix::process::parent_id() == parent {
-            std::thread::sleep(std::time::Duration::from_secs(1));
+/// A child within its walls.
+struct Child {
+    input: File,
+    output: File,
+    /// Loaded before the walls were raised; where it could not be, the first PDF says why.
+    pdfium: Result<PdfReader, Fault>,
+    /// The document that came with the order for the walls, where they were raised around it.
+    document: Option<Input>,
+    starts_ffmpeg: bool,
+}
+
+impl Child {
+    /// The first message must be the order for the walls.
+    fn begin() -> io::Result<Self> {
+        let (mut input, mut output) = (fence::take_standard_input()?, fence::take_standard_output()?);
+        let Some(Ask::Raise { walls }) = wire::receive::<Ask>(&mut input)? else {
+            return Err(io::Error::other("the order for the walls is missing"));
+        };
+        let starts_ffmpeg = walls.ffmpeg.is_some();
+        let pdfium = if starts_ffmpeg { Err(without_pdfium()) } else { PdfReader::load() };
+        let document = if starts_ffmpeg { handed(&input)? } else { None };
+        let reached = raise(&walls, document.as_ref());
+        wire::send(&mut output, &Reply::Raised { reached })?;
+        Ok(Self { input, output, pdfium, document, starts_ffmpeg })
+    }
+
+    fn serve(mut self) -> io::Result<()> {
+        while let Some(ask) = wire::receive::<Ask>(&mut self.input)? {
+            match ask {
+                Ask::Raise { .. } => return Err(io::Error::other("the walls are raised already")),
+                Ask::Try { deed } => {
+                    let stopped = deed::try_to(&deed).err().map(|error| error.to_string());
+                    wire::send(&mut self.output, &Reply::Tried { stopped })?;
+                }
+                Ask::Probe => {
+                    let outcome = self.pdfium.as_ref().map(|_| ()).map_err(Clone::clone);
+                    Pipe::new(&mut self.input, &mut self.output, 0, None).finish(outcome)?;
+                }
+                Ask::Decode(request) => self.decode(&request)?,
+            }
         }
-        std::process::exit(3);
-    });
+        Ok(())
+    }
+
+    fn decode(&mut self, request: &Request) -> io::Result<()> {
+        let input = match self.document.take() {
+            Some(input) => Ok(input),
+            None => receive(&self.input, request)?,
+        };
+        let (order, starts_ffmpeg) = (&request.order, self.starts_ffmpeg);
+        walls::allow_seconds(order.seconds);
+        let mut pipe = Pipe::new(&mut self.input, &mut self.output, request.settled, request.only);
+        let outcome = input.and_then(|input| match (request.kind, &self.pdfium) {
+            (Kind::Pdf, Ok(pdfium)) => pdfium.decode(&input, order, &mut pipe).map(|()| true),
+            (Kind::Pdf, Err(fault)) => Err(fault.clone()),
+            (Kind::Text, _) => text::decode(&input, order, &mut pipe).map(|()| true),
+            (Kind::Image, _) => picture::decode(&input, order, &mut pipe).map(|()| true),
+            (Kind::Video, _) if !starts_ffmpeg => Ok(false),
+            (Kind::Audio, _) if starts_ffmpeg => sound::decode(&input, order, &mut pipe).map(|()| true),
+            (Kind::Audio, _) => sound::decode_alone(&input, order, &mut pipe),
+            (Kind::Video, _) => film::decode(&input, order, &mut pipe).map(|()| true),
+        });
+        match outcome {
+            Ok(false) => pipe.needs_ffmpeg(),
+            outcome => pipe.finish(outcome.map(drop)),
+        }
+    }
 }
 
-fn serve() -> io::Result<()> {
-    let mut output = fence::take_standard_output()?;
-    let mut input = io::stdin().lock();
-    let mut reader = None;
-    while let Some(ask) = wire::receive::<Ask>(&mut input)? {
-        let (settled, only) = match &ask {
-            Ask::Decode(request) => (request.settled, request.only),
-            Ask::Probe => (0, None),
-        };
-        let mut pipe = Pipe::new(&mut input, &mut output, settled, only);
-        let outcome = match &ask {
-            Ask::Probe => PdfReader::ready(&mut reader).map(|_| ()),
-            Ask::Decode(request) => decode(request, &mut pipe, &mut reader),
-        };
-        pipe.finish(outcome)?;
-    }
-    Ok(())
+fn raise(walls: &Walls, document: Option<&Input>) -> walls::Reached {
+    walls::raise(walls, document.map(Input::file))
 }
 
-fn decode(request: &Request, pipe: &mut Pipe<'_>, reader: &mut Option<PdfReader>) -> Result<(), Fault> {
-    let (path, order) = (request.path.as_path(), &request.order);
-    fence::confine(order.limits.memory);
-    File::open(path).map_err(|error| refuse(FaultKind::Unreadable, error.to_string(), "check its permissions"))?;
-    match request.kind {
-        Kind::Pdf => PdfReader::ready(reader)?.decode(path, order, pipe),
-        Kind::Text => text::decode(path, order, pipe),
-        Kind::Image => picture::decode(path, order, pipe),
-        Kind::Audio => sound::decode(path, order, pipe),
-        Kind::Video => film::decode(path, order, pipe),
-    }
+fn without_pdfium() -> Fault {
+    refuse(FaultKind::Internal, "a child for ffmpeg was asked for a PDF", "report it")
+}
+
+/// The document that comes with the order for the walls.
+#[cfg(unix)]
+fn handed(input: &File) -> io::Result<Option<Input>> {
+    super::hand::take(input).map(Input::of).map(Some)
+}
+
+/// Without descriptors the document comes with its request, by its path.
+#[cfg(not(unix))]
+fn handed(_input: &File) -> io::Result<Option<Input>> {
+    Ok(None)
+}
+
+#[cfg(unix)]
+fn receive(input: &File, _request: &Request) -> io::Result<Result<Input, Fault>> {
+    super::hand::take(input).map(Input::of).map(Ok)
+}
+
+#[cfg(not(unix))]
+fn receive(_input: &File, request: &Request) -> io::Result<Result<Input, Fault>> {
+    Ok(Input::open(&request.path))
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, StdinLock, Write},
+    io::{self, BufWriter, Write},
 };
 
 use crate::base::{Fault, FaultKind, Part, Unit};
@@ -18,7 +18,7 @@ use super::{
 
 /// The way to the parent for one document.
 pub struct Pipe<'a> {
-    input: &'a mut StdinLock<'static>,
+    input: &'a mut File,
     output: BufWriter<&'a mut File>,
     /// Units that an earlier child settled and that were not yet passed over.
     settled: usize,
@@ -38,7 +38,7 @@ struct Only {
 
 impl<'a> Pipe<'a> {
     /// A way out that drops the first `settled` units, and all but the one that is wanted.
-    pub fn new(input: &'a mut StdinLock<'static>, output: &'a mut File, settled: usize, only: Option<Part>) -> Self {
+    pub fn new(input: &'a mut File, output: &'a mut File, settled: usize, only: Option<Part>) -> Self {
         let only = only.map(|part| Only { part, others: 0, promised: false });
         Self { input, output: BufWriter::with_capacity(1 << 16, output), settled, only, broken: None }
     }
@@ -53,6 +53,14 @@ impl<'a> Pipe<'a> {
         }
         let reply = outcome.map_or_else(|fault| Reply::DocumentFault { fault: fault.into() }, |()| Reply::Done);
         self.say(&reply)
+    }
+
+    /// Tells the parent that another child must do it.
+    ///
+    /// # Errors
+    /// When the parent is gone.
+    pub fn needs_ffmpeg(mut self) -> io::Result<()> {
+        self.say(&Reply::NeedsFfmpeg)
     }
 
     fn say(&mut self, reply: &Reply) -> io::Result<()> {

@@ -1,12 +1,11 @@
 //! The chosen frames of a film: a short film is decoded in one go, in a long one each frame is sought.
 
-use std::path::Path;
-
 use crate::base::{Fault, Frame, Raster, grid::Grid};
 
 use super::{
     super::{
         ffmpeg::{Ffmpeg, Notes},
+        input::Input,
         order::Order,
         output::Output,
         picture::too_large,
@@ -28,11 +27,11 @@ const AMPLE: f64 = 4.0;
 const MANY: usize = 128;
 
 /// Reads the frames that the order asks for, upright, each with the time at which it is shown.
-pub fn read(path: &Path, pictures: &Pictures, order: &Order, out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
+pub fn read(input: &Input, pictures: &Pictures, order: &Order, out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
     check_size(pictures, &order.limits)?;
     let wanted = indices(&pictures.times, pictures.end, &order.video);
     let scale = scale(pictures, order.render.frame_budget, if wanted.len() > MANY { AMPLE / 2.0 } else { AMPLE });
-    let reader = Reader { path, pictures, scale, most: order.limits.pixels };
+    let reader = Reader { input, pictures, scale, most: order.limits.pixels };
     if pictures.end <= SHORT { reader.in_one_go(&wanted, out) } else { reader.one_by_one(&wanted, out) }
 }
 
@@ -61,7 +60,7 @@ const APART: u32 = 3600;
 
 /// One film being read.
 struct Reader<'a> {
-    path: &'a Path,
+    input: &'a Input,
     pictures: &'a Pictures,
     scale: String,
     most: u64,
@@ -122,7 +121,7 @@ impl Reader<'_> {
         let rate = format!("1/{APART}");
         let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filter, "-frames:v", count, "-r", &rate];
         let after: Vec<&str> = after.into_iter().chain(["-f", "image2pipe", "-c:v", "ppm", "-"]).collect();
-        let mut ffmpeg = Ffmpeg::start(self.path, &before, &after)?;
+        let mut ffmpeg = Ffmpeg::start(self.input, &before, &after)?;
         let mut rasters = Vec::new();
         while let Some(raster) = ppm::next(&mut ffmpeg, self.most, out)? {
             rasters.push(raster);

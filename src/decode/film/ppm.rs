@@ -1,6 +1,6 @@
 //! Pictures from a pipe: binary PPM says its own size, so rotated films and films that change size need no guessing.
 
-use crate::base::{Fault, FaultKind, Raster};
+use crate::base::{Fault, FaultKind, Limit, Raster};
 
 use super::super::{
     ffmpeg::Ffmpeg,
@@ -15,7 +15,7 @@ pub fn next(ffmpeg: &mut Ffmpeg, most: u64, out: &mut dyn Output) -> Result<Opti
     let pixels = u64::from(width) * u64::from(height);
     if pixels > most {
         let message = format!("a frame is {width} x {height} = {pixels} pixels, the limit is {most}");
-        return Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pixels`"));
+        return Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pixels`").over(Limit::Pixels));
     }
     let mut rgb = vec![0; 3 * pixels as usize];
     // The end in the middle of a picture is the end of the film: ffmpeg's exit status says whether it is a fault.

@@ -3,12 +3,11 @@
 //! The `framecrc` output of ffmpeg tells it in lines such as `#dimensions 0: 320x240` and, for each packet,
 //! `stream, dts, pts, duration, size, checksum`. A pass takes about as long as reading the file.
 
-use std::path::Path;
-
 use crate::base::{Fault, FaultKind};
 
 use super::super::{
     ffmpeg::{Ffmpeg, Notes},
+    input::Input,
     output::{Output, refuse},
 };
 
@@ -49,10 +48,10 @@ struct Track {
 }
 
 impl Survey {
-    /// Reads all packets of `path`.
-    pub fn take(path: &Path, out: &mut dyn Output) -> Result<Self, Fault> {
+    /// Reads all packets of the film.
+    pub fn take(input: &Input, out: &mut dyn Output) -> Result<Self, Fault> {
         let after = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "-"];
-        let mut ffmpeg = Ffmpeg::start(path, &["-loglevel", "error"], &after)?;
+        let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
         let mut tracks: Vec<Track> = Vec::new();
         while let Some(line) = ffmpeg.line(out)? {
             note(&line, &mut tracks)?;

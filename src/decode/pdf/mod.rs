@@ -3,16 +3,15 @@
 mod layer;
 mod page;
 
-use std::path::Path;
-
 use pdfium_render::prelude::{PdfDocument, Pdfium, PdfiumError, PdfiumInternalError};
 
 use crate::base::{
-    Fault, FaultKind, Part,
+    Fault, FaultKind, Limit, Part,
     native::{Library, locate},
 };
 
 use super::{
+    input::Input,
     order::Order,
     output::{Output, refuse},
 };
@@ -21,18 +20,11 @@ use super::{
 pub struct PdfReader(Pdfium);
 
 impl PdfReader {
-    /// Loads PDFium at the first call.
+    /// Loads PDFium. To be called once, before the walls are raised.
     ///
     /// # Errors
     /// When the library is missing, damaged or too old.
-    pub fn ready(slot: &mut Option<Self>) -> Result<&Self, Fault> {
-        if slot.is_none() {
-            *slot = Some(Self::load()?);
-        }
-        slot.as_ref().ok_or_else(|| refuse(FaultKind::Internal, "PDFium is not loaded", ""))
-    }
-
-    fn load() -> Result<Self, Fault> {
+    pub fn load() -> Result<Self, Fault> {
         let path = locate(Library::Pdfium).map_err(|fatal| refuse(FaultKind::Internal, fatal.message, fatal.hint))?;
         let bound = Pdfium::bind_to_library(&path).map_err(|error| {
             let message = format!("`{}` cannot be used as PDFium: {error:?}", path.display());
@@ -45,8 +37,8 @@ impl PdfReader {
     ///
     /// # Errors
     /// When the document as a whole cannot be read: damaged, encrypted, without pages, with too many.
-    pub fn decode(&self, path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-        let document = self.open(path, &order.passwords)?;
+    pub fn decode(&self, input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+        let document = self.open(input, &order.passwords)?;
         let count = count(&document, order)?;
         let parts: Vec<Part> = order.pages.of(count).map(|number| Part::Page { number, of: count }).collect();
         if parts.is_empty() {
@@ -67,14 +59,14 @@ impl PdfReader {
         Ok(())
     }
 
-    fn open<'a>(&'a self, path: &Path, passwords: &[String]) -> Result<PdfDocument<'a>, Fault> {
+    fn open<'a>(&'a self, input: &Input, passwords: &[String]) -> Result<PdfDocument<'a>, Fault> {
         let mut keys = std::iter::once(None).chain(passwords.iter().map(|password| Some(password.as_str())));
-        let opened = keys.find_map(|key| match self.0.load_pdf_from_file(path, key) {
-            Err(error) if asks_for_password(&error) => None,
+        let opened = keys.find_map(|key| match input.reader().map(|file| self.0.load_pdf_from_reader(file, key)) {
+            Ok(Err(error)) if asks_for_password(&error) => None,
             other => Some(other),
         });
         match opened {
-            Some(result) => result.map_err(|error| unopened(&error)),
+            Some(result) => result?.map_err(|error| unopened(&error)),
             None => Err(encrypted(passwords.len())),
         }
     }
@@ -86,7 +78,7 @@ fn count(document: &PdfDocument<'_>, order: &Order) -> Result<u32, Fault> {
         0 => Err(refuse(FaultKind::Empty, "the PDF has no pages", "look for an interrupted export")),
         _ if count > most => {
             let message = format!("it has {count} pages, the limit is {most}");
-            Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pages`"))
+            Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pages`").over(Limit::Pages))
         }
         _ => Ok(count),
     }

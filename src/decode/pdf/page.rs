@@ -5,7 +5,7 @@ use pdfium_render::prelude::{
     PdfPageObjectsCommon, PdfRenderConfig, PdfiumError,
 };
 
-use crate::base::{Budget, Fault, FaultKind, Page, Raster, TextLayer, Unit, grid::Grid, visual::for_print};
+use crate::base::{Budget, Fault, FaultKind, Limit, Page, Raster, TextLayer, Unit, grid::Grid, visual::for_print};
 
 use super::{
     super::{order::Order, output::refuse},
@@ -33,7 +33,7 @@ fn fit(page: &PdfPage<'_>, text: Option<&TextLayer>, order: &Order) -> Result<Gr
     let most = order.limits.pixels;
     if width * height > most as f64 {
         let message = format!("the page is {width:.0} x {height:.0} points, the limit is {most} square points");
-        return Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pixels`"));
+        return Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pixels`").over(Limit::Pixels));
     }
     // Hundredths of a point keep the shape of small pages.
     let fine = |side: f64| (side * 100.0).round().clamp(1.0, f64::from(u32::MAX)) as u32;

@@ -4,7 +4,7 @@ use std::io;
 
 use image::ImageError;
 
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Limit};
 
 use super::super::{output::refuse, settings::Limits};
 
@@ -23,6 +23,7 @@ pub fn too_large(width: u32, height: u32, limits: &Limits) -> Fault {
     let pixels = u64::from(width) * u64::from(height);
     let message = format!("the picture is {width} x {height} = {pixels} pixels, the limit is {}", limits.pixels);
     refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pixels` or make the picture smaller")
+        .over(Limit::Pixels)
 }
 
 /// What an error while decoding means.
@@ -34,6 +35,7 @@ pub fn of(error: &ImageError) -> Fault {
         ImageError::Limits(error) => {
             let message = format!("decoding takes more memory than `[decode.limits] pixels` allows: {error}");
             refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pixels` or make the picture smaller")
+                .over(Limit::Pixels)
         }
         ImageError::IoError(error) => of_io(error),
         error => corrupt(error.to_string()),

@@ -10,12 +10,12 @@ mod tiff;
 use std::{
     fs::File,
     io::{BufReader, Read, Seek},
-    path::Path,
 };
 
 use crate::base::{Fault, FaultKind, Part, Unit};
 
 use super::{
+    input::Input,
     order::Order,
     output::{Output, refuse},
     settings::Limits,
@@ -23,13 +23,13 @@ use super::{
 pub(super) use fault::too_large;
 use tiff::Header;
 
-/// Reads the picture at `path`: one [`Unit::Image`] at its stored size, upright, over white.
+/// Reads the picture: one [`Unit::Image`] at its stored size, upright, over white.
 ///
 /// # Errors
 /// When the file cannot be read, is empty, or is a TIFF without readable pages. What is wrong with one picture is a
 /// fault of its unit.
-pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let mut file = BufReader::new(File::open(path).map_err(|error| fault::unreadable(&error))?);
+pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+    let mut file = BufReader::new(input.reader()?);
     let mut head = Vec::with_capacity(Header::LENGTH);
     file.by_ref().take(Header::LENGTH as u64).read_to_end(&mut head).map_err(|error| fault::unreadable(&error))?;
     if head.is_empty() {

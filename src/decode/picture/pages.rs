@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Read, Seek};
 
-use crate::base::{Fault, FaultKind, Part, Raster, Unit};
+use crate::base::{Fault, FaultKind, Limit, Part, Raster, Unit};
 
 use super::{
     super::{
@@ -49,7 +49,9 @@ fn directories(source: &mut (impl Read + Seek), header: &Header, limits: &Limits
     }
     if directories.len() > most {
         let message = format!("the TIFF has more than {most} pages");
-        return Err(refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pages` or split the file"));
+        return Err(
+            refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pages` or split the file").over(Limit::Pages)
+        );
     }
     Ok(directories)
 }

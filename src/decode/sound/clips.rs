@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::base::{Clip, Fault, FaultKind, Part, Unit};
+use crate::base::{Clip, Fault, FaultKind, Limit, Part, Unit};
 
 use super::super::output::{Output, refuse};
 
@@ -89,7 +89,7 @@ impl Clips {
 /// It is over `[decode.limits] seconds`.
 pub fn too_long(limit: f64) -> Fault {
     let message = format!("it is longer than {limit} s, the limit");
-    refuse(FaultKind::TooLarge, message, "raise `[decode.limits] seconds` or cut the file")
+    refuse(FaultKind::TooLarge, message, "raise `[decode.limits] seconds` or cut the file").over(Limit::Seconds)
 }
 
 #[cfg(test)]

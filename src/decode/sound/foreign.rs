@@ -1,25 +1,23 @@
 //! The sound of any file through ffmpeg: what Symphonia cannot read, and the sound tracks of films.
 
-use std::path::Path;
-
 use crate::base::Fault;
 
 use super::{
-    super::{ffmpeg::Ffmpeg, order::Order, output::Output},
+    super::{ffmpeg::Ffmpeg, input::Input, order::Order, output::Output},
     clips::Clips,
 };
 
 /// Samples read at a time.
 const BLOCK: usize = 1 << 14;
 
-/// Hands over the first sound track of `path` as clips.
+/// Hands over the first sound track as clips.
 ///
 /// # Errors
 /// As [`super::decode`], and `Unsupported` without an ffmpeg.
-pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
     // `-ac 1` averages two channels; of more it leaves out the bass channel and weighs the others.
     let after = ["-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", "1", "-ar", "16000", "-f", "f32le", "-"];
-    let mut ffmpeg = Ffmpeg::start(path, &["-loglevel", "error"], &after)?;
+    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
     let mut clips = Clips::new(order.limits.seconds);
     let mut bytes = vec![0; 4 * BLOCK];
     let mut whole = true;

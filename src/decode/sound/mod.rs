@@ -9,11 +9,9 @@ mod foreign;
 mod resample;
 mod track;
 
-use std::path::Path;
-
 use crate::base::{Fault, FaultKind, Part};
 
-use super::{order::Order, output::Output};
+use super::{input::Input, order::Order, output::Output};
 use clips::Clips;
 use resample::Resampler;
 use track::Track;
@@ -21,17 +19,31 @@ use track::Track;
 pub use clips::too_long;
 pub use foreign::decode as decode_with_ffmpeg;
 
-/// Reads the recording at `path`: [`crate::base::Unit::Clip`]s with the spans of time that they cover.
+/// Reads the recording: [`crate::base::Unit::Clip`]s with the spans of time that they cover.
 ///
 /// # Errors
 /// When nothing can be decoded, when there is no sound in the file, or when it is longer than
 /// `[decode.limits] seconds`.
-pub fn decode(path: &Path, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    match Track::open(path) {
+pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+    match Track::open(input) {
         Ok(track) => read(track, order, out),
-        Err(fault) if matches!(fault.kind, FaultKind::Unreadable | FaultKind::Empty) => Err(fault),
-        Err(fault) => decode_with_ffmpeg(path, order, out).map_err(|other| plainer(fault, other)),
+        Err(fault) if settles(&fault) => Err(fault),
+        Err(fault) => decode_with_ffmpeg(input, order, out).map_err(|other| plainer(fault, other)),
     }
+}
+
+/// The same without an ffmpeg; false when it takes one, and nothing has been promised.
+pub fn decode_alone(input: &Input, order: &Order, out: &mut dyn Output) -> Result<bool, Fault> {
+    match Track::open(input) {
+        Ok(track) => read(track, order, out).map(|()| true),
+        Err(fault) if settles(&fault) => Err(fault),
+        Err(_) => Ok(false),
+    }
+}
+
+/// True when no other program could do better.
+fn settles(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Unreadable | FaultKind::Empty)
 }
 
 /// Without an ffmpeg, what Symphonia said of a broken file says more than that ffmpeg is missing.

@@ -1,6 +1,6 @@
 //! The first sound track of a file, decoded by Symphonia and averaged to mono, block by block.
 
-use std::{fs::File, io, path::Path};
+use std::io;
 
 use symphonia::core::{
     audio::GenericAudioBufferRef,
@@ -13,7 +13,7 @@ use symphonia::core::{
 use crate::base::{Fault, FaultKind};
 
 use super::{
-    super::{output::refuse, shelter::sheltered},
+    super::{input::Input, output::refuse, shelter::sheltered},
     edit::Edit,
 };
 
@@ -40,12 +40,12 @@ pub struct Track {
 }
 
 impl Track {
-    /// Opens the default sound track of `path`.
+    /// Opens the default sound track.
     ///
     /// # Errors
     /// `Unsupported` or `Corrupt` when Symphonia does not know the format or codec: another program may.
-    pub fn open(path: &Path) -> Result<Self, Fault> {
-        let mut file = File::open(path).map_err(|error| unreadable(&error))?;
+    pub fn open(input: &Input) -> Result<Self, Fault> {
+        let mut file = input.reader()?;
         if file.metadata().map_err(|error| unreadable(&error))?.len() == 0 {
             return Err(refuse(FaultKind::Empty, "the file has no bytes", "leave it out"));
         }

@@ -2,7 +2,7 @@
 """A decoder child that misbehaves as its document tells it to: each line of the document is what to do at that unit.
 
 ok: hand it over · die: end · hang: sleep for ever · other: another unit than promised · huge: claim 60000 x 60000
-junk: bytes that are no message · once: die, but only the first child of this document · open-die, open-hang: before
+junk: bytes that are no message · once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before
 any promise"""
 
 import json
@@ -10,8 +10,11 @@ import os
 import struct
 import sys
 import time
+from socket import recv_fds
+from socket import socket as Socket
 
-source, sink = sys.stdin.buffer, sys.stdout.buffer
+# Unbuffered: descriptors come between the bytes.
+socket, sink = Socket(fileno=os.dup(0)), sys.stdout.buffer
 
 
 def say(message):
@@ -20,9 +23,22 @@ def say(message):
     sink.flush()
 
 
+def read(count):
+    data = b""
+    while len(data) < count and (more := socket.recv(count - len(data))):
+        data += more
+    return data
+
+
 def hear():
-    length = source.read(4)
-    return json.loads(source.read(struct.unpack("<I", length)[0])) if len(length) == 4 else None
+    length = read(4)
+    return json.loads(read(struct.unpack("<I", length)[0])) if len(length) == 4 else None
+
+
+def document():
+    (descriptor,) = recv_fds(socket, 1, 1)[1]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.fdopen(descriptor).read()
 
 
 def die():
@@ -30,9 +46,9 @@ def die():
     os._exit(7)
 
 
-def obey(path, number, deed, part):
+def obey(number, deed, part):
+    deed, _, marker = deed.partition(":")
     if deed == "once":
-        marker = f"{path}.{number}"
         if os.path.exists(marker):
             deed = "ok"
         else:
@@ -42,6 +58,9 @@ def obey(path, number, deed, part):
         die()
     if deed == "hang":
         time.sleep(3600)
+    while deed == "babble":
+        say({"reply": "heartbeat"})
+        time.sleep(0.01)
     if deed == "junk":
         sink.write(b"\xff\xff\xff\xff junk")
         sink.flush()
@@ -54,8 +73,10 @@ def obey(path, number, deed, part):
     sink.flush()
 
 
+hear()
+say({"reply": "raised", "reached": {"level": "none", "missing": []}})
 while request := hear():
-    deeds = open(request["path"]).read().split()
+    deeds = document().split()
     if deeds[0] == "open-die":
         die()
     if deeds[0] == "open-hang":
@@ -64,5 +85,5 @@ while request := hear():
     say({"reply": "promise", "parts": parts})
     granted = hear()["granted"]
     for number in range(request["settled"], granted):
-        obey(request["path"], number, deeds[number], parts[number])
+        obey(number, deeds[number], parts[number])
     say({"reply": "done"})

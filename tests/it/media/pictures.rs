@@ -4,11 +4,11 @@ use std::fs;
 
 use lapidary::{
     base::{FaultKind, Part, Raster, Unit},
-    decode::{Gathered, Settings, picture},
+    decode::{Gathered, Input, Settings, picture},
 };
 use proptest::prelude::*;
 
-use super::{assert_kind, fault, fixture, gathered, order, units};
+use super::{assert_kind, fault, fixture, gathered, input, order, units};
 
 fn pictures(name: &str, settings: &Settings) -> Vec<Raster> {
     let picture = |unit| match unit {
@@ -116,7 +116,7 @@ fn only_the_wanted_pages_of_a_tiff_come() {
     let out = gathered(picture::decode, "pictures/pages.tif", &settings);
     assert_eq!(out.promised, [Part::Page { number: 1, of: 3 }, Part::Page { number: 3, of: 3 }]);
     let mut limited = Gathered { limit: Some(1), ..Gathered::default() };
-    picture::decode(&fixture("pictures/pages.tif"), &order(&Settings::default()), &mut limited).unwrap();
+    picture::decode(&input("pictures/pages.tif"), &order(&Settings::default()), &mut limited).unwrap();
     assert_eq!(limited.settled.len(), 1);
 }
 
@@ -185,7 +185,7 @@ proptest! {
         let mut settings = Settings::default();
         settings.limits.pixels = 1 << 20;
         let mut out = Gathered::default();
-        let _ = picture::decode(file.path(), &order(&settings), &mut out);
+        let _ = picture::decode(&Input::open(file.path()).unwrap(), &order(&settings), &mut out);
         for unit in out.units() {
             let Unit::Image(raster) = unit else { panic!("{unit:?}") };
             prop_assert_eq!(raster.rgb.len(), 3 * raster.width as usize * raster.height as usize);

@@ -11,11 +11,11 @@ use lapidary::{
         FaultKind, Part, Unit,
         native::{Library, locate},
     },
-    decode::{Gathered, Settings, sound},
+    decode::{Gathered, Input, Settings, sound},
 };
 use proptest::prelude::*;
 
-use super::{assert_kind, fault, fixture, gathered, order, units};
+use super::{assert_kind, fault, fixture, gathered, input, order, units};
 
 fn clips(name: &str) -> Vec<Vec<f32>> {
     let clip = |unit| match unit {
@@ -77,7 +77,7 @@ fn a_long_recording_becomes_clips_of_thirty_seconds() {
     let Part::Time { start, end } = out.promised[2] else { panic!() };
     assert!(start == 60.0 && (end - 71.5).abs() < 0.2, "{end}");
     let mut limited = Gathered { limit: Some(1), ..Gathered::default() };
-    sound::decode(&fixture("sound/letter.mp3"), &order(&Settings::default()), &mut limited).unwrap();
+    sound::decode(&input("sound/letter.mp3"), &order(&Settings::default()), &mut limited).unwrap();
     assert_eq!(limited.settled.len(), 1);
 }
 
@@ -90,7 +90,7 @@ fn a_recording_that_breaks_off_keeps_what_came_before_and_names_the_loss() {
         let cut = folder.path().join(name);
         fs::write(&cut, &whole[..whole.len() * 2 / 3]).unwrap();
         let mut out = Gathered::default();
-        match sound::decode(&cut, &order(&Settings::default()), &mut out) {
+        match sound::decode(&Input::open(&cut).unwrap(), &order(&Settings::default()), &mut out) {
             Err(fault) => assert_eq!(fault.kind, FaultKind::Corrupt, "{name}: {fault}"),
             Ok(()) => {
                 let losses: Vec<_> = out.settled.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).collect();
@@ -150,7 +150,7 @@ proptest! {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &bytes).unwrap();
         let mut out = Gathered::default();
-        let _ = sound::decode(file.path(), &order(&Settings::default()), &mut out);
+        let _ = sound::decode(&Input::open(file.path()).unwrap(), &order(&Settings::default()), &mut out);
         for unit in out.units() {
             let Unit::Clip(clip) = unit else { panic!("{unit:?}") };
             prop_assert!((1..=480_000).contains(&clip.samples.len()));

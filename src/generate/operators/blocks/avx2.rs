@@ -9,7 +9,7 @@ use super::{
     ahead::fetch,
     tiles::Tile,
     vectors::Made,
-    weights::{Block, Strip},
+    weights::{Codes, Columns, GROUP, Strip},
 };
 
 /// Rows whose sums are kept together.
@@ -40,7 +40,7 @@ struct Product<'a, const R: usize> {
     strip: Strip<'a>,
     tiles: &'a [Tile],
     first: usize,
-    made: &'a mut [[[f32; 16]; 2]],
+    made: &'a mut [Columns],
 }
 
 impl<const R: usize> NullaryFnOnce for Product<'_, R> {
@@ -50,15 +50,15 @@ impl<const R: usize> NullaryFnOnce for Product<'_, R> {
     fn call(self) {
         let zero = self.simd.avx._mm256_setzero_ps();
         let mut sums = [[zero; R]; PARTS];
-        for (place, (block, tile)) in self.strip.blocks.iter().zip(self.tiles).enumerate() {
+        for (place, (codes, tile)) in self.strip.codes.iter().zip(self.tiles).enumerate() {
             if R > 1 {
-                block.codes.iter().for_each(fetch);
+                codes.0.iter().for_each(fetch);
             }
             for (part, sums) in sums.iter_mut().enumerate() {
-                let dots = self.dots(block, tile, part);
-                self.add(sums, dots, lanes(&block.scales, part), tile);
+                let dots = self.dots(codes, tile, part);
+                self.add(sums, dots, cast(self.strip.scales::<LANES>(place, part)), tile);
                 if let Some(shifts) = self.strip.shifts.get(place) {
-                    self.shift(sums, lanes(shifts, part), tile);
+                    self.shift(sums, lanes(&shifts[part / 2], part), tile);
                 }
             }
         }
@@ -74,11 +74,11 @@ impl<const R: usize> NullaryFnOnce for Product<'_, R> {
 impl<const R: usize> Product<'_, R> {
     /// The dots of the rows with the columns of a vector.
     #[inline(always)]
-    fn dots(&self, block: &Block, tile: &Tile, part: usize) -> [__m256i; R] {
+    fn dots(&self, codes: &Codes, tile: &Tile, part: usize) -> [__m256i; R] {
         let (avx, avx2) = (self.simd.avx, self.simd.avx2);
         let half = avx._mm256_set1_epi8(15);
         let mut pairs = [avx._mm256_setzero_si256(); R];
-        for (quarter, codes) in block.codes[part / 2].iter().enumerate() {
+        for (quarter, codes) in codes.0[part / 2].iter().enumerate() {
             let codes: __m256i = cast(codes.as_chunks::<32>().0[part % 2]);
             let low = avx2._mm256_and_si256(codes, half);
             let high = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<4>(codes), half);
@@ -118,6 +118,6 @@ impl<const R: usize> Product<'_, R> {
 
 /// The numbers of the columns of a vector.
 #[inline(always)]
-fn lanes(columns: &[[f32; 16]; 2], part: usize) -> __m256 {
-    cast(columns[part / 2].as_chunks::<LANES>().0[part % 2])
+fn lanes(columns: &[f32; GROUP], part: usize) -> __m256 {
+    cast(columns.as_chunks::<LANES>().0[part % 2])
 }

@@ -16,10 +16,10 @@ const LANES: usize = 2 * GROUP;
 pub(super) fn multiply(strip: Strip, tiles: &[Tile], rows: usize, made: &mut Made) {
     for (row, made) in made.iter_mut().enumerate().take(rows) {
         *made = [[0.0; GROUP]; 2];
-        for (place, (block, tile)) in strip.blocks.iter().zip(tiles).enumerate() {
+        for (place, (codes, tile)) in strip.codes.iter().zip(tiles).enumerate() {
             for (group, made) in made.iter_mut().enumerate() {
-                let dots = dots(&block.codes[group], &tile.codes[row], tile.starts[row]);
-                for ((made, dot), scale) in made.iter_mut().zip(dots).zip(&block.scales[group]) {
+                let dots = dots(&codes.0[group], &tile.codes[row], tile.starts[row]);
+                for ((made, dot), scale) in made.iter_mut().zip(dots).zip(strip.scales::<GROUP>(place, group)) {
                     *made = (dot as f32).mul_add(scale * tile.scales[row], *made);
                 }
                 for (made, shift) in made.iter_mut().zip(strip.shifts.get(place).map_or(&[][..], |all| &all[group])) {

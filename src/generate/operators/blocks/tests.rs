@@ -1,3 +1,4 @@
+use half::f16;
 use proptest::prelude::*;
 use pulp::Arch;
 
@@ -23,7 +24,10 @@ fn cases() -> impl Strategy<Value = Case> {
         let depth = inputs.div_ceil(DEPTH);
         (
             prop::collection::vec(any::<u8>(), outputs * depth * DEPTH / 2),
-            prop::collection::vec(-0.1_f32..0.1, outputs * depth),
+            prop_oneof![
+                prop::collection::vec(-0.1_f32..0.1, outputs * depth),
+                prop::collection::vec((-0.1_f32..0.1).prop_map(|scale| f16::from_f32(scale).to_f32()), outputs * depth),
+            ],
             prop::option::of(prop::collection::vec(any::<u8>(), outputs * depth.div_ceil(2))),
             prop::collection::vec(-30.0_f32..30.0, rows * inputs),
         )

@@ -3,8 +3,7 @@
 //! # SAFETY
 //! - A [`Vnni`] is only made where the processor has all that [`Vnni::find`] asks for, and only its method calls the
 //!   functions that are compiled for them.
-//! - Loads and stores take their pointers from references to arrays of exactly the vector's 64 bytes, and need no
-//!   alignment.
+//! - Loads and stores take their pointers from references to arrays of exactly the vector's bytes, and need no alignment.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
@@ -50,22 +49,27 @@ impl Vnni {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn multiply<const R: usize>(strip: Strip, tiles: &[Tile], made: &mut Made) {
-    match strip.shifts.is_empty() {
-        true => sums::<R, false>(strip, tiles, made),
-        false => sums::<R, true>(strip, tiles, made),
+    match (strip.halves.is_empty(), strip.shifts.is_empty()) {
+        (false, true) => sums::<R, true, false>(strip, tiles, made),
+        (false, false) => sums::<R, true, true>(strip, tiles, made),
+        (true, true) => sums::<R, false, false>(strip, tiles, made),
+        (true, false) => sums::<R, false, true>(strip, tiles, made),
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn sums<const R: usize, const SHIFTED: bool>(strip: Strip, tiles: &[Tile], made: &mut Made) {
+fn sums<const R: usize, const HALF: bool, const SHIFTED: bool>(strip: Strip, tiles: &[Tile], made: &mut Made) {
     let mut sums = [[_mm512_setzero_ps(); R]; 2];
-    for (place, (block, tile)) in strip.blocks.iter().zip(tiles).enumerate() {
+    for (place, (codes, tile)) in strip.codes.iter().zip(tiles).enumerate() {
         for (group, sums) in sums.iter_mut().enumerate() {
             if R > 1 {
-                fetch(&block.codes[group]);
+                fetch(&codes.0[group]);
             }
-            let dots = dots::<R>(&block.codes[group], tile);
-            let scales = load(&block.scales[group]);
+            let dots = dots::<R>(&codes.0[group], tile);
+            let scales = match HALF {
+                true => widen(&strip.halves[place][group]),
+                false => load(&strip.singles[place][group]),
+            };
             for ((sum, dots), of_row) in sums.iter_mut().zip(dots).zip(tile.scales) {
                 let scale = _mm512_mul_ps(scales, _mm512_set1_ps(of_row));
                 *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), scale, *sum);
@@ -120,4 +124,11 @@ fn word(codes: [i8; 4]) -> __m512i {
 fn load(values: &[f32; GROUP]) -> __m512 {
     // SAFETY: the array has 64 bytes.
     unsafe { _mm512_loadu_ps(values.as_ptr()) }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn widen(values: &[u16; GROUP]) -> __m512 {
+    // SAFETY: the array has 32 bytes.
+    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.as_ptr().cast())) }
 }

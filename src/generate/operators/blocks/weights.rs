@@ -1,5 +1,6 @@
-//! Weights in blocks of 4 bits in the order in which the products read them: strip by strip, block by block, one stream.
+//! Weights in blocks of 4 bits in the order in which the products read them: strip by strip, block by block.
 
+use half::f16;
 use rayon::prelude::*;
 
 /// Columns of a strip; what is behind the last column of the weights is 0.
@@ -14,24 +15,30 @@ pub(super) const GROUP: usize = 16;
 /// One number for each column of a strip.
 pub(super) type Columns = [[f32; GROUP]; COLUMNS / GROUP];
 
-/// A block of each column of a strip.
+/// The same in the bits of f16.
+pub(super) type Halves = [[u16; GROUP]; COLUMNS / GROUP];
+
+/// A block of each column of a strip: groups of columns, and quarters of their depth. Byte `4 c + t` of quarter `q` is of
+/// column `c`: in its low half depth `8 q + t`, in its high half depth `8 q + 4 + t`.
 #[derive(Clone)]
 #[repr(C, align(64))]
-pub(super) struct Block {
-    /// Groups of columns, and quarters of their depth. Byte `4 c + t` of quarter `q` is of column `c`: in its low half
-    /// depth `8 q + t`, in its high half depth `8 q + 4 + t`.
-    pub(super) codes: [[[u8; 4 * GROUP]; 4]; COLUMNS / GROUP],
-    pub(super) scales: Columns,
-}
+pub(super) struct Codes(pub(super) [[[u8; 4 * GROUP]; 4]; COLUMNS / GROUP]);
 
 /// All strips.
 pub(super) struct Weights {
     outputs: usize,
     /// Blocks of a column.
     depth: usize,
-    blocks: Vec<Block>,
+    codes: Vec<Codes>,
+    scales: Scales,
     /// What a block adds for a row's sum: scales times how far zero is below code 8. None where it is 8 everywhere.
     shifts: Vec<Columns>,
+}
+
+/// What a code of each block counts: in f16 where that is exact for all of them, for decoding alone waits for memory.
+enum Scales {
+    Single(Vec<Columns>),
+    Half(Vec<Halves>),
 }
 
 /// As a graph stores them.
@@ -61,11 +68,12 @@ impl Weights {
         }
         let count = outputs.div_ceil(COLUMNS) * depth;
         let place = |index: usize| Place { strip: index / depth, block: index % depth, outputs, depth };
-        let blocks = (0..count).into_par_iter().map(|index| place(index).block(stored)).collect();
+        let codes = (0..count).into_par_iter().map(|index| place(index).codes(stored.codes)).collect();
+        let scales = Scales::of((0..count).into_par_iter().map(|index| place(index).scales(stored.scales)).collect());
         let shifts = stored.zeros.map_or_else(Vec::new, |zeros| {
             (0..count).into_par_iter().map(|index| place(index).shifts(stored.scales, zeros)).collect()
         });
-        Some(Self { outputs, depth, blocks, shifts })
+        Some(Self { outputs, depth, codes, scales, shifts })
     }
 
     /// Columns that are wanted.
@@ -78,24 +86,64 @@ impl Weights {
         self.depth
     }
 
-    /// Bytes that a strip's codes and scales take.
+    /// Bytes that a strip's codes take.
     pub(super) fn strip_bytes(&self) -> usize {
-        self.depth * size_of::<Block>()
+        self.depth * size_of::<Codes>()
     }
 
-    /// The blocks of a strip and, where there are any, its shifts.
+    /// A strip from the top down.
     pub(super) fn strip(&self, index: usize) -> Strip<'_> {
         let of = index * self.depth..(index + 1) * self.depth;
-        Strip { blocks: &self.blocks[of.clone()], shifts: if self.shifts.is_empty() { &[] } else { &self.shifts[of] } }
+        let (singles, halves) = match &self.scales {
+            Scales::Single(all) => (&all[of.clone()], &[][..]),
+            Scales::Half(all) => (&[][..], &all[of.clone()]),
+        };
+        let shifts = if self.shifts.is_empty() { &[] } else { &self.shifts[of.clone()] };
+        Strip { codes: &self.codes[of], singles, halves, shifts }
     }
 }
 
-/// The blocks of one strip, from the top down.
+impl Scales {
+    fn of(scales: Vec<Columns>) -> Self {
+        let half = |scale: &f32| f16::from_f32(*scale).to_f32() == *scale;
+        if !scales.par_iter().all(|columns| columns.as_flattened().iter().all(half)) {
+            return Self::Single(scales);
+        }
+        let narrowed = |columns: &Columns| columns.map(|group| group.map(|scale| f16::from_f32(scale).to_bits()));
+        Self::Half(scales.par_iter().map(narrowed).collect())
+    }
+}
+
+/// The blocks of one strip. Scales are in one of two kinds of floats, and there may be no shifts: the others are empty.
 #[derive(Clone, Copy)]
 pub(super) struct Strip<'a> {
-    pub(super) blocks: &'a [Block],
-    /// As many, or none.
+    pub(super) codes: &'a [Codes],
+    pub(super) singles: &'a [Columns],
+    pub(super) halves: &'a [Halves],
     pub(super) shifts: &'a [Columns],
+}
+
+impl Strip<'_> {
+    /// The scales of a block of `N` columns, a divisor of a group.
+    #[inline(always)]
+    pub(super) fn scales<const N: usize>(&self, block: usize, part: usize) -> [f32; N] {
+        if let Some(scales) = self.singles.get(block) {
+            return scales.as_flattened().as_chunks::<N>().0[part];
+        }
+        let mut scales = [0.0; N];
+        for (scale, half) in scales.iter_mut().zip(&self.halves[block].as_flattened().as_chunks::<N>().0[part]) {
+            *scale = widened(*half);
+        }
+        scales
+    }
+}
+
+/// A finite f16: its exponent is put right by a product, which is exact.
+#[inline(always)]
+fn widened(half: u16) -> f32 {
+    let (sign, size) = (u32::from(half & 0x8000) << 16, u32::from(half & 0x7fff) << 13);
+    let value = f32::from_bits(size) * f32::from_bits((127 + 112) << 23);
+    f32::from_bits(value.to_bits() | sign)
 }
 
 /// Where a block lies.
@@ -117,18 +165,23 @@ impl Place {
         })
     }
 
-    fn block(self, stored: Stored) -> Block {
-        let mut block = Block { codes: [[[0; 4 * GROUP]; 4]; 2], scales: Columns::default() };
+    fn codes(self, stored: &[u8]) -> Codes {
+        let mut codes = Codes([[[0; 4 * GROUP]; 4]; 2]);
         for ([group, column], index) in self.columns() {
-            block.scales[group][column] = stored.scales[index];
-            let words = stored.codes[index * DEPTH / 2..].as_chunks::<4>().0;
-            for (quarter, word) in block.codes[group].iter_mut().zip(words) {
+            let words = stored[index * DEPTH / 2..].as_chunks::<4>().0;
+            for (quarter, word) in codes.0[group].iter_mut().zip(words) {
                 let word = u32::from_le_bytes(*word);
                 let bytes = (spread(word & 0xffff) | spread(word >> 16) << 4).to_le_bytes();
                 quarter[4 * column..4 * column + 4].copy_from_slice(&bytes);
             }
         }
-        block
+        codes
+    }
+
+    fn scales(self, stored: &[f32]) -> Columns {
+        let mut scales = Columns::default();
+        self.columns().for_each(|([group, column], index)| scales[group][column] = stored[index]);
+        scales
     }
 
     fn shifts(self, scales: &[f32], zeros: &[u8]) -> Columns {
@@ -169,16 +222,32 @@ mod tests {
             let (group, column) = (output % COLUMNS / GROUP, output % GROUP);
             for input in 0..inputs {
                 let (quarter, within) = (input % DEPTH / 8, input % 8);
-                let byte = strip.blocks[input / DEPTH].codes[group][quarter][4 * column + within % 4];
+                let byte = strip.codes[input / DEPTH].0[group][quarter][4 * column + within % 4];
                 assert_eq!(byte >> (within / 4 * 4) & 15, code(output, input), "{output} {input}");
             }
             for (block, zero) in [(0, (output % 16) as f32), (1, 3.0)] {
                 let scale = (output * 2 + block) as f32;
-                assert_eq!(strip.blocks[block].scales[group][column], scale);
+                assert_eq!(strip.scales::<GROUP>(block, group)[column], scale);
                 assert_eq!(strip.shifts[block][group][column], scale * (8.0 - zero));
             }
         }
-        assert_eq!(weights.strip(1).blocks[0].scales[0][3], 0.0, "behind the last column");
+        assert_eq!(weights.strip(1).scales::<GROUP>(0, 0)[3], 0.0, "behind the last column");
+    }
+
+    #[test]
+    fn scales_are_kept_in_f16_where_nothing_is_lost() {
+        let codes = [0; 16 * 3];
+        let kept = |scales: [f32; 3]| {
+            let weights = Weights::pack(3, 32, Stored { codes: &codes, scales: &scales, zeros: None }).unwrap();
+            let strip = weights.strip(0);
+            assert_eq!(strip.scales::<GROUP>(0, 0)[..3], scales);
+            strip.halves.len()
+        };
+        assert_eq!(kept([0.5, -6.103_515_6e-5, 0.0]), 1);
+        assert_eq!(kept([0.5, 5.960_464_5e-8, -65504.0]), 1, "the smallest and the largest");
+        assert_eq!(kept([0.5, 0.1, 0.0]), 0);
+        assert_eq!(kept([0.5, 1e-9, 0.0]), 0);
+        assert_eq!(kept([0.5, 1e6, 0.0]), 0);
     }
 
     #[test]

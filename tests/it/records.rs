@@ -1,0 +1,100 @@
+//! Rows that are a document's merged record, or one of many records of a unit: the program over the tiny bundle.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use crate::cli::{code, errors, run, shown, text};
+
+const INPUTS: [&str; 2] = ["fixtures/documents/form.pdf", "fixtures/documents/invoice.pdf"];
+
+/// A pipeline with such a `[parse]` table, beside `folder`'s dataset.
+fn pipeline(folder: &Path, parse: &str) -> std::path::PathBuf {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let text = format!(
+        "name = \"records\"\nmodel = \"{root}/onnx/tiny\"\nallowed_failures = 1.0\n[encode]\nbudget = 70\nprompt = \"Describe.\"\n\
+         [generate]\nmax_tokens = 160\nslots = 2\n[parse]\nschema = \"{root}/schemas/demo.json\"\nevidence = true\n{parse}"
+    );
+    let path = folder.join("records.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn extracted(folder: &Path, parse: &str) -> (Vec<Value>, Value) {
+    let (path, set) = (pipeline(folder, parse), folder.join("set"));
+    let output = run(&["run", text(&path), INPUTS[0], INPUTS[1], "--output", text(&set), "--device", "cpu"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let report = serde_json::from_slice(&fs::read(set.join("run.json")).unwrap()).unwrap();
+    (shown(&set, &[]), report)
+}
+
+#[test]
+fn a_document_is_one_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let (units, _) = extracted(folder.path(), "");
+    fs::remove_dir_all(folder.path().join("set")).unwrap();
+    let (rows, report) = extracted(folder.path(), "record = \"document\"\n");
+    assert_eq!(rows.len(), INPUTS.len());
+    for row in &rows {
+        assert_eq!((&row["_part"], &row["_failed_parts"]), (&"whole".into(), &Value::Array(Vec::new())));
+        let own: Vec<&Value> = units.iter().filter(|unit| unit["_source"] == row["_source"]).collect();
+        let parts = row["_parts"].as_array().unwrap();
+        let said: Vec<_> = parts.iter().map(|part| (&part["page"], &part["raw"])).collect();
+        let alone: Vec<_> = own.iter().map(|unit| (&unit["_page"], &unit["_raw"])).collect();
+        assert_eq!(said, alone, "the answers are those about each page alone, in the order of the document");
+        let tokens: i64 = own.iter().map(|unit| unit["_new_tokens"].as_i64().unwrap()).sum();
+        assert_eq!(row["_new_tokens"], tokens);
+    }
+    let totals = &report["totals"];
+    assert_eq!((&totals["answered"], &totals["rows"]), (&units.len().into(), &rows.len().into()));
+    assert_eq!(totals["balanced"], true);
+    let output = run(&["replay", text(&folder.path().join("set")), "--row", "1", "--device", "cpu"]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("`_parts`"), "{}", errors(&output));
+    let output = run(&["explain", text(&folder.path().join("set")), "--row", "1"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+}
+
+#[test]
+fn a_unit_may_list_many_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, report) = extracted(folder.path(), "record = \"list\"\nmost_records = 3\n");
+    let totals = &report["totals"];
+    assert_eq!(totals["balanced"], true);
+    assert_eq!(totals["rows"], rows.len());
+    let mut listed = 0;
+    for row in rows.iter().filter(|row| row["_record"] == 0) {
+        let answer: Value = serde_json::from_str(row["_raw"].as_str().unwrap()).unwrap();
+        let records = answer["records"].as_array().unwrap();
+        let own: Vec<&Value> = rows.iter().filter(|other| other["_unit"] == row["_unit"]).collect();
+        assert_eq!(own.len(), records.len());
+        for (number, (row, record)) in own.iter().zip(records).enumerate() {
+            assert_eq!(row["_record"], number);
+            let fields = record.as_object().unwrap().iter().filter(|(_, value)| value.is_string());
+            fields.for_each(|(name, value)| assert_eq!(&row[name], value, "{name}"));
+            let paths = row["_evidence"].as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap());
+            paths.for_each(|path| assert!(!path.starts_with("/records"), "{path}"));
+        }
+        listed += records.len();
+    }
+    assert_eq!(listed, rows.len());
+    if !rows.is_empty() {
+        let output = run(&["replay", text(&folder.path().join("set")), "--row", "1", "--device", "cpu"]);
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+    }
+}
+
+#[test]
+fn what_cannot_be_merged_or_has_no_effect_is_said_before_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |parse: &str| {
+        let output = run(&["check", text(&pipeline(folder.path(), parse))]);
+        assert_eq!(code(&output), 2, "{parse}");
+        errors(&output)
+    };
+    assert!(refused("merge = { nobody = \"first\" }\nrecord = \"document\"\n").contains("`nobody`"));
+    assert!(refused("merge = { nobody = \"first\" }\n").contains("without `record = \"document\"`"));
+    assert!(refused("most_records = 3\n").contains("without `record = \"list\"`"));
+    assert!(refused("record = \"list\"\nmost_records = 0\n").contains("out of range"));
+    assert!(refused("record = \"pages\"\n").contains("pages"));
+}
