@@ -76,8 +76,7 @@ pub fn arrays(rows: &[&Identity]) -> Vec<ArrayRef> {
     ]
 }
 
-/// The value of the column `_part`.
-pub fn part_name(part: &Part) -> &'static str {
+fn part_name(part: &Part) -> &'static str {
     match part {
         Part::Whole => "whole",
         Part::Page { .. } => "page",

@@ -2,7 +2,7 @@
 //! begin with `_`. Parts are written aside, synced and renamed, so whatever lies under `extractions/` is whole.
 //!
 //! ```text
-//! OUT/extractions/part-00000.parquet   one row per unit, or per document, or several per unit
+//! OUT/extractions/part-00000.parquet   one row per unit
 //! OUT/failures/part-00000.parquet      one row per unit or document that failed
 //! OUT/_lapidary/tmp/                   the parts being written
 //! ```
@@ -16,7 +16,6 @@ mod extractions;
 mod failures;
 mod folder;
 mod identity;
-mod merged;
 mod merged;
 mod outline;
 mod part;
