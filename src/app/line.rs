@@ -106,7 +106,8 @@ impl<S: Send> Line<'_, S> {
     /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
     /// ended when this returns; where one never will, the last words are said instead.
     pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
-        let Self { collect, decode, encode, generate, parse, judge, collator, mut write, last_words, quota, ahead } = self;
+        let Self { collect, decode, encode, generate, parse, judge, collator, mut write, last_words, quota, ahead } =
+            self;
         let (outcomes, written) = bounded(OUTCOMES);
         let (documents_in, documents) = bounded(DOCUMENTS);
         let (again_in, again) = unbounded();

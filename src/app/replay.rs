@@ -12,7 +12,10 @@ use super::{
     threads::Shares,
 };
 use crate::{
-    base::{ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Lease, Origin, RecordOf, Source, Stage, Stop, UnitQuota},
+    base::{
+        ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Lease, Origin, RecordOf, Source, Stage, Stop,
+        UnitQuota,
+    },
     collect::{Collect, Found, Inputs},
     decode::Sandbox,
     generate::{Device, Generator},

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::base::{
     Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, RecordOf, Shape, Stage, StageName,
-    Verdict,
-    ladder::Rungs, shape::Settled,
+    Verdict, ladder::Rungs, shape::Settled,
 };
 
 use super::{Check, answer, boxes, call, evidence, split};

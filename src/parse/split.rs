@@ -47,7 +47,8 @@ pub fn records(answer: &Value) -> &[Value] {
 pub fn split<'a>(shape: &'a Shape, answer: &'a Extraction) -> impl Iterator<Item = Extraction> + 'a {
     let records = records(&answer.record);
     let checks = answer.checks.len() / records.len().max(1);
-    let rest = Extraction { record: Value::Null, boxes: Vec::new(), evidence: None, checks: Vec::new(), ..answer.clone() };
+    let rest =
+        Extraction { record: Value::Null, boxes: Vec::new(), evidence: None, checks: Vec::new(), ..answer.clone() };
     records.iter().enumerate().map(move |(index, record)| {
         let inside = format!("/{RECORDS}/{index}");
         Extraction {

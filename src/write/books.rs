@@ -96,7 +96,12 @@ impl Books {
 }
 
 fn imbalance(source: &str, account: &Account) -> Imbalance {
-    Imbalance { source: source.to_owned(), promised: account.units(), answered: account.rows, failures: account.failures }
+    Imbalance {
+        source: source.to_owned(),
+        promised: account.units(),
+        answered: account.rows,
+        failures: account.failures,
+    }
 }
 
 #[cfg(test)]

@@ -20,9 +20,11 @@ pub fn fields(record: RecordOf) -> Vec<Field> {
     match record {
         RecordOf::Unit => Vec::new(),
         RecordOf::List => vec![Field::new("_record", DataType::Int32, false)],
-        RecordOf::Document => [("_parts", part_fields()), ("_failed_parts", places()), ("_conflicts", conflict_fields())]
-            .map(|(name, fields)| Field::new(name, DataType::List(item(fields)), false))
-            .into(),
+        RecordOf::Document => {
+            [("_parts", part_fields()), ("_failed_parts", places()), ("_conflicts", conflict_fields())]
+                .map(|(name, fields)| Field::new(name, DataType::List(item(fields)), false))
+                .into()
+        }
     }
 }
 
@@ -56,11 +58,7 @@ fn item(fields: Fields) -> Arc<Field> {
 }
 
 /// One list of structs for each row.
-fn lists<T>(
-    fields: Fields,
-    rows: &[&[T]],
-    columns: impl Fn(&[&T]) -> Vec<ArrayRef>,
-) -> Result<ArrayRef, ArrowError> {
+fn lists<T>(fields: Fields, rows: &[&[T]], columns: impl Fn(&[&T]) -> Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.len()));
     let all: Vec<&T> = rows.iter().flat_map(|row| row.iter()).collect();
     let structs = StructArray::try_new(fields.clone(), columns(&all), None)?;

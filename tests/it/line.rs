@@ -18,8 +18,8 @@ use lapidary::{
     },
     base::{
         ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
-        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, RecordOf, Shape, Source, Stage, StageName, Stop, Timing, Tokens,
-        Unit, UnitQuota,
+        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, RecordOf, Shape, Source, Stage, StageName, Stop,
+        Timing, Tokens, Unit, UnitQuota,
     },
     parse::Merging,
 };
@@ -188,7 +188,14 @@ struct Setup {
 impl Setup {
     fn of(documents: u64) -> Self {
         let at_prompt = Box::new(|_, _: &Stop| Ok(()));
-        Self { documents, quota: UnitQuota::new(None), record: RecordOf::Unit, ladder: "", at_prompt, at_outcome: Box::new(|_| Ok(())) }
+        Self {
+            documents,
+            quota: UnitQuota::new(None),
+            record: RecordOf::Unit,
+            ladder: "",
+            at_prompt,
+            at_outcome: Box::new(|_| Ok(())),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::{
     base::{
-        Budget,
+        Budget, RecordOf,
         grid::BUDGETS,
         ladder::{Rung, Rungs},
     },
@@ -112,6 +112,10 @@ impl Settings {
             (
                 on(Reason::Check) && parse.checks.is_empty(),
                 "`climb_on` names `check`, but there are no [[parse.checks]]",
+            ),
+            (
+                on(Reason::Check) && parse.record == RecordOf::Document,
+                "`climb_on` names `check`, but the checks are made of a document's merged record; leave it out",
             ),
             (
                 on(Reason::Agreement) && !parse.evidence,

@@ -70,7 +70,8 @@ fn every_rule_does_what_its_name_says() {
         json!({ "vendor": "Bcd", "note": "two", "total": 2, "tags": ["y"], "lines": [{ "sku": "1", "amount": 7 }, { "sku": null, "amount": 8 }] }),
         json!({ "vendor": "Ef", "note": "", "total": null, "tags": [], "lines": [] }),
     ];
-    let rules = json!({ "vendor": "longest", "note": "concat", "total": "last", "tags": "union", "lines": { "union": "sku" } });
+    let rules =
+        json!({ "vendor": "longest", "note": "concat", "total": "last", "tags": "union", "lines": { "union": "sku" } });
     let made = merged(&rules, &records);
     assert_eq!(made.record["vendor"], "Bcd");
     assert_eq!(made.record["note"], "one\ntwo");

@@ -92,7 +92,7 @@ fn a_unit_that_is_lost_is_named_in_the_totals() {
     let totals = writer.finish().unwrap();
     assert!(!totals.balanced);
     assert_eq!(
-        (totals.unbalanced[0].source.as_str(), totals.unbalanced[0].promised, totals.unbalanced[0].rows),
+        (totals.unbalanced[0].source.as_str(), totals.unbalanced[0].promised, totals.unbalanced[0].answered),
         ("report.pdf", 2, 1)
     );
     assert_eq!(totals.untouched, 1);

@@ -72,6 +72,8 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
             rung: Rung { budget: None, rotate: Some(90), tiles: Some(2), temperature: Some(0.5) },
             tokens: 17,
         }],
+        index: None,
+        merged: None,
     };
     let origin = Origin { source: source.clone(), part };
     Outcome::Row(Box::new(Item { origin, attempt: 0, lease: Lease::default(), body }))
