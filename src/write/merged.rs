@@ -49,7 +49,7 @@ pub fn arrays(record: RecordOf, rows: &[Row]) -> Result<Vec<ArrayRef>, ArrowErro
     }
 }
 
-fn each<'a, T>(rows: &'a [Row], of: fn(&Merged) -> &Vec<T>) -> Vec<&'a [T]> {
+fn each<T>(rows: &[Row], of: fn(&Merged) -> &Vec<T>) -> Vec<&[T]> {
     rows.iter().map(|row| row.extraction.merged.as_ref().map_or(&[][..], |merged| of(merged))).collect()
 }
 
