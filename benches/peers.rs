@@ -1,7 +1,7 @@
 //! lapidary's side of `cargo xtask bench-peers`: the work that `peers/engines/workload.py` describes, by our engine in
 //! this process. What came of it goes to standard output, one JSON object a line.
 //!
-//! `cargo bench --bench peers -- --model BUNDLE --work WORK.json --what rates|extraction`
+//! `cargo bench --bench peers -- --model BUNDLE --work WORK.json --what rates|extraction [--spinning true|false]`
 //!
 //! The rates of decoding come from two runs that differ only in how many tokens they decode, so that opening the model
 //! and prefilling drop out.
@@ -54,7 +54,8 @@ fn run() -> Result<(), Fatal> {
     let runtime = Runtime::load()?;
     let model = open(Path::new(arguments.get("--model")?), Check::Sizes)?;
     let work = read_work(arguments.get("--work")?)?;
-    let bench = Bench { runtime, model, work };
+    let spinning = arguments.0.get("--spinning").map_or(Settings::default().spinning, |word| word == "true");
+    let bench = Bench { runtime, model, work, spinning };
     match arguments.get("--what")? {
         "rates" => bench.rates(),
         "extraction" => bench.extraction(),
@@ -102,6 +103,8 @@ struct Bench {
     runtime: Runtime,
     model: Model,
     work: Work,
+    /// Do threads wait for work busily?
+    spinning: bool,
 }
 
 impl Bench {
@@ -115,6 +118,7 @@ impl Bench {
             context: Some(longest.next_multiple_of(64)),
             prefill_chunk: work.prompt,
             threads: Some(work.threads),
+            spinning: self.spinning,
             ..Settings::default()
         }
     }

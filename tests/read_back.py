@@ -22,7 +22,8 @@ text, instant = pa.string(), pa.timestamp("us", tz="UTC")
 
 line = pa.struct([pa.field("what", text, False), pa.field("price", pa.float64(), False),
                   pa.field("tags", pa.list_(pa.field("item", text, False)))])
-page_box = pa.struct([pa.field("path", text, False), *(pa.field(side, pa.float32(), False) for side in ("x0", "y0", "x1", "y1"))])
+page_box = pa.struct([pa.field("path", text, False), *(pa.field(side, pa.float32(), False) for side in ("x0", "y0", "x1", "y1")),
+                      pa.field("page", pa.int32(), True)])
 why = pa.list_(pa.field("item", text, False))
 one_try = pa.struct([pa.field("attempt", pa.int32(), False), pa.field("why", why, False), pa.field("budget", pa.int32()),
                      pa.field("rotate", pa.int32()), pa.field("tiles", pa.int32()), pa.field("temperature", pa.float32()), pa.field("new_tokens", pa.int32(), False)])

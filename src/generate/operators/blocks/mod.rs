@@ -32,10 +32,10 @@ use pulp::Arch;
 use super::{floats, input, shape, wrong};
 use tiles::{ROWS, Rows, Tile};
 use vectors::Vectors;
-use weights::{COLUMNS, Stored, Weights};
+use weights::{COLUMNS, DEPTH, Stored, Weights};
 
-/// Blocks that are rounded together.
-const ROUNDED_TOGETHER: usize = 64;
+/// Values whose rounding is worth a task of its own.
+const ROUNDED_TOGETHER: usize = 1 << 15;
 
 /// Bytes of weights that are worth a task of their own.
 const SHARE: usize = 1 << 16;
@@ -123,11 +123,12 @@ impl Product {
         let count = rows.count().div_ceil(ROWS) * depth;
         room.resize(room.len().max(count), Tile::EMPTY);
         let tiles = &mut room[..count];
-        let work: Vec<_> = tiles.chunks_mut(ROUNDED_TOGETHER).map(Mutex::new).collect();
+        let together = (ROUNDED_TOGETHER / DEPTH / rows.count().clamp(1, ROWS)).max(1);
+        let work: Vec<_> = tiles.chunks_mut(together).map(Mutex::new).collect();
         let arch = Arch::new();
         context.par_for(work.len(), 0, |index| {
             let Ok(mut tiles) = work[index].lock() else { return };
-            rows.round(arch, index * ROUNDED_TOGETHER, depth, &mut tiles);
+            rows.round(arch, index * together, depth, &mut tiles);
         })?;
         drop(work);
         Ok(&room[..count])
