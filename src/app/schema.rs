@@ -1,7 +1,7 @@
 //! `lapidary schema check` without its command line: what becomes of a JSON Schema, keyword by keyword and column by
 //! column, and whether it can be used.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 
@@ -49,8 +49,9 @@ pub fn review(path: &Path, pipeline: Option<&Path>) -> Result<Review, Fatal> {
     let schema = parse::read_schema(path).map_err(|problem| {
         Fatal::new(format!("`{}` {problem}", path.display()), "give a file that holds one JSON Schema")
     })?;
-    let compiled = Shape::compile_within(&schema, settings.bounds()).and_then(|shape| {
-        can_guide(&shape)?;
+    let compiled = Shape::compile_within(&schema, settings.bounds()).map(Arc::new).and_then(|shape| {
+        settings.merging(&shape)?;
+        can_guide(&*settings.answer(&shape)?)?;
         Ok(shape)
     });
     Ok(match compiled {

@@ -97,4 +97,9 @@ fn what_cannot_be_merged_or_has_no_effect_is_said_before_a_run() {
     assert!(refused("most_records = 3\n").contains("without `record = \"list\"`"));
     assert!(refused("record = \"list\"\nmost_records = 0\n").contains("out of range"));
     assert!(refused("record = \"pages\"\n").contains("pages"));
+    let path = pipeline(folder.path(), "merge = { nobody = \"first\" }\nrecord = \"document\"\n");
+    let output = run(&["schema", "check", "schemas/demo.json", "--pipeline", text(&path)]);
+    assert_ne!(code(&output), 0);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
+    assert!(said.contains("`nobody`"), "{said}");
 }
