@@ -1,6 +1,9 @@
 //! Whether the walls around the decoder children hold on this machine: each is tried by a child of its own.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     base::{
@@ -40,14 +43,14 @@ pub fn trials(sandbox: Sandbox) -> Result<Vec<Trial>, Fatal> {
     if sandbox.most == Level::None {
         return Ok(Vec::new());
     }
-    let own = std::env::current_exe().map_err(|error| Fatal::new(error.to_string(), "start it by its full path"))?;
+    let own = own()?;
     let walls = Walls { most: sandbox.most, memory: Settings::default().limits.memory, ffmpeg: None };
     let fresh = std::env::temp_dir().join(format!("lapidary-doctor-{}", std::process::id()));
     let deeds = Deed::samples(&readable(&own), &own, &fresh, walls.memory);
     let trials = deeds.into_iter().map(|deed| trial(&own, &walls, deed)).collect::<Result<_, Fault>>();
     // It is there only where the walls did not hold.
     let _ = std::fs::remove_file(&fresh);
-    trials.map_err(|fault| Fatal::new(fault.message, fault.hint))
+    trials.map_err(fatal)
 }
 
 /// Whether a child that may start `ffmpeg` can.
@@ -55,12 +58,12 @@ pub fn trials(sandbox: Sandbox) -> Result<Vec<Trial>, Fatal> {
 /// # Errors
 /// Why not.
 pub fn starts_ffmpeg(sandbox: Sandbox, ffmpeg: &Path) -> Result<(), Fatal> {
-    let own = std::env::current_exe().map_err(|error| Fatal::new(error.to_string(), "start it by its full path"))?;
+    let own = own()?;
     let memory = Settings::default().limits.memory;
     let walls = Walls { most: sandbox.most, memory, ffmpeg: Some(ffmpeg.to_owned()) };
     let deed = Deed::Start { program: ffmpeg.to_owned() };
     let outcome = Input::open(&own).and_then(|input| attempt_around(&own, &walls, &input, &deed, PATIENCE));
-    match outcome.map_err(|fault| Fatal::new(fault.message, fault.hint))?.stopped {
+    match outcome.map_err(fatal)?.stopped {
         None => Ok(()),
         Some(why) => Err(Fatal::new(
             format!("`{}` does not start within the walls: {why}", ffmpeg.display()),
@@ -69,12 +72,21 @@ pub fn starts_ffmpeg(sandbox: Sandbox, ffmpeg: &Path) -> Result<(), Fatal> {
     }
 }
 
+/// This program, which is started again as a child.
+fn own() -> Result<PathBuf, Fatal> {
+    std::env::current_exe().map_err(|error| Fatal::new(error.to_string(), "start it by its full path"))
+}
+
+fn fatal(fault: Fault) -> Fatal {
+    Fatal::new(fault.message, fault.hint)
+}
+
 fn trial(program: &Path, walls: &Walls, deed: Deed) -> Result<Trial, Fault> {
     let outcome = attempt(program, walls, &deed, PATIENCE)?;
     Ok(Trial { deed, outcome })
 }
 
 /// A library that the child has no business with.
-fn readable(own: &Path) -> std::path::PathBuf {
+fn readable(own: &Path) -> PathBuf {
     locate(Library::Pdfium).unwrap_or_else(|_| own.to_owned())
 }
