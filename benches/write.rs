@@ -9,7 +9,7 @@ use lapidary::{
     base::{
         ContentHash, Effort, Extraction, Finish, Item, Kind, Lease, Origin, Outcome, Part, PromptFacts, Shape, Source,
     },
-    write::{Compression, Extras, RunIdentity, Settings, Writer},
+    write::{Claim, Compression, Extras, RunIdentity, Settings, Writer},
 };
 use serde_json::{Value, json};
 
@@ -71,15 +71,14 @@ fn invoices(bencher: Bencher, compression: Compression) {
     bencher.counter(ItemsCount::new(ROWS)).with_inputs(rows).bench_local_values(|rows| {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings = Settings { compression, ..Settings::default() };
-        let mut writer = Writer::create(
-            &folder.path().join("out"),
-            shape.clone(),
-            Extras::default(),
-            settings,
-            RunIdentity::default(),
-        )
-        .expect("a new folder");
-        rows.into_iter().for_each(|row| writer.accept(row).expect("room on the disk"));
+        let claim = Claim::take(&folder.path().join("out")).expect("a new folder");
+        let run = RunIdentity::default();
+        let writer = Writer::create(claim, shape.clone(), Extras::default(), settings, run, false);
+        let mut writer = writer.expect("a new folder");
+        for row in rows {
+            writer.accept(row);
+            writer.tick().expect("room on the disk");
+        }
         writer.finish().expect("room on the disk")
     });
 }

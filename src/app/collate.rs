@@ -71,10 +71,12 @@ fn gather(merging: &Merging, gatherings: &mut HashMap<String, Gathering>, outcom
 /// The document that an outcome changes the account of.
 fn about(outcome: &Outcome) -> Option<Arc<Source>> {
     match outcome {
-        Outcome::Promise(source, _) | Outcome::Decoded(source) => Some(source.clone()),
+        Outcome::Promise(source, _) | Outcome::Decoded { source, .. } => Some(source.clone()),
         Outcome::Row(item) => Some(item.origin.source.clone()),
         Outcome::Failure(failure) => failure.document.clone(),
         Outcome::Found(_) | Outcome::Duplicate(_) | Outcome::Answered(_) | Outcome::Record(_) => None,
+        // Units of a document that becomes one row are never kept alone.
+        Outcome::Kept(..) | Outcome::KeptUnit(..) => None,
     }
 }
 
@@ -84,7 +86,7 @@ impl Gathering {
     fn take(&mut self, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::Promise(_, units) => self.promised += units,
-            Outcome::Decoded(_) => self.decoded = true,
+            Outcome::Decoded { .. } => self.decoded = true,
             Outcome::Failure(ref failure) => {
                 self.settled += 1;
                 self.failed.push(failure.part);
@@ -97,7 +99,7 @@ impl Gathering {
                 self.units.push(Item { origin, attempt, lease: Lease::none(), body });
                 return Outcome::Answered(Box::new(item));
             }
-            Outcome::Found(_) | Outcome::Duplicate(_) | Outcome::Answered(_) | Outcome::Record(_) => {}
+            _ => {}
         }
         outcome
     }

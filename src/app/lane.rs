@@ -169,7 +169,8 @@ pub fn run_decode<S: Stage + ?Sized>(
             settle_document(outlet, &origin, result, out_of_quota());
         });
         books.gauge.documents_decoded.add(1);
-        books.tell(Outcome::Decoded(origin.source.clone()));
+        let whole = !out_of_quota() && !books.stop.aborting();
+        books.tell(Outcome::Decoded { source: origin.source.clone(), whole });
     }
 }
 

@@ -28,8 +28,8 @@ use super::{
     lane::{self, Books, Intake, Outlet},
 };
 use crate::base::{
-    Document, Emit, Extraction, Failure, Fatal, Generation, Item, Outcome, Prompt, Source, Stage, StageName, Stop,
-    Unit, UnitQuota,
+    Document, Emit, Extraction, Failure, Fatal, Generation, Item, Kept, Origin, Outcome, Prompt, Source, Stage,
+    StageName, Stop, Unit, UnitQuota,
 };
 
 /// Documents that may wait for `decode`. They are paths without bytes, and looking far ahead is what lets progress say
@@ -46,6 +46,8 @@ const QUIET: Duration = Duration::from_millis(250);
 pub enum Found {
     /// A document to decode.
     Document(Item<Document>),
+    /// A document that the dataset holds already.
+    Kept(Arc<Source>, Kept),
     /// A document with the content of an earlier one.
     Duplicate(Arc<Source>),
     /// An input that is no document.
@@ -55,12 +57,15 @@ pub enum Found {
 /// `collect`: calls its argument for everything it finds, until told to stop.
 pub type Collecting<'a> = Box<dyn FnOnce(&mut dyn FnMut(Found)) + Send + 'a>;
 
+/// Says of a unit what the dataset holds of it already, if it does.
+pub type Keeping<'a> = Box<dyn Fn(&Origin) -> Option<Kept> + Sync + 'a>;
+
 /// `generate`: owns its loop over all prompts.
 pub type Generating<'a, S> =
     Box<dyn FnOnce(Receiver<Item<Prompt>>, &mut dyn Emit<Generation>) -> Result<S, Fatal> + Send + 'a>;
 
-/// `write`: takes every outcome, on the thread that called [`Line::run`]; `None` is a quiet second, time to close
-/// parts that have grown old.
+/// `write`: takes every outcome, on the thread that called [`Line::run`]; `None` comes after all outcomes that belong
+/// together, and in quiet seconds: time to close parts that are full or have grown old.
 pub type Writing<'a> = Box<dyn FnMut(Option<Outcome>) -> Result<(), Fatal> + 'a>;
 
 /// Called on the thread that called [`Line::run`] when a thread is stuck and cannot be waited for: closes what is
@@ -82,6 +87,8 @@ pub struct Line<'a, S> {
     pub collect: Collecting<'a>,
     /// Stage 2, one per lane.
     pub decode: Vec<Decoding>,
+    /// Which of its units go no further.
+    pub keep: Keeping<'a>,
     /// Stage 3, one per lane.
     pub encode: Vec<Encoding>,
     /// Stage 4.
@@ -106,8 +113,8 @@ impl<S: Send> Line<'_, S> {
     /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
     /// ended when this returns; where one never will, the last words are said instead.
     pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
-        let Self { collect, decode, encode, generate, parse, judge, collator, mut write, last_words, quota, ahead } =
-            self;
+        let Self { collect, decode, keep, encode, generate, parse, judge, collator, .. } = self;
+        let Self { mut write, last_words, quota, ahead, .. } = self;
         let (outcomes, written) = bounded(OUTCOMES);
         let (documents_in, documents) = bounded(DOCUMENTS);
         let (again_in, again) = unbounded();
@@ -121,10 +128,11 @@ impl<S: Send> Line<'_, S> {
             let intake = Intake { documents, again };
             for mut decoder in decode {
                 let (books, intake, next) = (books(StageName::Decode), intake.clone(), units_in.clone());
-                let quota = quota.clone();
+                let (quota, keep) = (quota.clone(), &keep);
                 scope.spawn(move || {
                     let spent = || quota.spent();
-                    lane::run_decode(&mut *decoder, intake, &books, spent, &mut hand_on(&next));
+                    let mut forward = hand_on_new(&next, keep, &books, &quota);
+                    lane::run_decode(&mut *decoder, intake, &books, spent, &mut forward);
                 });
             }
             for mut encoder in encode {
@@ -152,6 +160,18 @@ fn hand_on<T>(next: &Sender<Item<T>>) -> impl FnMut(Item<T>) {
     move |item| drop(next.send(item))
 }
 
+/// As [`hand_on`], but for units that the dataset holds: those cost nothing of the allowance.
+fn hand_on_new(next: &Sender<Item<Unit>>, keep: &Keeping, books: &Books, quota: &UnitQuota) -> impl FnMut(Item<Unit>) {
+    let mut forward = hand_on(next);
+    move |item| match keep(&item.origin).filter(|_| item.attempt == 0) {
+        None => forward(item),
+        Some(kept) => {
+            quota.give_back(kept.units);
+            books.tell(Outcome::KeptUnit(Box::new(item.origin.clone()), kept));
+        }
+    }
+}
+
 fn run_collect(collect: Collecting, books: &Books, documents: &Sender<Item<Document>>) {
     collect(&mut |found| match found {
         Found::Document(item) => {
@@ -160,6 +180,7 @@ fn run_collect(collect: Collecting, books: &Books, documents: &Sender<Item<Docum
             books.tell(Outcome::Found(item.origin.source.clone()));
             drop(documents.send(item));
         }
+        Found::Kept(source, kept) => drop(books.tell(Outcome::Kept(source, kept))),
         Found::Duplicate(source) => drop(books.tell(Outcome::Duplicate(source))),
         Found::Failure(failure) => {
             books.gauge.promised.add(1);
@@ -238,12 +259,11 @@ impl Desk<'_, '_> {
             Some(Weighed::Settled(outcome)) => Some(outcome),
             None => None,
         };
-        let settled = matches!(outcome, Some(Outcome::Row(_) | Outcome::Failure(_)));
+        let settled = matches!(outcome, Some(Outcome::Row(_) | Outcome::Failure(_) | Outcome::KeptUnit(..)));
         let began = Instant::now();
-        match outcome {
-            Some(outcome) => self.collator.take(outcome).into_iter().try_for_each(|one| (self.write)(Some(one)))?,
-            None => (self.write)(None)?,
-        }
+        let told = outcome.map(|outcome| self.collator.take(outcome)).unwrap_or_default();
+        told.into_iter().try_for_each(|one| (self.write)(Some(one)))?;
+        (self.write)(None)?;
         self.gauge.stage(StageName::Write).worked(began.elapsed());
         if settled {
             self.gauge.settled.add(1);

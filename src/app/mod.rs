@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod collate;
+pub mod configs;
 pub mod encode;
 pub mod eval;
 pub mod gauge;

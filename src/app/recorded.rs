@@ -1,17 +1,69 @@
-//! What a dataset remembers of one of its rows: enough to explain it, and to ask again.
+//! What a dataset remembers of one of its rows: enough to explain it, and to ask again. Rows of several runs may stand in
+//! one dataset, so the settings of each are kept.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::run;
+use super::{plan::Plan, run::Request};
 use crate::{
-    base::{Fatal, Part},
-    write::read,
+    base::{Fatal, Kind, Part},
+    write::{Folder, RunIdentity, read},
 };
+
+/// What a run was asked, as it is kept in the dataset.
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    /// The `_model` of its rows.
+    model: String,
+    /// The `_config` of its rows, one for each kind of document.
+    configs: Vec<String>,
+    /// Where the pipeline file lay.
+    file: PathBuf,
+    /// Where the model lay.
+    model_folder: Option<PathBuf>,
+    /// The schema.
+    schema: Value,
+    /// The effective pipeline file.
+    settings: String,
+}
+
+/// Keeps what a run is asked in its dataset.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn remember(plan: &Plan, request: &Request, run: &RunIdentity) -> Result<(), Fatal> {
+    let asked = Asked {
+        model: run.model.clone(),
+        configs: Kind::ALL.map(|kind| run.config(Some(kind)).answers.clone()).to_vec(),
+        file: request.plan.pipeline.clone(),
+        model_folder: plan.model.as_ref().and_then(|model| std::path::absolute(&model.folder).ok()),
+        schema: plan.shape.schema().clone(),
+        settings: plan.pipeline.canonical.clone(),
+    };
+    let folder = Folder::at(&request.output).asked;
+    let cannot = |why: String| {
+        Fatal::new(format!("write: `{}` cannot be written to: {why}", folder.display()), "choose another `--output`")
+    };
+    let text = serde_json::to_string_pretty(&asked).map_err(|error| cannot(error.to_string()))?;
+    let name = format!("{}.json", &blake3::hash(text.as_bytes()).to_hex()[..16]);
+    fs::write(
+        folder.join(name),
+        text + "
+",
+    )
+    .map_err(|error| cannot(error.to_string()))
+}
+
+/// What could be read of all runs.
+fn all_asked(folder: &Path) -> impl Iterator<Item = Asked> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| serde_json::from_str(&fs::read_to_string(entry.ok()?.path()).ok()?).ok())
+}
 
 /// A row and how it came about.
 #[derive(Debug, Clone)]
@@ -32,25 +84,19 @@ impl Recorded {
     /// Row `number`, from 1, of the dataset at `out`.
     ///
     /// # Errors
-    /// When there is no such row, or the dataset has no whole `run.json`.
+    /// When there is no such row, or the dataset does not tell what it was asked.
     pub fn read(out: &Path, number: usize) -> Result<Self, Fatal> {
         let row = read::row(out, number)?;
-        let path = run::report_path(out);
-        let lacking = |why: String| {
-            let message = format!("`{}` does not tell how the dataset was made: {why}", path.display());
-            Fatal::new(message, "run.json is written when a run ends; run again if it was lost")
-        };
-        let text = fs::read_to_string(&path).map_err(|error| lacking(error.to_string()))?;
-        let report: Value = serde_json::from_str(&text).map_err(|error| lacking(error.to_string()))?;
-        let told = |pointer: &str| report.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let needed = |pointer: &str| told(pointer).ok_or_else(|| lacking(format!("it has no `{pointer}`")));
-        Ok(Self {
-            row,
-            settings: needed("/pipeline/settings")?,
-            file: needed("/pipeline/file")?.into(),
-            schema: read::schema(out)?,
-            model: told("/engine/model_folder").map(PathBuf::from),
-        })
+        let (model, config) = (row["_model"].as_str(), row["_config"].as_str());
+        let made =
+            |asked: &Asked| Some(&*asked.model) == model && asked.configs.iter().any(|known| Some(&**known) == config);
+        let folder = Folder::at(out).asked;
+        let asked = all_asked(&folder).find(made).ok_or_else(|| {
+            let message = format!("`{}` does not tell how row {number} was made", folder.display());
+            Fatal::new(message, "the settings of each run are kept there; bring the folder back if it was moved")
+        })?;
+        let Asked { file, model_folder: model, schema, settings, .. } = asked;
+        Ok(Self { row, settings, file, schema, model })
     }
 
     /// A column that holds text; empty where it does not.

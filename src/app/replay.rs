@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use crossbeam::channel::bounded;
 
 use super::{
+    configs,
     make::{self, Answers},
     plan::Plan,
     recorded::Recorded,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     base::{
-        ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Lease, Origin, RecordOf, Source, Stage, Stop,
+        ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Kind, Lease, Origin, RecordOf, Source, Stage, Stop,
         UnitQuota,
     },
     collect::{Collect, Found, Inputs},
@@ -74,7 +75,7 @@ pub fn replay(request: &Request) -> Result<Replayed, Fatal> {
     let attempt = recorded.number("_attempt").and_then(|attempt| u8::try_from(attempt).ok()).unwrap_or(0);
     let item = Item { origin: origin.clone(), attempt, lease: Lease::none(), body: Document };
     let after = through_the_line(&plan, item, request.device)?;
-    let changes = changes(&plan, &recorded)?;
+    let changes = changes(&plan, origin.source.kind, &recorded)?;
     let before = recorded.text("_raw").to_owned();
     Ok(Replayed { origin: origin.to_string(), changes, before, after: after.map(|extraction| extraction.raw) })
 }
@@ -102,8 +103,9 @@ fn source(plan: &Plan, recorded: &Recorded) -> Result<Arc<Source>, Fatal> {
 }
 
 /// What is not as it was when the row was made.
-fn changes(plan: &Plan, recorded: &Recorded) -> Result<Vec<String>, Fatal> {
-    let now = [("_model", "the model", &plan.model()?.hash), ("_config", "pipeline or schema", &plan.config_hash)];
+fn changes(plan: &Plan, kind: Kind, recorded: &Recorded) -> Result<Vec<String>, Fatal> {
+    let config = configs::config(&plan.pipeline, &plan.shape, "", kind).answers;
+    let now = [("_model", "the model", &plan.model()?.hash), ("_config", "pipeline or schema", &config)];
     let other = now.into_iter().filter(|(column, _, hash)| recorded.text(column) != hash.as_str());
     Ok(other.map(|(_, what, _)| format!("{what} is not the same as then")).collect())
 }

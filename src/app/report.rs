@@ -15,7 +15,7 @@ use crate::{
     base::{Fatal, StageName, Stop},
     decode::Reached,
     generate::{Capacity, Card, Stats},
-    write::Totals,
+    write::{Tally, Totals},
 };
 
 /// How a run ended.
@@ -73,6 +73,8 @@ pub struct Report {
     pub pipeline: Asked,
     /// What answered.
     pub engine: Answered,
+    /// What the dataset held when the run began.
+    pub before: Tally,
     /// The books.
     pub totals: Totals,
     /// The share of failures that the pipeline allows.
@@ -201,6 +203,7 @@ impl Report {
             allowed_failures: plan.pipeline.allowed_failures,
             units_per_second: settled / seconds.max(1e-9),
             peak_memory_bytes: memory::peak(),
+            before: Tally::default(),
             sandbox: None,
             stages: StageName::ALL.map(|stage| stage_report(stage, gauge, &engine.stats)).to_vec(),
         }
@@ -211,15 +214,21 @@ impl Report {
         Self { sandbox: Some(sandbox), ..self }
     }
 
+    /// The report of a run that went on with a dataset that held this.
+    pub fn after(self, before: Tally) -> Self {
+        Self { before, ..self }
+    }
+
     /// True when every unit is accounted for, and no document was left out but for a limit.
     pub fn accounts_for_all(&self) -> bool {
         self.totals.balanced && (self.totals.untouched == 0 || self.pipeline.limit.is_some())
     }
 
-    /// The share of units that failed, duplicates left out.
+    /// The share of units that failed, now or before, duplicates left out.
     pub fn failed_share(&self) -> f64 {
-        let settled = self.totals.answered + self.totals.failures;
-        if settled == 0 { 0.0 } else { self.totals.failures as f64 / settled as f64 }
+        let Totals { answered, failures, kept, kept_failures, .. } = self.totals;
+        let settled = answered + failures + kept;
+        if settled == 0 { 0.0 } else { (failures + kept_failures) as f64 / settled as f64 }
     }
 
     /// Failures by stage and kind, most first.
@@ -304,5 +313,6 @@ fn write_aside(report: &Report, path: &Path) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut file, report)?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    fs::rename(aside, path)
+    fs::rename(aside, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

@@ -4,35 +4,41 @@ use std::{
     cell::RefCell,
     convert::Infallible,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     collate::Collator,
+    configs,
     gauge::Gauge,
     ladder::Judge,
     line::{Decoding, Encoding, Found, Line},
     make::{self, Answers},
     plan::{self, Plan},
+    recorded,
     report::{self, Ending, Engine, Report},
     threads::Shares,
 };
 use crate::{
-    base::{ByteBudget, Fatal, Stop, UnitQuota},
+    base::{ByteBudget, Fatal, Stop, UnitQuota, dataset},
     collect::{self, Collect, Inputs},
     generate::{self, Generator, Stats},
     parse::Parser,
-    write::{Extras, RunIdentity, Totals, Writer},
+    write::{Claim, Extras, Known, RunIdentity, Tally, Totals, Writer},
 };
 
 /// What to run.
-#[derive(Debug)]
 pub struct Request<'a> {
     /// The pipeline, its bundle, and the flags that stand for settings.
     pub plan: plan::Request,
     /// What to read.
     pub inputs: Inputs,
-    /// Where the dataset goes.
+    /// Where the dataset goes, or is.
     pub output: PathBuf,
+    /// What has failed before is asked again.
+    pub retry_failures: bool,
+    /// Told, before any work, what the dataset holds and what of it is outdated.
+    pub continues: &'a (dyn Fn(&Tally) + Sync),
     /// Most units to begin.
     pub limit: Option<u64>,
     /// Where the answers come from.
@@ -46,6 +52,7 @@ pub struct Request<'a> {
 pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal> {
     let plan = Plan::new(&request.plan)?;
     let model = plan.model()?;
+    let claim = Claim::take(&request.output)?;
     let shares = shares(&plan, &request.answers);
     let encoder = make::encoder(&plan)?;
     let vocabulary = make::vocabulary(model, &encoder)?;
@@ -59,10 +66,13 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
     let sandbox = make::probe_decoder(&plan.pipeline.decode, plan.sandbox)?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
-    let identity = RunIdentity { model: model.hash.clone(), config: plan.config_hash.clone() };
-    let record = plan.pipeline.parse.record;
+    let (identity, record) = (identity(&plan, &request.answers)?, plan.pipeline.parse.record);
     let extras = Extras { evidence: plan.pipeline.parse.evidence, checks: !plan.checks.is_empty(), record };
-    let writer = Writer::create(&request.output, plan.shape.clone(), extras, plan.pipeline.write.clone(), identity)?;
+    let settings = plan.pipeline.write.clone();
+    recorded::remember(&plan, &request, &identity)?;
+    let writer = Writer::create(claim, plan.shape.clone(), extras, settings, identity, request.retry_failures)?;
+    let known = writer.known();
+    (request.continues)(known.tally());
     let writer = RefCell::new(Some(writer));
     let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone()).with_record(record);
     let mut collator = Collator::new(record, plan.shape.clone(), plan.merging.clone());
@@ -74,19 +84,24 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         let ending = Ending::of(result, stop);
         let stats = result.as_ref().copied().unwrap_or_default();
         let engine = Engine { card: card.clone(), stats, shares, capacity: capacity.clone() };
-        let report = Report::new(&plan, &request, began, gauge, totals, engine, ending).within(sandbox.clone());
+        let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
+        let report = report.within(sandbox.clone()).after(known.tally().clone());
         report::save(&report, &request.output).map(|()| report)
     };
     let result = Line {
-        collect: Box::new(|sink| collect.run(stop, &mut |found| sink(convert(found)))),
+        collect: Box::new(|sink| collect.run(stop, &mut |found| sink(convert(found, &known)))),
         decode: (0..shares.decode).map(decoding).collect(),
+        keep: Box::new(|origin| known.unit(origin)),
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
         generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
         parse: Box::new(parser(&plan)),
         judge: &mut judge,
         collator: &mut collator,
         write: Box::new(|outcome| match (&mut *writer.borrow_mut(), outcome) {
-            (Some(writer), Some(outcome)) => writer.accept(outcome),
+            (Some(writer), Some(outcome)) => {
+                writer.accept(outcome);
+                Ok(())
+            }
             (Some(writer), None) => writer.tick(),
             (None, _) => Ok(()),
         }),
@@ -98,8 +113,8 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         ahead,
     }
     .run(gauge, stop);
-    let report = close(&result)?;
-    result.map(|_| report)
+    let report = close(&result);
+    result.and(report)
 }
 
 /// Closes the tables. Without a writer they are closed already.
@@ -126,9 +141,28 @@ fn shares(plan: &Plan, answers: &Answers) -> Shares {
     Shares::of(Shares::cores(), media_bound, plan.pipeline.decode.lanes)
 }
 
-fn convert(found: collect::Found) -> Found {
+/// What tells the rows of this run from those of others. Recorded answers are as another model would give.
+fn identity(plan: &Plan, answers: &Answers) -> Result<RunIdentity, Fatal> {
+    let recorded = match answers {
+        Answers::Model(_) => String::new(),
+        Answers::Replay(path) => {
+            let bytes = std::fs::read(path).map_err(|error| {
+                Fatal::new(format!("`{}` cannot be read: {error}", path.display()), "give a file of recorded answers")
+            })?;
+            blake3::hash(&bytes).to_hex().to_string()
+        }
+    };
+    let model = plan.model()?.hash.clone();
+    Ok(RunIdentity::new(model, |kind| configs::config(&plan.pipeline, &plan.shape, &recorded, kind)))
+}
+
+/// A document that the dataset holds whole is not looked at.
+fn convert(found: collect::Found, known: &Arc<Known>) -> Found {
     match found {
-        collect::Found::Document(item) => Found::Document(item),
+        collect::Found::Document(item) => match known.document(&item.origin.source) {
+            Some(kept) => Found::Kept(item.origin.source, kept),
+            None => Found::Document(item),
+        },
         collect::Found::Duplicate(source) => Found::Duplicate(source),
         collect::Found::Failure(failure) => Found::Failure(failure),
     }
@@ -140,5 +174,5 @@ fn inputs_wrong(problems: Vec<String>) -> Fatal {
 
 /// Where the report lies in a dataset.
 pub fn report_path(output: &Path) -> PathBuf {
-    output.join("run.json")
+    output.join(dataset::REPORT)
 }

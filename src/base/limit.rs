@@ -25,6 +25,12 @@ impl UnitQuota {
         granted
     }
 
+    /// Puts units back that were granted and cost nothing.
+    pub fn give_back(&self, units: u64) {
+        let more = |left: u64| Some(if left == u64::MAX { left } else { left.saturating_add(units).min(u64::MAX - 1) });
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+    }
+
     /// True when nothing is left to grant.
     pub fn spent(&self) -> bool {
         self.0.load(Ordering::SeqCst) == 0
@@ -40,6 +46,8 @@ mod tests {
         let quota = UnitQuota::new(Some(3));
         assert_eq!((quota.take(2), quota.take(2), quota.take(2)), (2, 1, 0));
         assert!(quota.spent());
+        quota.give_back(2);
+        assert_eq!((quota.spent(), quota.take(5)), (false, 2));
         assert_eq!(UnitQuota::new(None).take(1 << 40), 1 << 40);
     }
 }

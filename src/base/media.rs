@@ -21,6 +21,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Pdf, Self::Image, Self::Audio, Self::Video, Self::Text];
+
+    /// The kind with that name in the dataset.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The name in the dataset.
     pub fn as_str(self) -> &'static str {
         match self {

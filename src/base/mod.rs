@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod budget;
+pub mod dataset;
 pub mod evidence;
 pub mod fault;
 pub mod grid;
@@ -30,6 +31,6 @@ pub use model::Model;
 pub use prompt::{Features, ImagePatches, LogMel, Prompt};
 pub use record::{Conflict, Merged, MergedPart, RECORDS, RecordOf};
 pub use shape::Shape;
-pub use stage::{Emit, Outcome, Stage};
+pub use stage::{Emit, Kept, Outcome, Stage};
 pub use stop::Stop;
 pub use visual::Budget;

@@ -35,6 +35,17 @@ pub trait Emit<T> {
     fn open(&self) -> bool;
 }
 
+/// What a dataset holds of a document, or of a unit, that needs no asking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Units.
+    pub units: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Units that have failed.
+    pub failures: u64,
+}
+
 /// What walks to `write`, from every stage.
 #[derive(Debug)]
 pub enum Outcome {
@@ -46,7 +57,16 @@ pub enum Outcome {
     /// `decode` promises that many more units of the document.
     Promise(Arc<Source>, u64),
     /// `decode` has promised all units of the document that it ever will.
-    Decoded(Arc<Source>),
+    Decoded {
+        /// The document.
+        source: Arc<Source>,
+        /// None of its units was left out for a limit or an end of the run.
+        whole: bool,
+    },
+    /// The dataset holds the document already, and it is not looked at.
+    Kept(Arc<Source>, Kept),
+    /// The dataset holds one promised unit already.
+    KeptUnit(Box<Origin>, Kept),
     /// One unit came through, and is a row.
     Row(Box<Item<Extraction>>),
     /// One unit came through; what it said is in rows of its document, or is several rows.

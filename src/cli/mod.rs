@@ -18,11 +18,11 @@ mod schema;
 mod show;
 mod summary;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{base::Fatal, decode};
+use crate::{base::Fatal, decode, write::failpoint};
 use args::{Arguments, Command};
 
 /// How a command ended.
@@ -63,11 +63,23 @@ pub fn main() -> ExitCode {
         return decode::child::main();
     }
     logs::start(arguments.log_format, arguments.quiet);
+    if cfg!(debug_assertions) {
+        arm_failpoint();
+    }
     let ended = dispatch(&arguments).unwrap_or_else(|error| {
         print::fatal(&error);
         Ended::Badly
     });
     ended.into()
+}
+
+/// Tests of debug builds say here where the process is to die, or to find the disk full.
+fn arm_failpoint() {
+    match env::var("LAPIDARY_FAILPOINT").ok().map(|text| text.parse()) {
+        None => {}
+        Some(Ok(failpoint)) => failpoint::arm(failpoint),
+        Some(Err(problem)) => print::note(&format!("LAPIDARY_FAILPOINT: {problem}")),
+    }
 }
 
 fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {

@@ -22,10 +22,12 @@ use crate::{
     collect::{Inputs, Shard},
     decode::{Level, Sandbox},
     generate::Device,
+    write::Tally,
 };
 
 pub fn run(arguments: &RunArguments, watcher: Watcher) -> Result<Ended, Fatal> {
-    let request = request(arguments)?;
+    let continues = |before: &Tally| summary::before(before, arguments.retry_failures, watcher);
+    let request = request(arguments, &continues)?;
     let (gauge, stop) = (Gauge::default(), Stop::default());
     heed_signals(&stop)?;
     let report = progress::during(watcher, &gauge, &stop, || run::run(request, &gauge, &stop))?;
@@ -33,7 +35,7 @@ pub fn run(arguments: &RunArguments, watcher: Watcher) -> Result<Ended, Fatal> {
     Ok(ended(&report))
 }
 
-fn request(arguments: &RunArguments) -> Result<Request<'_>, Fatal> {
+fn request<'a>(arguments: &'a RunArguments, continues: &'a (dyn Fn(&Tally) + Sync)) -> Result<Request<'a>, Fatal> {
     let answers = match &arguments.replay {
         Some(file) => Answers::Replay(file),
         None => Answers::Model(device(arguments.device)),
@@ -47,6 +49,8 @@ fn request(arguments: &RunArguments) -> Result<Request<'_>, Fatal> {
         },
         inputs: Inputs { shard: arguments.shard.as_deref().map(shard).transpose()?, ..arguments.inputs.plain() },
         output: arguments.output.clone(),
+        retry_failures: arguments.retry_failures,
+        continues,
         limit: arguments.limit,
         answers,
         give_up,

@@ -5,7 +5,10 @@ use std::io::IsTerminal;
 use super::{Ended, args::ShowArguments, print};
 use crate::{
     base::Fatal,
-    write::read::{self, Request, Table},
+    write::{
+        read::{self, Request, Table},
+        sealed,
+    },
 };
 
 /// Columns of the failures that fit a screen.
@@ -25,6 +28,9 @@ pub fn run(arguments: &ShowArguments) -> Result<Ended, Fatal> {
         (true, false) => Some(columns_to_show(arguments, table)?),
     };
     let request = Request { table, columns, limit: arguments.limit };
+    if sealed(&arguments.dataset)?.is_none() {
+        print::note("note: the dataset is not finished: a run on it is at work, was limited, or was interrupted");
+    }
     let text = if arguments.json { json_lines(arguments, &request)? } else { printed(arguments, &request)? };
     print::result(&text)?;
     Ok(Ended::Well)

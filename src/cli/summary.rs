@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{print, progress::Watcher};
 use crate::{
     app::report::{Ending, Report},
-    write::Totals,
+    write::{Tally, Totals},
 };
 
 /// Kinds of failure that are listed before the rest is summed up.
@@ -16,6 +16,35 @@ pub fn show(report: &Report, output: &Path, watcher: Watcher) {
     match watcher {
         Watcher::Live | Watcher::Plain => lines(report, output).iter().for_each(|line| print::note(line)),
         Watcher::Events => event(report, output),
+        Watcher::Nobody => {}
+    }
+}
+
+/// What a dataset holds, said before a run goes on with it.
+pub fn before(tally: &Tally, retry_failures: bool, watcher: Watcher) {
+    let others: u64 = tally.others.values().sum();
+    if tally.rows + tally.failures + others == 0 {
+        return;
+    }
+    let failures = match (tally.failures, retry_failures) {
+        (0, _) => String::new(),
+        (n, true) => format!(", and {n} failures that are asked again"),
+        (n, false) => format!(" and {n} failures (--retry-failures asks for those again)"),
+    };
+    let kinds: Vec<String> = tally.others.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let outdated = match others {
+        0 => String::new(),
+        n => format!(
+            "; {n} rows and failures of another model or other settings ({}) are replaced where their files are among the              inputs",
+            kinds.join(", ")
+        ),
+    };
+    let told = format!("going on with a dataset: {} rows{failures} hold{outdated}", tally.rows);
+    match watcher {
+        Watcher::Live | Watcher::Plain => print::note(&told),
+        Watcher::Events => {
+            tracing::info!(target: "lapidary", rows = tally.rows, failures = tally.failures, others, "{told}");
+        }
         Watcher::Nobody => {}
     }
 }
@@ -69,7 +98,11 @@ fn documents(totals: &Totals) -> String {
         n => format!(", {n} not begun"),
     };
     let none = if totals.documents == 0 { "; nothing was found in the inputs" } else { "" };
-    format!("  documents  {} ({} duplicates{untouched}){none}", totals.documents, totals.duplicates)
+    let kept = match totals.documents_kept {
+        0 => String::new(),
+        n => format!(", {n} done before"),
+    };
+    format!("  documents  {} ({} duplicates{kept}{untouched}){none}", totals.documents, totals.duplicates)
 }
 
 fn books(totals: &Totals) -> String {
@@ -78,22 +111,33 @@ fn books(totals: &Totals) -> String {
         true => format!("{answered} rows + {failures} failures"),
         false => format!("{answered} answered in {} rows + {failures} failures", totals.rows),
     };
+    let kept = match totals.kept {
+        0 => String::new(),
+        n => format!(" + {n} kept"),
+    };
     let verdict = match totals.unbalanced.first() {
         None => "the totals balance".to_owned(),
         Some(first) => format!(
-            "THE TOTALS DO NOT BALANCE for {} documents, first `{}`: promised {}, answered {}, failures {}",
+            "THE TOTALS DO NOT BALANCE for {} documents, first `{}`: promised {}, answered {}, failures {}, kept {}",
             totals.unbalanced.len(),
             first.source,
             first.promised,
             first.answered,
-            first.failures
+            first.failures,
+            first.kept
         ),
     };
     let copied = match totals.rows_copied + totals.failures_copied {
         0 => String::new(),
         n => format!(" (and {n} copied for duplicates)"),
     };
-    format!("  units      {units} = {came}{copied}; {verdict}")
+    format!("  units      {units} = {came}{kept}{copied}{}; {verdict}", outdated(totals))
+}
+
+fn outdated(totals: &Totals) -> String {
+    let some = [(totals.outdated_removed, "outdated removed"), (totals.renamed, "renamed")];
+    let told: Vec<String> = some.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) }
 }
 
 fn failures(report: &Report) -> String {

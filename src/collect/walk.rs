@@ -10,6 +10,7 @@ use std::{
 use walkdir::{DirEntry, IntoIter, WalkDir};
 
 use super::{Inputs, Settings};
+use crate::base::dataset;
 
 /// What the walk comes upon.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Walk {
         let walk = self.folder.as_mut()?;
         while let Some(entry) = walk.next() {
             match entry {
-                Ok(entry) if !self.hidden && is_hidden(&entry) => {
+                Ok(entry) if (!self.hidden && is_hidden(&entry)) || is_of_dataset(&entry) => {
                     if entry.file_type().is_dir() {
                         walk.skip_current_dir();
                     }
@@ -166,6 +167,13 @@ fn is_pattern(typed: &str) -> bool {
 
 fn is_hidden(entry: &DirEntry) -> bool {
     entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
+}
+
+/// What a run has written is no input of the next one, where the output lies among the inputs.
+fn is_of_dataset(entry: &DirEntry) -> bool {
+    let named = || dataset::ALL.iter().any(|name| entry.file_name() == *name);
+    let beside = || entry.path().parent().is_some_and(|folder| folder.join(dataset::OURS).is_dir());
+    entry.depth() > 0 && named() && beside()
 }
 
 /// A link that leads back to a folder above it holds nothing new; everything else that cannot be read is told.

@@ -42,7 +42,7 @@ pub struct Settings {
     pub decoder: Form,
     /// Threads of the vision and audio encoders, which work beside the decoder; what the machine's cores leave them when absent.
     pub encoder_threads: Option<usize>,
-    /// True lets idle threads of ONNX Runtime spin: faster alone, worse beside other work.
+    /// True lets idle threads of ONNX Runtime spin without end; else they spin for 200 microseconds and then sleep.
     pub spinning: bool,
     /// A run of a graph that takes longer than this, and many times longer than those before it, is ended; 0 is never.
     pub step_timeout_s: f64,

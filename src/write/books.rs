@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::base::Part;
+use crate::base::{Kept, Part};
 
 use super::totals::Imbalance;
 
@@ -10,10 +10,31 @@ use super::totals::Imbalance;
 #[derive(Debug, Clone, Copy, Default)]
 struct Account {
     promised: Option<u64>,
+    answered: u64,
+    /// Rows that were made of the answers.
     rows: u64,
     failures: u64,
     /// Failures of the document as a whole.
     whole: u64,
+    /// Units that were settled by an earlier run.
+    kept: Kept,
+    /// All units are promised that there are.
+    decoded: bool,
+    /// It has been told that the document is through.
+    told: bool,
+}
+
+/// A document that is through, in numbers, with what earlier runs have settled of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Through {
+    /// Units.
+    pub units: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Failures.
+    pub failures: u64,
+    /// The share of earlier runs.
+    pub kept: Kept,
 }
 
 impl Account {
@@ -26,11 +47,11 @@ impl Account {
     }
 
     fn balances(&self) -> bool {
-        self.units() == self.rows + self.failures
+        self.units() == self.answered + self.failures + self.kept.units
     }
 
     fn untouched(&self) -> bool {
-        self.promised.is_none() && self.rows + self.failures == 0
+        self.promised.is_none() && self.answered + self.failures == 0
     }
 }
 
@@ -64,8 +85,36 @@ impl Books {
     }
 
     /// A unit came through.
+    pub fn answer(&mut self, source: &str) {
+        self.account(source).answered += 1;
+    }
+
+    /// A row was made.
     pub fn row(&mut self, source: &str) {
         self.account(source).rows += 1;
+    }
+
+    /// A promised unit was settled by an earlier run.
+    pub fn kept(&mut self, source: &str, kept: Kept) {
+        let sum = &mut self.account(source).kept;
+        *sum =
+            Kept { units: sum.units + kept.units, rows: sum.rows + kept.rows, failures: sum.failures + kept.failures };
+    }
+
+    /// All units of a document are promised that there are.
+    pub fn decoded(&mut self, source: &str) {
+        self.account(source).decoded = true;
+    }
+
+    /// Once for each document: when all units are promised and settled.
+    pub fn through(&mut self, source: &str) -> Option<Through> {
+        let account = self.account(source);
+        if !account.decoded || !account.balances() || account.told {
+            return None;
+        }
+        account.told = true;
+        let Account { rows, failures, kept, .. } = *account;
+        Some(Through { units: account.units(), rows: rows + kept.rows, failures: failures + kept.failures, kept })
     }
 
     /// A unit or the whole document failed.
@@ -73,6 +122,11 @@ impl Books {
         let account = self.account(source);
         account.failures += 1;
         account.whole += u64::from(*part == Part::Whole);
+    }
+
+    /// True when every document is through.
+    pub fn are_through(&self) -> bool {
+        self.0.values().all(|account| account.told || account.promised.is_none() && account.whole > 0)
     }
 
     /// Adds everything up.
@@ -99,8 +153,9 @@ fn imbalance(source: &str, account: &Account) -> Imbalance {
     Imbalance {
         source: source.to_owned(),
         promised: account.units(),
-        answered: account.rows,
+        answered: account.answered,
         failures: account.failures,
+        kept: account.kept.units,
     }
 }
 
@@ -125,10 +180,10 @@ mod tests {
     fn a_page_that_never_came_is_found_out() {
         let mut books = Books::default();
         books.promise("a", 2);
-        books.row("a");
+        books.answer("a");
         books.promise("b", 1);
         books.promise("b", 1);
-        books.row("b");
+        books.answer("b");
         books.failure("b", &PAGE);
         books.found("c");
         let balance = books.balance();
@@ -140,10 +195,28 @@ mod tests {
     #[test]
     fn a_row_that_nobody_promised_is_found_out() {
         let mut books = Books::default();
-        books.row("a");
+        books.answer("a");
         assert_eq!(books.balance().unbalanced.len(), 1);
         let mut books = Books::default();
         books.failure("b", &PAGE);
         assert_eq!(books.balance().unbalanced.len(), 1);
+    }
+
+    #[test]
+    fn a_document_is_through_once_when_all_its_units_are_settled_now_or_before() {
+        let mut books = Books::default();
+        books.promise("a", 3);
+        books.answer("a");
+        books.row("a");
+        books.failure("a", &PAGE);
+        books.decoded("a");
+        assert!(books.through("a").is_none(), "a unit is missing");
+        books.kept("a", Kept { units: 1, rows: 4, failures: 0 });
+        let through = books.through("a").expect("all are there");
+        assert_eq!((through.units, through.rows, through.failures), (3, 5, 1));
+        assert!(books.through("a").is_none(), "it is told once");
+        books.promise("b", 1);
+        books.answer("b");
+        assert!(books.through("b").is_none(), "more may be promised");
     }
 }

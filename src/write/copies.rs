@@ -1,29 +1,38 @@
-//! Duplicates: the rows and failures of the first copy, once more under the other name.
+//! Duplicates: the rows and failures of one copy, once more under the names of the others.
 //!
 //! Our own parts are read back batch by batch, so memory does not grow with the dataset.
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array},
+    array::{ArrayRef, RecordBatch, StringArray, UInt32Array},
     compute::take_record_batch,
     error::ArrowError,
 };
 
-use super::{read, table::Table};
-use crate::base::{ContentHash, Fatal};
+use super::{keys::DocumentKey, marks, read, table::Table};
+use crate::base::Fatal;
 
 /// Rows copied in one go.
 const ROWS_AT_ONCE: usize = 4096;
 
 /// Which further names each content has.
 #[derive(Debug, Default)]
-pub struct Copies(HashMap<String, Vec<String>>);
+pub struct Copies(HashMap<DocumentKey, Further>);
+
+#[derive(Debug, Default)]
+struct Further {
+    /// Whose rows are copied; anyone's where there are no others.
+    donor: Option<String>,
+    names: Vec<String>,
+}
 
 impl Copies {
-    /// Another file with a content that was met before.
-    pub fn add(&mut self, hash: &ContentHash, source: String) {
-        self.0.entry(hash.to_string()).or_default().push(source);
+    /// Another file with a content whose rows stand under the name of `donor`, or under one name.
+    pub fn add(&mut self, document: DocumentKey, donor: Option<String>, source: String) {
+        let further = self.0.entry(document).or_default();
+        further.donor = donor;
+        further.names.push(source);
     }
 
     /// Writes the rows of `table` again for each further name. Returns how many.
@@ -31,8 +40,8 @@ impl Copies {
         if self.0.is_empty() {
             return Ok(0);
         }
-        table.publish()?;
-        let originals: Vec<PathBuf> = table.published().to_vec();
+        table.publish_rows()?;
+        let originals: Vec<PathBuf> = table.parts()?;
         let mut copied = 0;
         for part in &originals {
             for batch in read::open(part)? {
@@ -53,10 +62,14 @@ impl Copies {
     }
 
     fn further_names(&self, batch: &RecordBatch) -> Vec<(u32, &str)> {
-        let hashes = batch.column_by_name("_hash").and_then(|column| column.as_string_opt::<i32>());
-        let rows = (0_u32..).zip(hashes.into_iter().flatten());
-        let names = |hash: Option<&str>| hash.and_then(|hash| self.0.get(hash)).into_iter().flatten();
-        rows.flat_map(|(row, hash)| names(hash).map(move |name| (row, name.as_str()))).collect()
+        let (mut further, mut row) = (Vec::new(), 0);
+        marks::of_batch(batch, &mut |mark| {
+            let own = mark.document.and_then(|document| self.0.get(&document));
+            let own = own.filter(|own| own.donor.as_ref().is_none_or(|donor| donor == mark.source));
+            further.extend(own.into_iter().flat_map(|own| &own.names).map(|name| (row, name.as_str())));
+            row += 1;
+        });
+        further
     }
 }
 

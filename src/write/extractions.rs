@@ -8,7 +8,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{boxes, columns, evidence::Extras, identity, identity::Identity, tries, writer::RunIdentity};
+use super::{asked::RunIdentity, boxes, columns, evidence::Extras, identity, identity::Identity, tries};
 use crate::base::{Extraction, Shape};
 
 /// One row.
@@ -70,7 +70,7 @@ impl Extractions {
     }
 
     fn history(&self, rows: &[Row]) -> Vec<ArrayRef> {
-        let constant = |text: &str| Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text)));
+        let configs = rows.iter().map(|row| &self.run.config(row.identity.kind).answers);
         let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.extraction.raw))),
             Arc::new(rows.iter().map(thought).collect::<StringArray>()),
@@ -82,8 +82,8 @@ impl Extractions {
         arrays.extend(timings(rows));
         arrays.push(Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.extraction.attempt.into()))));
         arrays.push(tries::array(rows.iter().map(|row| row.extraction.tries.as_slice())));
-        arrays.push(constant(&self.run.model));
-        arrays.push(constant(&self.run.config));
+        arrays.push(Arc::new(StringArray::from_iter_values(rows.iter().map(|_| &self.run.model))));
+        arrays.push(Arc::new(StringArray::from_iter_values(configs)));
         arrays.push(Arc::new(columns::instants(rows.iter().map(|row| Some(row.written_at)))));
         arrays.push(boxes::array(rows.iter().map(|row| row.extraction.boxes.as_slice())));
         arrays

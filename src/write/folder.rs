@@ -1,4 +1,4 @@
-//! The output folder: made and tried before any work starts, and never written over.
+//! The output folder: made, tried and locked before any work starts; what it holds is gone on with, never written over.
 
 use std::{
     fs::{self, File},
@@ -6,12 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::base::Fatal;
+use super::{lock::Lock, read};
+use crate::base::{
+    Fatal,
+    dataset::{EXTRACTIONS, FAILURES, OURS, REPORT},
+};
 
-const EXTRACTIONS: &str = "extractions";
-const FAILURES: &str = "failures";
-const OURS: &str = "_lapidary";
-const OCCUPIED_BY: [&str; 4] = [EXTRACTIONS, FAILURES, OURS, "run.json"];
+/// What a folder that is not ours may hold under our names.
+const OCCUPIED_BY: [&str; 3] = [EXTRACTIONS, FAILURES, REPORT];
 
 /// The places inside an output folder.
 #[derive(Debug, Clone)]
@@ -22,34 +24,85 @@ pub struct Folder {
     pub failures: PathBuf,
     /// `OUT/_lapidary/tmp`, where parts grow.
     pub aside: PathBuf,
+    /// `OUT/_lapidary/lock`, held by the run that writes.
+    pub lock: PathBuf,
+    /// `OUT/_lapidary/ledger.jsonl`, the documents that are through.
+    pub ledger: PathBuf,
+    /// `OUT/_lapidary/manifest.json`, there when the dataset is finished.
+    pub seal: PathBuf,
+    /// `OUT/_lapidary/asked`, the settings of all runs.
+    pub asked: PathBuf,
+}
+
+/// An output folder that no other run can write to.
+#[derive(Debug)]
+pub struct Claim {
+    pub(super) folder: Folder,
+    /// Given back when the claim is dropped.
+    pub(super) lock: Lock,
+}
+
+impl Claim {
+    /// Makes the folders of a dataset, new or not, and takes its lock. What a killed run has left aside goes.
+    ///
+    /// # Errors
+    /// When another run holds it, when `out` holds something that only looks like a dataset, cannot be made or cannot be
+    /// written to.
+    pub fn take(out: &Path) -> Result<Self, Fatal> {
+        refuse_foreign(out)?;
+        make(out)?;
+        let folder = Folder::at(out);
+        make(&out.join(OURS))?;
+        let lock = Lock::take(&folder.lock)?;
+        for path in [&folder.extractions, &folder.failures, &folder.asked, &folder.aside] {
+            make(path)?;
+        }
+        clear(&folder.aside)?;
+        Ok(Self { folder, lock })
+    }
 }
 
 impl Folder {
     /// The places of an existing or future dataset.
     pub fn at(out: &Path) -> Self {
-        Self { extractions: out.join(EXTRACTIONS), failures: out.join(FAILURES), aside: out.join(OURS).join("tmp") }
+        let ours = out.join(OURS);
+        Self {
+            extractions: out.join(EXTRACTIONS),
+            failures: out.join(FAILURES),
+            aside: ours.join("tmp"),
+            lock: ours.join("lock"),
+            ledger: ours.join("ledger.jsonl"),
+            seal: ours.join("manifest.json"),
+            asked: ours.join("asked"),
+        }
     }
 
-    /// Makes the folders of a new dataset.
+    /// The parts of both tables that are there.
     ///
     /// # Errors
-    /// When `out` holds a dataset already, cannot be made or cannot be written to.
-    pub fn create(out: &Path) -> Result<Self, Fatal> {
-        refuse_occupied(out)?;
-        make(out)?;
-        let folder = Self::at(out);
-        for path in [&folder.extractions, &folder.failures, &out.join(OURS), &folder.aside] {
-            make(path)?;
-        }
-        Ok(folder)
+    /// When a folder cannot be listed.
+    pub fn parts(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Fatal> {
+        let list = |folder: &Path| read::listed(folder).map_err(|error| cannot_make(folder, &error));
+        Ok((list(&self.extractions)?, list(&self.failures)?))
     }
 }
 
-fn refuse_occupied(out: &Path) -> Result<(), Fatal> {
-    let Some(name) = OCCUPIED_BY.iter().find(|name| out.join(name).exists()) else { return Ok(()) };
-    let message =
-        format!("write: `{}` already holds a dataset, or what is left of a run: `{name}` is there", out.display());
+fn refuse_foreign(out: &Path) -> Result<(), Fatal> {
+    let ours = out.join(OURS).is_dir();
+    let Some(name) = OCCUPIED_BY.iter().find(|name| !ours && out.join(name).exists()) else { return Ok(()) };
+    let message = format!(
+        "write: `{}` holds `{name}`, but no `{OURS}`: it is no dataset that can be gone on with",
+        out.display()
+    );
     Err(Fatal::new(message, "choose another `--output`, or move that folder away"))
+}
+
+fn clear(folder: &Path) -> Result<(), Fatal> {
+    let cannot = |error: io::Error| cannot_write(folder, &error);
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        fs::remove_file(entry.map_err(cannot)?.path()).map_err(cannot)?;
+    }
+    Ok(())
 }
 
 fn make(path: &Path) -> Result<(), Fatal> {

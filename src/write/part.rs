@@ -9,7 +9,10 @@ use std::{
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parquet::{arrow::ArrowWriter, errors::ParquetError, file::properties::WriterProperties};
 
-use super::folder;
+use super::{
+    failpoint::{Point, pass},
+    folder,
+};
 use crate::base::Fatal;
 
 /// A part being written.
@@ -21,9 +24,9 @@ pub struct Part {
 }
 
 impl Part {
-    /// Opens a new part at `aside`.
+    /// Opens a new part at `aside`, over what an earlier error may have left there.
     pub fn create(aside: PathBuf, schema: SchemaRef, properties: WriterProperties) -> Result<Self, Fatal> {
-        let file = File::create_new(&aside).map_err(|error| folder::cannot_write(&aside, &error))?;
+        let file = File::create(&aside).map_err(|error| folder::cannot_write(&aside, &error))?;
         let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(|error| fatal(&aside, error))?;
         Ok(Self { writer, aside, rows: 0 })
     }
@@ -42,19 +45,38 @@ impl Part {
 
     /// Finishes the file and puts it at `place`, so that it is either whole or not there. Returns its length in bytes.
     pub fn publish(self, place: &Path) -> Result<u64, Fatal> {
+        let (aside, length) = self.close()?;
+        let renamed = fs::rename(aside, place).and_then(|()| pass(Point::PartRenamed));
+        let synced = renamed.and_then(|()| place.parent().map_or(Ok(()), folder::sync));
+        synced.and_then(|()| pass(Point::PartPublished)).map_err(|error| folder::cannot_write(place, &error))?;
+        Ok(length)
+    }
+
+    /// The same where there is an earlier part, which it replaces.
+    pub fn replace(self, place: &Path) -> Result<u64, Fatal> {
+        let (aside, length) = self.close()?;
+        let renamed = pass(Point::RevisionWritten).and_then(|()| fs::rename(aside, place));
+        let synced = renamed.and_then(|()| place.parent().map_or(Ok(()), folder::sync));
+        synced.and_then(|()| pass(Point::RevisionRenamed)).map_err(|error| folder::cannot_write(place, &error))?;
+        Ok(length)
+    }
+
+    /// Takes it away again.
+    pub fn discard(self) -> Result<(), Fatal> {
+        let Self { writer, aside, .. } = self;
+        drop(writer);
+        fs::remove_file(&aside).map_err(|error| folder::cannot_write(&aside, &error))
+    }
+
+    /// Finishes the file and makes it last. Where it lies, and its length.
+    fn close(self) -> Result<(PathBuf, u64), Fatal> {
         let Self { mut writer, aside, .. } = self;
         writer.finish().map_err(|error| fatal(&aside, error))?;
         let file = writer.inner();
-        let length =
-            file.sync_all().and_then(|()| file.metadata()).map_err(|error| folder::cannot_write(&aside, &error))?;
-        rename(&aside, place).map_err(|error| folder::cannot_write(place, &error))?;
-        Ok(length.len())
+        let synced = pass(Point::PartWritten).and_then(|()| file.sync_all()).and_then(|()| pass(Point::PartSynced));
+        let length = synced.and_then(|()| file.metadata()).map_err(|error| folder::cannot_write(&aside, &error))?;
+        Ok((aside, length.len()))
     }
-}
-
-fn rename(aside: &Path, place: &Path) -> io::Result<()> {
-    fs::rename(aside, place)?;
-    place.parent().map_or(Ok(()), folder::sync)
 }
 
 /// Parquet wraps what the disk says; unwrapped, a full disk can be named as such.

@@ -2,13 +2,17 @@
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
-use arrow::{array::RecordBatch, error::ArrowError};
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+use arrow::{array::RecordBatch, datatypes::SchemaRef, error::ArrowError};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    },
+    file::metadata::KeyValue,
 };
 
 use super::folder::Folder;
@@ -84,11 +88,33 @@ pub fn columns(out: &Path, table: Table) -> Result<Vec<String>, Fatal> {
 pub fn parts(out: &Path, table: Table) -> Result<Vec<PathBuf>, Fatal> {
     let folder = Folder::at(out);
     let folder = if table == Table::Extractions { folder.extractions } else { folder.failures };
-    let entries = fs::read_dir(&folder).map_err(|error| no_dataset(out, &error.to_string()))?;
-    let mut parts: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_part(path)).collect();
-    parts.sort();
+    let parts = listed(&folder).map_err(|error| no_dataset(out, &error.to_string()))?;
     if parts.is_empty() { Err(no_dataset(out, "it has no finished part yet")) } else { Ok(parts) }
+}
+
+/// The parts in a folder, in order.
+pub(super) fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut parts: Vec<PathBuf> = paths.into_iter().filter(|path| is_part(path)).collect();
+    parts.sort();
+    Ok(parts)
+}
+
+/// Bytes and rows of a part.
+pub(super) fn extent(part: &Path) -> Result<(u64, u64), Fatal> {
+    let bytes = part.metadata().map_err(|error| cannot_read(part, error))?.len();
+    let rows = builder(part)?.metadata().file_metadata().num_rows();
+    Ok((bytes, u64::try_from(rows).unwrap_or(0)))
+}
+
+/// The columns of a part, and what its footer says beside them.
+pub(super) fn schema_and_footer(part: &Path) -> Result<(SchemaRef, Option<Vec<KeyValue>>), Fatal> {
+    let builder = builder(part)?;
+    let entries = builder.metadata().file_metadata().key_value_metadata();
+    // The writer adds the columns' own entry itself.
+    let ours =
+        entries.map(|entries| entries.iter().filter(|entry| entry.key.starts_with("lapidary.")).cloned().collect());
+    Ok((builder.schema().clone(), ours))
 }
 
 fn is_part(path: &Path) -> bool {
@@ -111,9 +137,10 @@ fn builder(part: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, Fatal> 
     Ok(builder.with_batch_size(BATCH_ROWS))
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
-fn open_columns(part: &Path, columns: Option<&[String]>) -> Result<Batches, Fatal> {
+/// Some columns of a part, in this order, batch by batch; all where none are named.
+pub(super) fn open_columns(part: &Path, columns: Option<&[String]>) -> Result<Batches, Fatal> {
     let Some(columns) = columns else { return Ok(Box::new(open(part)?)) };
     let builder = builder(part)?;
     let schema = builder.schema().clone();

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parquet::file::{metadata::KeyValue, properties::WriterProperties};
 
-use super::{part::Part, settings::Settings};
+use super::{folder, part::Part, read, settings::Settings};
 use crate::base::Fatal;
 
 /// A row group never grows beyond this many bytes in memory, so readers and writers stay small.
@@ -23,7 +23,8 @@ pub struct Table {
     open: Option<Part>,
     /// When the oldest row came that is not published yet.
     waiting_since: Option<Instant>,
-    published: Vec<PathBuf>,
+    /// The number of the next part.
+    next: u64,
     /// Bytes of all published parts.
     pub bytes: u64,
 }
@@ -37,8 +38,15 @@ impl Table {
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_created_by(concat!("lapidary ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
-        let (open, waiting_since, published) = (None, None, Vec::new());
-        Self { name, folder, aside, schema, properties, settings, open, waiting_since, published, bytes: 0 }
+        let (open, waiting_since, next) = (None, None, 0);
+        Self { name, folder, aside, schema, properties, settings, open, waiting_since, next, bytes: 0 }
+    }
+
+    /// The same where parts are there already: its own get higher numbers.
+    pub fn after(mut self, parts: &[PathBuf]) -> Self {
+        let numbers = parts.iter().filter_map(|part| part.file_stem()?.to_str()?.strip_prefix("part-")?.parse().ok());
+        self.next = numbers.max().map_or(0, |highest: u64| highest + 1);
+        self
     }
 
     /// Puts `entries` into the footer of every part.
@@ -66,11 +74,11 @@ impl Table {
         self.waiting_since.get_or_insert_with(Instant::now);
     }
 
-    /// Adds rows to the open part, and closes it when it is full or old.
+    /// Adds rows to the open part.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Fatal> {
         self.row_waits();
         self.open()?.write(batch)?;
-        if self.is_due(0) { self.publish() } else { Ok(()) }
+        Ok(())
     }
 
     /// True when the open part with `waiting` rows more is full or old.
@@ -82,30 +90,37 @@ impl Table {
             || since.elapsed().as_secs() >= self.settings.seconds_per_part
     }
 
-    /// Closes the open part. Every table has at least one, so that its columns can be read even without rows.
-    pub fn publish(&mut self) -> Result<(), Fatal> {
+    /// Closes the open part, if it has rows.
+    pub fn publish_rows(&mut self) -> Result<(), Fatal> {
+        if self.open.as_ref().is_some_and(|part| part.rows > 0) { self.publish() } else { Ok(()) }
+    }
+
+    fn publish(&mut self) -> Result<(), Fatal> {
         self.waiting_since = None;
         let Some(part) = self.open.take() else { return Ok(()) };
         let place = self.folder.join(self.part_name());
         self.bytes += part.publish(&place)?;
-        self.published.push(place);
+        self.next += 1;
         Ok(())
     }
 
-    /// Closes the last part: an empty one is kept only when it is the first.
+    /// Closes the last part. Every table has at least one, so that its columns can be read even without rows; else an
+    /// empty one goes.
     pub fn finish(&mut self) -> Result<(), Fatal> {
-        if self.published.is_empty() {
+        self.publish_rows()?;
+        if self.parts()?.is_empty() {
             self.open()?;
+            return self.publish();
         }
-        self.publish()
+        self.open.take().map_or(Ok(()), Part::discard)
     }
 
-    /// The parts that readers can see.
-    pub fn published(&self) -> &[PathBuf] {
-        &self.published
+    /// All parts that readers can see, those of before included, in order.
+    pub fn parts(&self) -> Result<Vec<PathBuf>, Fatal> {
+        read::listed(&self.folder).map_err(|error| folder::cannot_write(&self.folder, &error))
     }
 
     fn part_name(&self) -> String {
-        format!("part-{:05}.parquet", self.published.len())
+        format!("part-{:05}.parquet", self.next)
     }
 }

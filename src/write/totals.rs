@@ -17,6 +17,12 @@ pub struct Totals {
     pub untouched: u64,
     /// Units promised; a document that failed as a whole counts as one.
     pub units: u64,
+    /// Units that an earlier run has settled, and that were not asked again.
+    pub kept: u64,
+    /// Failures among them.
+    pub kept_failures: u64,
+    /// Documents that were not even looked at, since all their units were settled.
+    pub documents_kept: u64,
     /// Units that came through.
     pub answered: u64,
     /// Rows that were made of them: as many, or one for each document, or one for each record of a list.
@@ -29,6 +35,10 @@ pub struct Totals {
     pub rows_copied: u64,
     /// Failures copied for duplicates.
     pub failures_copied: u64,
+    /// Rows and failures of earlier runs that do not count any more and were taken out.
+    pub outdated_removed: u64,
+    /// Rows and failures of earlier runs whose file has another name now.
+    pub renamed: u64,
     /// Units with at least one remark in `_problems`.
     pub rows_with_problems: u64,
     /// Units whose answer was closed early.
@@ -61,11 +71,11 @@ pub struct Totals {
     pub prefill_micros: u64,
     /// Sum over the units, microseconds; those that were decoded together each count in full.
     pub decode_micros: u64,
-    /// Parquet files of extractions.
+    /// Parquet files of extractions, those of earlier runs included.
     pub extraction_parts: u64,
-    /// Parquet files of failures.
+    /// Parquet files of failures, those of earlier runs included.
     pub failure_parts: u64,
-    /// Bytes of all parts.
+    /// Bytes of the parts of this run.
     pub bytes: u64,
     /// True when every document's rows and failures add up to what was promised for it.
     pub balanced: bool,
@@ -108,6 +118,8 @@ pub struct Imbalance {
     pub answered: u64,
     /// Units that failed.
     pub failures: u64,
+    /// Units that an earlier run has settled.
+    pub kept: u64,
 }
 
 impl Totals {

@@ -1,41 +1,40 @@
 //! The last task: takes every outcome, keeps the books, writes both tables.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use chrono::Utc;
 use parquet::file::metadata::KeyValue;
-use serde::Serialize;
 
 use super::{
+    asked::RunIdentity,
     books::Books,
-    copies::Copies,
+    continuation::{Continuation, Settled},
     evidence::Extras,
     extractions::{Extractions, Row},
     failures::{self, Failed},
-    folder::Folder,
+    folder::{Claim, Folder},
     identity::Identity,
+    known::{Continuing, Known},
+    lock::Lock,
+    seal,
     settings::Settings,
     table::Table,
     totals::Totals,
 };
-use crate::base::{Extraction, Failure, Fatal, Item, Outcome, Shape, Source};
+use crate::base::{
+    Extraction, Failure, Fatal, Item, Kept, Origin, Outcome, Shape, Source,
+    dataset::{EXTRACTIONS, FAILURES},
+};
 
 /// Rows are turned into columns this many at a time, or when their text reaches [`BATCH_BYTES`].
 const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// What made the rows: the same in every row of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct RunIdentity {
-    /// Hash of the model bundle.
-    pub model: String,
-    /// Hash of the settings that decide an answer.
-    pub config: String,
-}
-
-/// Writes one dataset. Dropped before its end, it leaves only whole parts where readers look.
+/// Writes one dataset, or goes on with it. Dropped before its end, it leaves only whole parts where readers look.
 pub struct Writer {
+    run: RunIdentity,
+    settings: Settings,
     columns: Extractions,
     extractions: Table,
     failures: Table,
@@ -43,46 +42,77 @@ pub struct Writer {
     row_bytes: usize,
     failed: Vec<Failed>,
     books: Books,
-    copies: Copies,
+    /// Documents that may be through.
+    touched: Vec<Arc<Source>>,
+    continuation: Continuation,
     totals: Totals,
+    folder: Folder,
+    /// Held until the last word is written.
+    _lock: Lock,
 }
 
 impl Writer {
-    /// Makes the output folder and opens its first parts, so that what cannot be written shows before work starts.
+    /// Reads what the dataset holds and opens its next parts, so that what cannot be written shows before work starts.
     ///
     /// # Errors
-    /// When `out` holds a dataset already, or cannot be made or written to.
+    /// When the dataset has other columns, or cannot be read or written to.
     pub fn create(
-        out: &Path,
+        claim: Claim,
         shape: Arc<Shape>,
         extras: Extras,
         settings: Settings,
         run: RunIdentity,
+        retry_failures: bool,
     ) -> Result<Self, Fatal> {
-        let folder = Folder::create(out)?;
+        let Claim { folder, lock } = claim;
         let footer = footer(&shape, &run);
-        let columns = Extractions::new(shape, extras, run);
-        let (aside, schema) = (folder.aside.clone(), columns.schema());
+        let columns = Extractions::new(shape, extras, run.clone());
+        let (schema, failures_schema) = (columns.schema(), failures::schema());
+        let manner = Continuing { retry_failures, record: extras.record };
+        let continuation = Continuation::open(&folder, [&schema, &failures_schema], run.clone(), manner)?;
+        seal::break_seal(&folder)?;
+        let (known, aside) = (continuation.known(), || folder.aside.clone());
+        let (rows_there, failures_there) = known.parts();
         let mut extractions =
-            Table::new("extractions", folder.extractions, aside, schema, settings.clone()).with_footer(footer);
-        let mut failures = Table::new("failures", folder.failures, folder.aside, failures::schema(), settings);
+            Table::new(EXTRACTIONS, folder.extractions.clone(), aside(), schema, settings.clone()).after(rows_there);
+        extractions = extractions.with_footer(footer);
+        let mut failures = Table::new(FAILURES, folder.failures.clone(), aside(), failures_schema, settings.clone());
+        failures = failures.after(failures_there);
         extractions.open()?;
         failures.open()?;
-        let (books, copies, totals) = Default::default();
-        let (rows, failed) = (Vec::new(), Vec::new());
-        Ok(Self { columns, extractions, failures, rows, row_bytes: 0, failed, books, copies, totals })
+        let (books, totals, rows, failed, touched) = Default::default();
+        Ok(Self {
+            run,
+            settings,
+            columns,
+            extractions,
+            failures,
+            rows,
+            row_bytes: 0,
+            failed,
+            books,
+            touched,
+            continuation,
+            totals,
+            folder,
+            _lock: lock,
+        })
     }
 
-    /// Takes one outcome.
-    ///
-    /// # Errors
-    /// When the output cannot be written any more.
-    pub fn accept(&mut self, outcome: Outcome) -> Result<(), Fatal> {
+    /// What the dataset held when the run began.
+    pub fn known(&self) -> Arc<Known> {
+        self.continuation.known().clone()
+    }
+
+    /// Takes one outcome. Nothing is written before the next [`Writer::tick`].
+    pub fn accept(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Found(source) => self.books.found(&source.name),
             Outcome::Duplicate(source) => self.duplicate(&source),
             Outcome::Promise(source, units) => self.books.promise(&source.name, units),
-            Outcome::Decoded(_) => {}
+            Outcome::Decoded { source, whole } => self.decoded(source, whole),
+            Outcome::Kept(source, kept) => self.kept(&source, kept),
+            Outcome::KeptUnit(origin, kept) => self.kept_unit(&origin, kept),
             Outcome::Answered(item) => self.answered(&item),
             Outcome::Record(item) => self.row(*item),
             Outcome::Row(item) => {
@@ -91,57 +121,95 @@ impl Writer {
             }
             Outcome::Failure(failure) => self.failure(*failure),
         }
-        self.tick()
     }
 
-    /// Writes what is due. Call it now and then while nothing comes, so that old rows reach the disk.
+    /// Writes what is due. Call it when all rows of a unit or a merged document have been accepted, so that they come into
+    /// one part, and now and then while nothing comes, so that old rows reach the disk.
     ///
     /// # Errors
     /// When the output cannot be written any more.
     pub fn tick(&mut self) -> Result<(), Fatal> {
-        if self.rows.len() >= BATCH_ROWS || self.row_bytes >= BATCH_BYTES || self.extractions.is_due(self.rows.len()) {
-            self.write_rows()?;
+        self.look_at_touched();
+        if self.extractions.is_due(self.rows.len()) || self.failures.is_due(self.failed.len()) {
+            return self.checkpoint();
         }
-        if self.failed.len() >= BATCH_ROWS || self.failures.is_due(self.failed.len()) {
-            self.write_failures()?;
+        let full = self.rows.len() >= BATCH_ROWS || self.row_bytes >= BATCH_BYTES;
+        let written = if full { self.write_rows() } else { Ok(()) };
+        let full = self.failed.len() >= BATCH_ROWS;
+        let written = written.and_then(|()| if full { self.write_failures() } else { Ok(()) });
+        if written.is_err() {
+            self.continuation.lose();
         }
-        Ok(())
+        written
     }
 
-    /// Writes what is left, copies the rows of duplicates, and adds everything up.
+    /// Publishes everything that came, and then says in the ledger which documents are through.
+    fn checkpoint(&mut self) -> Result<(), Fatal> {
+        let published = self.publish();
+        if published.is_err() {
+            self.continuation.lose();
+        }
+        published.and_then(|()| self.continuation.published())
+    }
+
+    fn publish(&mut self) -> Result<(), Fatal> {
+        self.write_rows()?;
+        self.write_failures()?;
+        self.extractions.publish_rows()?;
+        self.failures.publish_rows()
+    }
+
+    fn look_at_touched(&mut self) {
+        for source in std::mem::take(&mut self.touched) {
+            if let Some(through) = self.books.through(&source.name) {
+                self.continuation.through(&source, through);
+            }
+        }
+    }
+
+    /// Writes what is left, takes out what is outdated, copies the rows of duplicates, seals the dataset if no document was
+    /// left out, and adds everything up.
     ///
     /// # Errors
     /// When the output cannot be written any more.
     pub fn finish(mut self) -> Result<Totals, Fatal> {
-        self.write_rows()?;
-        self.write_failures()?;
-        self.totals.rows_copied = self.copies.write(&mut self.extractions)?;
-        self.totals.failures_copied = self.copies.write(&mut self.failures)?;
-        self.close()
+        self.look_at_touched();
+        self.checkpoint()?;
+        let Settled { copies, revised } = self.continuation.settle(&self.folder, &self.settings)?;
+        (self.totals.outdated_removed, self.totals.renamed) = (revised.removed, revised.renamed);
+        self.totals.rows_copied = copies.write(&mut self.extractions)?;
+        self.totals.failures_copied = copies.write(&mut self.failures)?;
+        self.extractions.finish()?;
+        self.failures.finish()?;
+        if self.books.are_through() {
+            seal::seal(&self.folder, &self.extractions.parts()?, &self.failures.parts()?)?;
+        }
+        self.add_up()
     }
 
-    /// Writes the rows that came so far, whole, and adds up. Duplicates are left out: their originals may not be complete.
+    /// Writes the rows that came so far, whole, and adds up. Duplicates are left out, since their originals may not be
+    /// complete, and what is outdated stays until a run comes to its end.
     ///
     /// # Errors
     /// When the output cannot be written any more.
     pub fn interrupt(mut self) -> Result<Totals, Fatal> {
-        self.write_rows()?;
-        self.write_failures()?;
-        self.close()
-    }
-
-    fn close(mut self) -> Result<Totals, Fatal> {
+        self.look_at_touched();
+        self.checkpoint()?;
         self.extractions.finish()?;
         self.failures.finish()?;
+        self.add_up()
+    }
+
+    fn add_up(self) -> Result<Totals, Fatal> {
         let balance = self.books.balance();
         Ok(Totals {
-            documents: balance.documents + self.totals.duplicates,
+            documents: balance.documents + self.totals.duplicates + self.totals.documents_kept,
             untouched: balance.untouched,
-            units: balance.units,
+            units: balance.units + self.totals.units,
             balanced: balance.unbalanced.is_empty(),
             unbalanced: balance.unbalanced,
-            extraction_parts: self.extractions.published().len() as u64,
-            failure_parts: self.failures.published().len() as u64,
+            extraction_parts: self.extractions.parts()?.len() as u64,
+            failure_parts: self.failures.parts()?.len() as u64,
             bytes: self.extractions.bytes + self.failures.bytes,
             ..self.totals
         })
@@ -149,11 +217,36 @@ impl Writer {
 
     fn duplicate(&mut self, source: &Source) {
         self.totals.duplicates += 1;
-        self.copies.add(&source.hash, source.name.clone());
+        self.continuation.findings.duplicate(source);
+    }
+
+    fn decoded(&mut self, source: Arc<Source>, whole: bool) {
+        if whole {
+            self.books.decoded(&source.name);
+        }
+        self.touched.push(source);
+    }
+
+    /// A document of which nothing was done has no account.
+    fn kept(&mut self, source: &Source, kept: Kept) {
+        self.totals.documents_kept += 1;
+        self.totals.units += kept.units;
+        self.totals.kept += kept.units;
+        self.totals.kept_failures += kept.failures;
+        self.continuation.findings.kept(source, kept);
+    }
+
+    fn kept_unit(&mut self, origin: &Origin, kept: Kept) {
+        self.books.kept(&origin.source.name, kept);
+        self.totals.kept += kept.units;
+        self.totals.kept_failures += kept.failures;
+        self.continuation.findings.kept_unit(origin);
+        self.touched.push(origin.source.clone());
     }
 
     fn answered(&mut self, item: &Item<Extraction>) {
-        self.books.row(&item.origin.source.name);
+        self.books.answer(&item.origin.source.name);
+        self.touched.push(item.origin.source.clone());
         self.totals.answer(&item.body);
     }
 
@@ -161,6 +254,7 @@ impl Writer {
     fn row(&mut self, item: Item<Extraction>) {
         let Item { origin, body, .. } = item;
         self.totals.row(&body);
+        self.books.row(&origin.source.name);
         self.extractions.row_waits();
         let row = Row { identity: Identity::of(&origin), extraction: body, written_at: now() };
         self.row_bytes += row.bytes();
@@ -169,6 +263,8 @@ impl Writer {
 
     fn failure(&mut self, failure: Failure) {
         self.books.failure(&failure.source, &failure.part);
+        self.continuation.findings.refused(&failure);
+        self.touched.extend(failure.document.clone());
         self.totals.failure(&failure.fault, &failure.tries);
         self.failures.row_waits();
         self.failed.push(Failed::new(failure, now()));
@@ -188,7 +284,7 @@ impl Writer {
         if failed.is_empty() {
             return Ok(());
         }
-        self.failures.write(&failures::batch(&failed).map_err(|error| cannot_convert(&error))?)
+        self.failures.write(&failures::batch(&failed, &self.run).map_err(|error| cannot_convert(&error))?)
     }
 }
 
@@ -202,7 +298,6 @@ fn footer(shape: &Shape, run: &RunIdentity) -> Vec<KeyValue> {
         entry("lapidary.version", env!("CARGO_PKG_VERSION").to_owned()),
         entry("lapidary.schema", shape.schema().to_string()),
         entry("lapidary.model", run.model.clone()),
-        entry("lapidary.config", run.config.clone()),
     ]
 }
 

@@ -148,15 +148,14 @@ fn shards_share_the_documents_without_gap_or_overlap() {
 }
 
 #[test]
-fn an_existing_dataset_is_refused_and_left_alone() {
-    let out = folder();
-    let set = out.path().join("set");
-    extract(&["fixtures/pictures"], &set, &["--limit", "1"]);
-    let before = fs::read(set.join("run.json")).unwrap();
-    let again = run(&["run", "pipelines/demo.toml", "fixtures/pictures", "--output", text(&set)]);
-    assert_eq!(code(&again), 2);
-    assert!(errors(&again).contains("hint:"), "{}", errors(&again));
-    assert_eq!(fs::read(set.join("run.json")).unwrap(), before);
+fn an_output_among_the_inputs_is_not_read() {
+    let inputs = folder();
+    fs::write(inputs.path().join("one.txt"), "Words.").unwrap();
+    fs::write(inputs.path().join("run.json"), "{}").unwrap();
+    let out = inputs.path().join("set");
+    let (_, first) = extract(&[text(inputs.path())], &out, &[]);
+    let (_, second) = extract(&[text(inputs.path())], &out, &[]);
+    assert_eq!((total(&first, "documents"), total(&second, "documents")), (2, 2), "`run.json` of the user's is a text");
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
             (0..setup.documents).take_while(|_| !stop.draining()).for_each(|n| found(Found::Document(document(n))));
         }),
         decode: vec![Box::new(decoder()), Box::new(decoder())],
+        keep: Box::new(|_| None),
         encode: vec![Box::new(Blank)],
         generate: Box::new(|prompts, emit| {
             let mut count = 0;
@@ -234,7 +235,8 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
                     }
                 }
                 Some(Outcome::Failure(_)) => tally.failures += 1,
-                Some(Outcome::Duplicate(_) | Outcome::Decoded(_)) | None => {}
+                Some(Outcome::Duplicate(_) | Outcome::Decoded { .. } | Outcome::Kept(..) | Outcome::KeptUnit(..))
+                | None => {}
             }
             (setup.at_outcome)(&tally)
         }),
@@ -344,6 +346,7 @@ fn a_slow_engine_holds_back_the_decoders() {
     let _ = Line {
         collect: Box::new(|found| (1..9).for_each(|n| found(Found::Document(document(n))))),
         decode: vec![Box::new(Counting(pages))],
+        keep: Box::new(|_| None),
         encode: vec![Box::new(Blank)],
         generate: Box::new(|prompts, _| {
             // Wait until the line is full to the brim: one document (7 good pages of 10) does not fit into the

@@ -5,6 +5,7 @@ mod bundle;
 mod catalogue;
 mod cli;
 mod collect;
+mod continuing;
 mod decode;
 mod encode;
 mod evidence;

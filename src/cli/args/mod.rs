@@ -16,7 +16,7 @@ use crate::base::Budget;
 #[derive(Debug, Parser)]
 #[command(name = "lapidary", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Exit codes: 0 all extracted; 1 finished with more failures than allowed; \
-    2 could not start or could not finish; 130 interrupted, rows written so far are whole.")]
+    2 could not start or could not finish; 130 interrupted: the same command goes on.")]
 pub struct Arguments {
     /// What to do
     #[command(subcommand)]
@@ -121,7 +121,8 @@ pub struct RunArguments {
     #[command(flatten)]
     pub inputs: InputArguments,
 
-    /// Where the dataset goes: a new or empty folder
+    /// Where the dataset goes. A run on a dataset goes on with it: what is there and still holds is kept, what is new, changed
+    /// or asked otherwise now is done
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
 
@@ -129,6 +130,10 @@ pub struct RunArguments {
     /// it holds several
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<PathBuf>,
+
+    /// Ask again for what has failed before; else it is asked again only when limits or settings have changed
+    #[arg(long)]
+    pub retry_failures: bool,
 
     /// Stop after this many units (pages, pictures, clips)
     #[arg(long, value_name = "N")]

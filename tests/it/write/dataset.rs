@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use lapidary::{
     base::Outcome,
     write::{
-        Compression, Extras, Settings, Writer,
+        Claim, Compression, Settings,
         read::{self, Request, Table},
     },
 };
@@ -51,7 +51,7 @@ fn totals_balance_over_rows_failures_and_documents_that_never_opened() {
     let mut writer = writer(folder.path(), patient());
     let report = source("report.pdf", 1);
     let torn = source("torn.pdf", 2);
-    for outcome in [
+    let outcomes = [
         Outcome::Found(report.clone()),
         Outcome::Promise(report.clone(), 3),
         row(&report, page(1), invoice(1)),
@@ -61,9 +61,8 @@ fn totals_balance_over_rows_failures_and_documents_that_never_opened() {
         Outcome::Promise(torn.clone(), 1),
         failure(&torn, lapidary::base::Part::Whole),
         unreadable("secret.pdf"),
-    ] {
-        writer.accept(outcome).unwrap();
-    }
+    ];
+    tell(&mut writer, outcomes);
     let totals = writer.finish().unwrap();
     assert!(totals.balanced, "{:?}", totals.unbalanced);
     assert_eq!((totals.documents, totals.units, totals.rows, totals.failures), (3, 5, 2, 3));
@@ -86,9 +85,9 @@ fn a_unit_that_is_lost_is_named_in_the_totals() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path(), patient());
     let report = source("report.pdf", 1);
-    writer.accept(Outcome::Promise(report.clone(), 2)).unwrap();
-    writer.accept(row(&report, page(1), invoice(1))).unwrap();
-    writer.accept(Outcome::Found(source("later.pdf", 2))).unwrap();
+    tell(&mut writer, [Outcome::Promise(report.clone(), 2)]);
+    tell(&mut writer, [row(&report, page(1), invoice(1))]);
+    tell(&mut writer, [Outcome::Found(source("later.pdf", 2))]);
     let totals = writer.finish().unwrap();
     assert!(!totals.balanced);
     assert_eq!(
@@ -104,7 +103,7 @@ fn parts_are_closed_at_their_number_of_rows_and_keep_the_order() {
     let mut writer = writer(folder.path(), Settings { rows_per_part: 7, ..patient() });
     let report = source("report.pdf", 1);
     for number in 0..20 {
-        writer.accept(row(&report, page(number), invoice(u64::from(number)))).unwrap();
+        tell(&mut writer, [row(&report, page(number), invoice(u64::from(number)))]);
     }
     assert_eq!(files(&folder.path().join("extractions")), ["part-00000.parquet", "part-00001.parquet"]);
     let totals = writer.finish().unwrap();
@@ -120,12 +119,12 @@ fn a_run_that_is_cut_off_leaves_only_whole_parts() {
     let mut cut_off = writer(folder.path(), Settings { rows_per_part: 300, ..patient() });
     let report = source("report.pdf", 1);
     for number in 0..299 {
-        cut_off.accept(row(&report, page(number), invoice(u64::from(number)))).unwrap();
+        tell(&mut cut_off, [row(&report, page(number), invoice(u64::from(number)))]);
         assert!(files(&extractions).is_empty());
     }
-    cut_off.accept(row(&report, page(299), invoice(299))).unwrap();
+    tell(&mut cut_off, [row(&report, page(299), invoice(299))]);
     assert_eq!(files(&extractions), ["part-00000.parquet"]);
-    cut_off.accept(row(&report, page(300), invoice(300))).unwrap();
+    tell(&mut cut_off, [row(&report, page(300), invoice(300))]);
     drop(cut_off);
     assert_eq!(files(&extractions), ["part-00000.parquet"]);
     assert_eq!(rows(folder.path(), Table::Extractions).len(), 300);
@@ -135,7 +134,7 @@ fn a_run_that_is_cut_off_leaves_only_whole_parts() {
 fn old_rows_reach_the_disk_though_the_part_is_not_full() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path(), Settings { seconds_per_part: 0, ..Settings::default() });
-    writer.accept(row(&source("a.pdf", 1), page(1), invoice(1))).unwrap();
+    tell(&mut writer, [row(&source("a.pdf", 1), page(1), invoice(1))]);
     assert_eq!(rows(folder.path(), Table::Extractions).len(), 1);
 }
 
@@ -144,7 +143,7 @@ fn duplicates_get_the_rows_and_failures_of_the_first_copy() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path(), Settings { rows_per_part: 2, ..patient() });
     let (first, other) = (source("first.pdf", 1), source("other.pdf", 2));
-    for outcome in [
+    let outcomes = [
         Outcome::Found(first.clone()),
         Outcome::Duplicate(source("second.pdf", 1)),
         Outcome::Promise(first.clone(), 3),
@@ -154,9 +153,8 @@ fn duplicates_get_the_rows_and_failures_of_the_first_copy() {
         row(&first, page(2), invoice(2)),
         failure(&first, page(3)),
         Outcome::Duplicate(source("third.pdf", 1)),
-    ] {
-        writer.accept(outcome).unwrap();
-    }
+    ];
+    tell(&mut writer, outcomes);
     let totals = writer.finish().unwrap();
     assert!(totals.balanced);
     assert_eq!(
@@ -177,29 +175,41 @@ fn an_interrupted_run_keeps_its_whole_rows() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path(), patient());
     let first = source("first.pdf", 1);
-    writer.accept(Outcome::Promise(first.clone(), 2)).unwrap();
-    writer.accept(Outcome::Duplicate(source("second.pdf", 1))).unwrap();
-    writer.accept(row(&first, page(1), invoice(1))).unwrap();
+    tell(&mut writer, [Outcome::Promise(first.clone(), 2)]);
+    tell(&mut writer, [Outcome::Duplicate(source("second.pdf", 1))]);
+    tell(&mut writer, [row(&first, page(1), invoice(1))]);
     let totals = writer.interrupt().unwrap();
     assert_eq!((totals.rows, totals.rows_copied, totals.balanced), (1, 0, false));
     assert_eq!(rows(folder.path(), Table::Extractions).len(), 1);
 }
 
 #[test]
-fn a_folder_that_holds_a_dataset_is_never_written_over() {
+fn a_folder_that_only_looks_like_a_dataset_is_never_written_to() {
     let folder = tempfile::tempdir().unwrap();
-    writer(folder.path(), patient()).finish().unwrap();
-    let refused = Writer::create(folder.path(), invoice_shape(), Extras::default(), patient(), run()).err().unwrap();
-    assert!(refused.message.contains("already holds a dataset"), "{refused}");
+    fs::write(folder.path().join("run.json"), "{}").unwrap();
+    let refused = Claim::take(folder.path()).unwrap_err();
+    assert!(refused.message.contains("`run.json`"), "{refused}");
+    assert_eq!(files(folder.path()), ["run.json"]);
     let beside = tempfile::tempdir().unwrap();
     fs::write(beside.path().join("notes.txt"), "mine").unwrap();
     writer(beside.path(), patient()).finish().unwrap();
 }
 
 #[test]
+fn a_dataset_is_written_by_one_run_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Claim::take(folder.path()).unwrap();
+    let refused = Claim::take(folder.path()).unwrap_err();
+    let holder = format!("process {} on ", std::process::id());
+    assert!(refused.message.contains(&holder), "{refused}");
+    drop(first);
+    Claim::take(folder.path()).unwrap();
+}
+
+#[test]
 fn an_output_that_cannot_be_made_is_said_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
-    let create = |out: &Path| Writer::create(out, invoice_shape(), Extras::default(), patient(), run()).err().unwrap();
+    let create = |out: &Path| Claim::take(out).unwrap_err();
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(create(&folder.path().join("file")).message.contains("cannot be made"));
     assert!(create(&folder.path().join("file/out")).message.contains("cannot be made"));
@@ -217,7 +227,7 @@ fn columns_can_be_chosen_and_rows_limited() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path(), Settings { rows_per_part: 3, ..patient() });
     for number in 0..8 {
-        writer.accept(row(&source("a.pdf", 1), page(number), invoice(u64::from(number)))).unwrap();
+        tell(&mut writer, [row(&source("a.pdf", 1), page(number), invoice(u64::from(number)))]);
     }
     writer.finish().unwrap();
     let columns = Some(vec!["vendor".to_owned(), "_page".to_owned()]);

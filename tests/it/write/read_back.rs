@@ -2,10 +2,7 @@
 
 use std::{path::Path, process::Command, sync::Arc};
 
-use lapidary::{
-    base::{Outcome, Part, Shape},
-    write::{Extras, Writer},
-};
+use lapidary::base::{Outcome, Part, Shape};
 use serde_json::json;
 
 use super::support::*;
@@ -25,17 +22,17 @@ fn pyarrow_and_duckdb_read_what_was_written() {
     let mut writer = writer(folder.path(), patient());
     let report = source("report.pdf", 1);
     let talk = source("talk.mp3", 2);
-    writer.accept(Outcome::Promise(report.clone(), 3)).unwrap();
-    writer.accept(Outcome::Promise(talk.clone(), 1)).unwrap();
-    writer.accept(row(&report, page(1), invoice(1))).unwrap();
-    writer.accept(row(&report, page(2), invoice(2))).unwrap();
-    writer.accept(failure(&report, page(3))).unwrap();
+    tell(&mut writer, [Outcome::Promise(report.clone(), 3)]);
+    tell(&mut writer, [Outcome::Promise(talk.clone(), 1)]);
+    tell(&mut writer, [row(&report, page(1), invoice(1))]);
+    tell(&mut writer, [row(&report, page(2), invoice(2))]);
+    tell(&mut writer, [failure(&report, page(3))]);
     let mut sparse = invoice(3);
     for field in ["day", "received", "currency", "number", "buyer"] {
         sparse[field] = serde_json::Value::Null;
     }
     sparse["lines"] = serde_json::json!([]);
-    writer.accept(row(&talk, Part::Time { start: 30.0, end: 60.0 }, sparse)).unwrap();
+    tell(&mut writer, [row(&talk, Part::Time { start: 30.0, end: 60.0 }, sparse)]);
     writer.finish().unwrap();
 
     read_with("read_back.py", folder.path());
@@ -62,12 +59,12 @@ fn decimals_maps_tagged_objects_and_json_text_are_read_by_others() {
         json!({"total": -0.01, "rates": {}, "shape": null, "any": 3}),
     ];
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path(), shape.clone(), Extras::default(), patient(), run()).unwrap();
+    let mut writer = of_shape(folder.path(), shape.clone(), patient());
     let report = source("report.pdf", 1);
-    writer.accept(Outcome::Promise(report.clone(), 2)).unwrap();
+    tell(&mut writer, [Outcome::Promise(report.clone(), 2)]);
     for (number, record) in (1..).zip(records) {
         let settled = shape.settle(record).unwrap();
-        writer.accept(row(&report, page(number), settled.record)).unwrap();
+        tell(&mut writer, [row(&report, page(number), settled.record)]);
     }
     writer.finish().unwrap();
     read_with("read_back_types.py", folder.path());

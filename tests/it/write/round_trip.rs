@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lapidary::{
     base::{Part, Shape},
     write::{
-        Extras, Settings, Writer,
+        Settings,
         read::{self, Request, Table},
     },
 };
@@ -101,11 +101,11 @@ fn through_parquet(schema: &Value, records: &[Value]) -> Vec<Value> {
     let shape = Arc::new(Shape::compile(schema).unwrap());
     let names: Vec<String> = shape.fields().iter().map(|field| field.name.clone()).collect();
     let settings = Settings { rows_per_part: 2, ..patient() };
-    let mut writer = Writer::create(folder.path(), shape.clone(), Extras::default(), settings, run()).unwrap();
+    let mut writer = of_shape(folder.path(), shape.clone(), settings);
     for record in records {
         let settled = shape.settle(record.clone()).unwrap();
         assert_eq!(&settled.record, record);
-        writer.accept(row(&source("a", 1), Part::Whole, settled.record)).unwrap();
+        tell(&mut writer, [row(&source("a", 1), Part::Whole, settled.record)]);
     }
     writer.finish().unwrap();
     let mut back = Vec::new();

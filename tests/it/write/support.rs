@@ -8,7 +8,7 @@ use lapidary::{
         PromptFacts, Shape, Source, StageName, Timing,
         ladder::{Rung, Try},
     },
-    write::{Extras, RunIdentity, Settings, Writer},
+    write::{Claim, Config, Extras, RunIdentity, Settings, Writer},
 };
 use serde_json::{Value, json};
 
@@ -98,13 +98,28 @@ pub fn unreadable(name: &str) -> Outcome {
 }
 
 pub fn run() -> RunIdentity {
-    RunIdentity { model: "model-hash".into(), config: "config-hash".into() }
+    let config =
+        || Config { answers: "config-hash".into(), failures: "chances-hash".into(), units: "units-hash".into() };
+    RunIdentity::new("model-hash", |_| config())
 }
 
 pub fn patient() -> Settings {
     Settings { seconds_per_part: 1 << 40, ..Settings::default() }
 }
 
+/// A writer of records of that shape.
+pub fn of_shape(out: &Path, shape: Arc<Shape>, settings: Settings) -> Writer {
+    Writer::create(Claim::take(out).unwrap(), shape, Extras::default(), settings, run(), false).unwrap()
+}
+
+/// All of these, one after the other, as the line tells them.
+pub fn tell(writer: &mut Writer, outcomes: impl IntoIterator<Item = Outcome>) {
+    for outcome in outcomes {
+        writer.accept(outcome);
+        writer.tick().unwrap();
+    }
+}
+
 pub fn writer(out: &Path, settings: Settings) -> Writer {
-    Writer::create(out, invoice_shape(), Extras::default(), settings, run()).unwrap()
+    of_shape(out, invoice_shape(), settings)
 }

@@ -1,0 +1,203 @@
+//! What a run finds out about documents that its dataset may hold already: which of the rows of before still count, under
+//! which name, and which have to be copied.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use super::{
+    copies::Copies,
+    keys::{DocumentKey, NameKey, UnitKey},
+    known::{Known, Name, Place, Side},
+    marks::Mark,
+};
+use crate::base::{Failure, Kept, Origin, Source};
+
+/// What has come to light so far. Of a new dataset only duplicates are noted.
+#[derive(Debug, Default)]
+pub struct Findings {
+    new: bool,
+    /// What is now under a file's name; none where it was refused.
+    named: HashMap<NameKey, Option<DocumentKey>>,
+    /// Documents that were gone through, and under which name.
+    through: HashMap<DocumentKey, String>,
+    /// Units of those that were not asked again.
+    kept_units: HashSet<UnitKey>,
+    /// Documents that were not looked at, under names that may be new.
+    kept: Vec<(DocumentKey, Kept, String)>,
+    /// Further files with the content of another.
+    duplicates: Vec<(DocumentKey, String)>,
+}
+
+/// What becomes of a row of before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate<'a> {
+    /// It stays.
+    Stays,
+    /// It stays under another file's name.
+    Renamed(&'a str),
+    /// It does not count any more.
+    Goes,
+}
+
+/// What is to be done when everything is through.
+#[derive(Debug, Default)]
+pub struct Settlement {
+    /// Rows that are written once more under other names.
+    pub copies: Copies,
+    renamed: HashMap<(DocumentKey, NameKey), String>,
+    /// Copies that a kill has left incomplete.
+    incomplete: HashSet<(DocumentKey, NameKey)>,
+}
+
+impl Findings {
+    /// For a dataset that holds nothing, or something.
+    pub fn new(new: bool) -> Self {
+        Self { new, ..Self::default() }
+    }
+
+    /// True where the dataset held nothing when the run began.
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// A file that is no document.
+    pub fn refused(&mut self, failure: &Failure) {
+        if !self.new && failure.document.is_none() {
+            self.named.insert(NameKey::of(&failure.source), None);
+        }
+    }
+
+    /// A document that was not looked at.
+    pub fn kept(&mut self, source: &Source, kept: Kept) {
+        let document = DocumentKey::of(&source.hash);
+        self.named.insert(NameKey::of(&source.name), Some(document));
+        self.kept.push((document, kept, source.name.clone()));
+    }
+
+    /// A unit that was not asked again.
+    pub fn kept_unit(&mut self, origin: &Origin) {
+        self.kept_units.extend(UnitKey::of(origin));
+    }
+
+    /// A file with the content of another.
+    pub fn duplicate(&mut self, source: &Source) {
+        self.duplicates.push((DocumentKey::of(&source.hash), source.name.clone()));
+    }
+
+    /// A document of which all units are settled.
+    pub fn through(&mut self, source: &str, document: DocumentKey) {
+        if !self.new {
+            self.named.insert(NameKey::of(source), Some(document));
+            self.through.insert(document, source.to_owned());
+        }
+    }
+
+    /// What there is to do at the end.
+    pub fn settle(&mut self, known: &Known) -> Settlement {
+        let mut settlement = Settlement::default();
+        for (document, name) in &self.duplicates {
+            self.named.insert(NameKey::of(name), Some(*document));
+        }
+        let entries: HashMap<DocumentKey, Kept> =
+            self.kept.iter().map(|(document, kept, _)| (*document, *kept)).collect();
+        let kept = self.kept.iter().map(|(document, _, name)| (*document, name));
+        for (document, name) in kept.chain(self.duplicates.iter().map(|(document, name)| (*document, name))) {
+            match entries.get(&document) {
+                Some(kept) => settlement.adopt(known.names(document), document, kept, name, &self.named),
+                None => settlement.copies.add(document, None, name.clone()),
+            }
+        }
+        for (document, name) in &self.through {
+            settlement.copy_to_others(known.names(*document), *document, name, &self.named);
+        }
+        settlement
+    }
+
+    /// What becomes of a row of an earlier part.
+    pub fn fate<'a>(
+        &'a self,
+        settlement: &'a Settlement,
+        known: &Known,
+        side: Side,
+        part: usize,
+        mark: &Mark,
+    ) -> Fate<'a> {
+        let name = mark.name();
+        if self.is_replaced(side, name, mark) {
+            return Fate::Goes;
+        }
+        let Some(document) = mark.document else { return Fate::Stays };
+        if let Some(now) = self.through.get(&document) {
+            let place = Place { name, part };
+            let kept = |unit: &UnitKey| self.kept_units.contains(unit) && known.place(*unit) == Some((side, place));
+            return match mark.unit.filter(kept) {
+                None => Fate::Goes,
+                Some(_) if *now == mark.source => Fate::Stays,
+                Some(_) => Fate::Renamed(now),
+            };
+        }
+        if settlement.incomplete.contains(&(document, name)) || !known.counts(side, mark, part) {
+            return Fate::Goes;
+        }
+        settlement.renamed.get(&(document, name)).map_or(Fate::Stays, |name| Fate::Renamed(name))
+    }
+
+    /// True when the file of that name has another content now, or was refused once more.
+    fn is_replaced(&self, side: Side, name: NameKey, mark: &Mark) -> bool {
+        match (self.named.get(&name), mark.document) {
+            (None, _) => false,
+            (Some(Some(now)), Some(then)) => *now != then,
+            (Some(_), None) => true,
+            (Some(None), Some(_)) => side == Side::Failures && mark.kind.is_none(),
+        }
+    }
+}
+
+impl Settlement {
+    /// A kept document under one more name: where a file of before is gone it was renamed, else it is a copy.
+    fn adopt(
+        &mut self,
+        names: &[Name],
+        document: DocumentKey,
+        kept: &Kept,
+        name: &str,
+        named: &HashMap<NameKey, Option<DocumentKey>>,
+    ) {
+        let whole = |one: &&Name| one.rows == kept.rows && one.failures == kept.failures;
+        let key = |one: &Name| (document, NameKey::of(&one.name));
+        if let Some(own) = names.iter().find(|one| *one.name == *name) {
+            if whole(&own) {
+                return;
+            }
+            self.incomplete.insert(key(own));
+        }
+        let gone = |one: &&Name| {
+            let is_named = named.contains_key(&NameKey::of(&one.name));
+            !is_named && !self.renamed.contains_key(&key(one)) && !Path::new(&*one.name).exists()
+        };
+        match names.iter().filter(whole).find(gone) {
+            Some(gone) => drop(self.renamed.insert(key(gone), name.to_owned())),
+            None => {
+                let donor = names.iter().find(whole).map(|one| one.name.to_string());
+                self.copies.add(document, donor, name.to_owned());
+            }
+        }
+    }
+
+    /// The other names of a document that was asked again get its new rows, where their files are still there. Those among
+    /// the inputs are duplicates of this run.
+    fn copy_to_others(
+        &mut self,
+        names: &[Name],
+        document: DocumentKey,
+        own: &str,
+        named: &HashMap<NameKey, Option<DocumentKey>>,
+    ) {
+        let others = names.iter().filter(|one| *one.name != *own && !named.contains_key(&NameKey::of(&one.name)));
+        for other in others.filter(|one| Path::new(&*one.name).exists()) {
+            self.copies.add(document, None, other.name.to_string());
+        }
+    }
+}

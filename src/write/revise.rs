@@ -1,0 +1,118 @@
+//! Earlier parts without the rows that do not count any more. A part is written anew aside, synced, and put in the place of
+//! the old one; so it is at any moment the one or the other.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{ArrayRef, BooleanArray, RecordBatch, StringArray},
+    compute::filter_record_batch,
+    error::ArrowError,
+};
+use parquet::file::properties::WriterProperties;
+
+use super::{
+    failpoint::{Point, pass},
+    findings::{Fate, Findings, Settlement},
+    folder,
+    known::{Known, Side},
+    marks,
+    part::Part,
+    read,
+    settings::Settings,
+};
+use crate::base::Fatal;
+
+/// What is changed in the parts of before.
+pub struct Revision<'a> {
+    /// What they hold.
+    pub known: &'a Known,
+    /// What the run has found.
+    pub findings: &'a Findings,
+    /// What follows from it.
+    pub settlement: &'a Settlement,
+    /// How parts are written.
+    pub settings: &'a Settings,
+    /// Where they grow.
+    pub aside: &'a Path,
+}
+
+/// What has been changed, in rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Revised {
+    /// Taken out.
+    pub removed: u64,
+    /// Under another name now.
+    pub renamed: u64,
+}
+
+impl Revision<'_> {
+    /// Goes through the parts of one table. Those that lose all rows go.
+    ///
+    /// # Errors
+    /// When one cannot be read, or not be written anew.
+    pub fn apply(&self, side: Side, parts: &[PathBuf]) -> Result<Revised, Fatal> {
+        let mut all = Revised::default();
+        for (number, part) in parts.iter().enumerate() {
+            let (mut revised, mut rows) = (Revised::default(), 0);
+            marks::of_part(part, &mut |mark| {
+                rows += 1;
+                match self.findings.fate(self.settlement, self.known, side, number, &mark) {
+                    Fate::Stays => {}
+                    Fate::Goes => revised.removed += 1,
+                    Fate::Renamed(_) => revised.renamed += 1,
+                }
+            })?;
+            match revised.removed {
+                0 if revised.renamed == 0 => {}
+                removed if removed == rows => remove(part)?,
+                _ => self.rewrite(side, number, part)?,
+            }
+            all.removed += revised.removed;
+            all.renamed += revised.renamed;
+        }
+        Ok(all)
+    }
+
+    fn rewrite(&self, side: Side, number: usize, part: &Path) -> Result<(), Fatal> {
+        let aside = self.aside.join(part.file_name().unwrap_or_default());
+        let (schema, footer) = read::schema_and_footer(part)?;
+        let properties = WriterProperties::builder()
+            .set_compression(self.settings.compression.codec())
+            .set_key_value_metadata(footer);
+        let mut anew = Part::create(aside, schema, properties.build())?;
+        for batch in read::open(part)? {
+            let batch = read::checked(part, batch)?;
+            anew.write(&self.revised(side, number, &batch).map_err(|error| cannot_revise(part, &error))?)?;
+        }
+        anew.replace(part).map(drop)
+    }
+
+    fn revised(&self, side: Side, number: usize, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let (mut stays, mut names) = (Vec::new(), Vec::new());
+        marks::of_batch(batch, &mut |mark| {
+            let fate = self.findings.fate(self.settlement, self.known, side, number, &mark);
+            stays.push(fate != Fate::Goes);
+            names.push(if let Fate::Renamed(name) = fate { name.to_owned() } else { mark.source.to_owned() });
+        });
+        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        columns[batch.schema().index_of("_source")?] = Arc::new(StringArray::from(names));
+        filter_record_batch(&RecordBatch::try_new(batch.schema(), columns)?, &BooleanArray::from(stays))
+    }
+}
+
+fn remove(part: &Path) -> Result<(), Fatal> {
+    let gone = pass(Point::RevisionWritten).and_then(|()| fs::remove_file(part));
+    let gone = gone.and_then(|()| part.parent().map_or(Ok(()), folder::sync));
+    gone.and_then(|()| pass(Point::RevisionRenamed)).map_err(|error| folder::cannot_write(part, &error))
+}
+
+fn cannot_revise(part: &Path, error: &ArrowError) -> Fatal {
+    Fatal::new(
+        format!("write: the outdated rows of `{}` cannot be taken out: {error}", part.display()),
+        "this is a mistake of ours; please report it",
+    )
+}

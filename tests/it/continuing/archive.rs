@@ -1,0 +1,140 @@
+//! A folder of small documents, a pipeline over it, and datasets to compare.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cli::{code, errors, shown, text};
+
+/// What is in the folder: fixtures by another name, and texts.
+const FIXTURES: [(&str, &str); 5] = [
+    ("documents/form.pdf", "a.pdf"),
+    ("documents/invoice.pdf", "b.pdf"),
+    ("pictures/receipt.jpg", "c.jpg"),
+    ("broken/one-bad-page.pdf", "d.pdf"),
+    ("broken/truncated.jpg", "e.jpg"),
+];
+const TEXTS: usize = 6;
+
+/// Columns that tell of the run and not of the document. Drafts come from answers of before, so steps differ too.
+const FLEETING: [&str; 12] = [
+    "_written_at",
+    "at",
+    "_encode_ms",
+    "_prefill_ms",
+    "_decode_ms",
+    "_steps",
+    "_forced_tokens",
+    "_drafted_tokens",
+    "_accepted_tokens",
+    "_mean_logprob",
+    "_config",
+    "_tries",
+];
+
+pub struct Archive {
+    folder: TempDir,
+}
+
+impl Archive {
+    pub fn new() -> Self {
+        let archive = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(archive.inputs()).unwrap();
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        for (from, to) in FIXTURES {
+            fs::copy(fixtures.join(from), archive.input(to)).unwrap();
+        }
+        for number in 0..TEXTS {
+            fs::write(archive.input(&format!("t{number}.txt")), format!("Text number {number}.")).unwrap();
+        }
+        fs::copy(archive.input("t0.txt"), archive.input("t9.txt")).unwrap();
+        fs::write(archive.input("unknown.bin"), [7, 1, 0, 255]).unwrap();
+        archive.pipeline("");
+        archive
+    }
+
+    pub fn inputs(&self) -> PathBuf {
+        self.folder.path().join("in")
+    }
+
+    pub fn input(&self, name: &str) -> PathBuf {
+        self.inputs().join(name)
+    }
+
+    pub fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the pipeline anew, with more settings in it.
+    pub fn pipeline(&self, more: &str) {
+        self.pipeline_asking("Describe.", "", more);
+    }
+
+    pub fn pipeline_asking(&self, prompt: &str, parse: &str, more: &str) {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let text = format!(
+            "name = \"continuing\"\nmodel = \"{root}/onnx/tiny\"\nallowed_failures = 1.0\n[encode]\nbudget = 70\nprompt = \
+             \"{prompt}\"\n[generate]\nmax_tokens = 160\nslots = 2\n[parse]\nschema = \"{root}/schemas/demo.json\"\n{parse}\n\
+             [write]\nrows_per_part = 3\n{more}\n"
+        );
+        fs::write(self.folder.path().join("pipeline.toml"), text).unwrap();
+    }
+
+    pub fn command(&self, out: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
+        let pipeline = self.folder.path().join("pipeline.toml");
+        command.args(["run", text(&pipeline), text(&self.inputs()), "--device", "cpu", "--output", text(out)]);
+        command.args(more).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end.
+    pub fn run(&self, out: &Path, more: &[&str]) -> (Output, Value) {
+        let output = self.command(out, more).output().unwrap();
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        let report = serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+        (output, report)
+    }
+}
+
+/// What a dataset says of its documents, in an order of its own.
+pub fn content(out: &Path) -> Vec<String> {
+    let rows = shown(out, &[]).into_iter().chain(shown(out, &["--failures"]));
+    let mut lines: Vec<String> = rows
+        .map(|mut row| {
+            FLEETING.iter().for_each(|column| drop(row.as_object_mut().unwrap().shift_remove(*column)));
+            row.to_string()
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// The parts of a dataset with their bytes.
+pub fn parts(out: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let tables = ["extractions", "failures"];
+    let entries = tables.iter().flat_map(|table| fs::read_dir(out.join(table)).unwrap());
+    let mut parts: Vec<_> =
+        entries.map(|entry| entry.unwrap().path()).map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    parts.sort();
+    parts
+}
+
+pub fn total(report: &Value, name: &str) -> u64 {
+    report["totals"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {report}"))
+}
+
+/// The names of all files with rows, and with failures.
+pub fn sources(out: &Path, more: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = shown(out, more)
+        .iter()
+        .map(|row| Path::new(row["_source"].as_str().unwrap()).file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,100 @@
+//! Killed at any moment, a run loses nothing that was published and writes nothing twice.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use lapidary::write::failpoint::Point;
+
+use super::archive::{Archive, content, total};
+use crate::cli::{code, errors};
+
+/// Kills in the ordinary suite; `LAPIDARY_KILLS` asks for more.
+const KILLS: u64 = 8;
+
+#[test]
+fn dying_at_any_step_of_writing_loses_nothing_and_doubles_nothing() {
+    let archive = Archive::new();
+    archive.run(&archive.out("fresh"), &[]);
+    let whole = content(&archive.out("fresh"));
+    // A first run with other settings leaves rows that must go.
+    let old = archive.out("old");
+    archive.pipeline_asking("What is it?", "", "");
+    archive.run(&old, &[]);
+    archive.pipeline("");
+    for point in Point::ALL {
+        let out = archive.out("set");
+        copy(&old, &out);
+        // The third part has others before it.
+        let time = if point.to_string().starts_with("part") { 3 } else { 1 };
+        let failpoint = format!("die {point} {time}");
+        let output = archive.command(&out, &[]).env("LAPIDARY_FAILPOINT", &failpoint).output().unwrap();
+        assert_eq!(output.status.code(), None, "no run came by {point}: {}", errors(&output));
+        let (_, report) = archive.run(&out, &[]);
+        assert_eq!(content(&out), whole, "after {failpoint}");
+        assert_eq!(report["totals"]["balanced"], true, "after {failpoint}");
+        fs::remove_dir_all(out).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_run_with_its_name_and_the_next_one_goes_on() {
+    let archive = Archive::new();
+    archive.run(&archive.out("fresh"), &[]);
+    for point in
+        Point::ALL.into_iter().filter(|point| !matches!(point, Point::RevisionWritten | Point::RevisionRenamed))
+    {
+        let out = archive.out("set");
+        let failpoint = format!("full {point} 1");
+        let output = archive.command(&out, &[]).env("LAPIDARY_FAILPOINT", &failpoint).output().unwrap();
+        assert_eq!(code(&output), 2, "{failpoint}: {}", errors(&output));
+        assert!(errors(&output).contains("the disk is full"), "{failpoint}: {}", errors(&output));
+        archive.run(&out, &[]);
+        assert_eq!(content(&out), content(&archive.out("fresh")), "after {failpoint}");
+        fs::remove_dir_all(out).unwrap();
+    }
+}
+
+#[test]
+fn kills_at_random_moments_lose_nothing_and_double_nothing() {
+    let kills = std::env::var("LAPIDARY_KILLS").ok().map_or(KILLS, |text| text.parse().unwrap());
+    let archive = Archive::new();
+    let began = Instant::now();
+    archive.run(&archive.out("fresh"), &[]);
+    let (whole, length) = (content(&archive.out("fresh")), began.elapsed());
+    let (out, mut random, mut killed) = (archive.out("set"), 0x9e37_79b9_7f4a_7c15_u64, 0);
+    while killed < kills {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let moment = length.mul_f64((random >> 40) as f64 / (1 << 24) as f64);
+        let mut child = archive.command(&out, &[]).spawn().unwrap();
+        thread::sleep(moment.max(Duration::from_millis(1)));
+        let over = child.try_wait().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        match over {
+            None => killed += 1,
+            // Finished before: from the start again.
+            Some(_) => {
+                assert_eq!(content(&out), whole);
+                fs::remove_dir_all(&out).unwrap();
+            }
+        }
+    }
+    let (_, report) = archive.run(&out, &[]);
+    assert_eq!(content(&out), whole, "after {killed} kills");
+    assert_eq!(report["totals"]["balanced"], true);
+    let (_, again) = archive.run(&out, &[]);
+    assert_eq!(total(&again, "answered"), 0);
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        match path.is_dir() {
+            true => copy(&path, &to.join(name)),
+            false => drop(fs::copy(&path, to.join(name)).unwrap()),
+        }
+    }
+}
