@@ -146,6 +146,7 @@ fn item(path: &Path) -> Item<Document> {
         kind: Kind::Pdf,
         bytes,
         ordinal: 0,
+        modified: None,
     };
     let origin = Origin { source: Arc::new(source), part: Part::Whole };
     Item { origin, attempt: 0, lease: Lease::none(), body: Document }

@@ -58,6 +58,7 @@ fn generation(answer: &Value, page: &str) -> Item<Generation> {
         kind: Kind::Pdf,
         bytes: 1,
         ordinal: 0,
+        modified: None,
     };
     let words = page.split_whitespace().map(|word| Word { text: word.to_owned(), bounds: [0.1, 0.1, 0.2, 0.2] });
     let layer = TextLayer { text: page.to_owned(), words: words.collect() };

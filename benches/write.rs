@@ -45,6 +45,7 @@ fn row(number: u32) -> Outcome {
         kind: Kind::Pdf,
         bytes: 1,
         ordinal: u64::from(number),
+        modified: None,
     };
     let body = Extraction {
         raw: record.to_string(),
@@ -73,7 +74,7 @@ fn invoices(bencher: Bencher, compression: Compression) {
         let settings = Settings { compression, ..Settings::default() };
         let claim = Claim::take(&folder.path().join("out")).expect("a new folder");
         let run = RunIdentity::default();
-        let writer = Writer::create(claim, shape.clone(), Extras::default(), settings, run, false);
+        let writer = Writer::create(&claim, shape.clone(), Extras::default(), settings, run, false);
         let mut writer = writer.expect("a new folder");
         for row in rows {
             writer.accept(row);

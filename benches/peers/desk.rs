@@ -72,6 +72,7 @@ fn item(number: usize, tokens: Vec<u32>) -> Item<Prompt> {
         kind: Kind::Text,
         bytes: 1,
         ordinal: number as u64,
+        modified: None,
     };
     let body = Prompt { tokens, ..Prompt::default() };
     Item { origin: Origin { source: Arc::new(source), part: Part::Whole }, attempt: 0, lease: Lease::none(), body }

@@ -66,14 +66,10 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
     let sandbox = make::probe_decoder(&plan.pipeline.decode, plan.sandbox)?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
-    let (identity, record) = (identity(&plan, &request.answers)?, plan.pipeline.parse.record);
-    let extras = Extras { evidence: plan.pipeline.parse.evidence, checks: !plan.checks.is_empty(), record };
-    let settings = plan.pipeline.write.clone();
-    recorded::remember(&plan, &request, &identity)?;
-    let writer = Writer::create(claim, plan.shape.clone(), extras, settings, identity, request.retry_failures)?;
+    let writer = writer(&plan, &request, &claim)?;
     let known = writer.known();
     (request.continues)(known.tally());
-    let writer = RefCell::new(Some(writer));
+    let (writer, record) = (RefCell::new(Some(writer)), plan.pipeline.parse.record);
     let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone()).with_record(record);
     let mut collator = Collator::new(record, plan.shape.clone(), plan.merging.clone());
     let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
@@ -115,6 +111,14 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     .run(gauge, stop);
     let report = close(&result);
     result.and(report)
+}
+
+fn writer(plan: &Plan, request: &Request, claim: &Claim) -> Result<Writer, Fatal> {
+    let (identity, parse) = (identity(plan, &request.answers)?, &plan.pipeline.parse);
+    let extras = Extras { evidence: parse.evidence, checks: !plan.checks.is_empty(), record: parse.record };
+    recorded::remember(plan, request, &identity)?;
+    let settings = plan.pipeline.write.clone();
+    Writer::create(claim, plan.shape.clone(), extras, settings, identity, request.retry_failures)
 }
 
 /// Closes the tables. Without a writer they are closed already.

@@ -1,6 +1,6 @@
 //! Who an item is: the envelope that walks the whole line around an ever-changing body.
 
-use std::{cmp::Ordering, fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{cmp::Ordering, fmt, path::PathBuf, str::FromStr, sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,8 @@ pub struct Source {
     pub kind: Kind,
     /// Length in bytes.
     pub bytes: u64,
+    /// When it was written last, where the system tells: with its length, what shows that it has changed since.
+    pub modified: Option<SystemTime>,
     /// Position in the order of collection, from 0.
     pub ordinal: u64,
 }

@@ -85,8 +85,9 @@ impl Collect {
         if !self.takes(sight.hash) {
             return None;
         }
-        let Sight { kind, hash, bytes } = sight;
-        let source = Arc::new(Source { name, path: looked.path, hash, kind, bytes, ordinal: self.ordinal });
+        let Sight { kind, hash, bytes, modified } = sight;
+        let (path, ordinal) = (looked.path, self.ordinal);
+        let source = Arc::new(Source { name, path, hash, kind, bytes, modified, ordinal });
         self.ordinal += 1;
         if !self.seen.insert(hash) {
             return Some(Found::Duplicate(source));

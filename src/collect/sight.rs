@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
+    time::SystemTime,
 };
 
 use crate::base::{ContentHash, Fault, FaultKind, Kind, StageName};
@@ -23,6 +24,8 @@ pub struct Sight {
     pub hash: ContentHash,
     /// Length in bytes.
     pub bytes: u64,
+    /// When it was written last.
+    pub modified: Option<SystemTime>,
 }
 
 /// Why a file is no document; the hash when its content could be read.
@@ -41,12 +44,17 @@ pub fn look(path: &Path) -> Result<Sight, Refusal> {
     }
     let mut file = File::open(path).map_err(unreadable)?;
     let (head, hash, bytes) = read(&mut file).map_err(unreadable)?;
+    let modified = facts.modified().ok();
+    let since = file.metadata().map_err(unreadable)?;
+    if (since.len(), since.modified().ok()) != (bytes, modified) {
+        return Err((fault(FaultKind::Unreadable, "it is being written", "run again when it is complete"), None));
+    }
     if bytes == 0 {
         return Err((fault(FaultKind::Empty, "it has no bytes", "look for an interrupted copy"), Some(hash)));
     }
     let kind = kind_of(&head, &mut file).map_err(|fault| (fault, Some(hash)))?;
     warn_of_contradiction(path, kind);
-    Ok(Sight { kind, hash, bytes })
+    Ok(Sight { kind, hash, bytes, modified })
 }
 
 /// The fault of a name that leads nowhere.

@@ -107,15 +107,23 @@ impl Decoder {
         self.children.get(Which::Steady).map(Process::id)
     }
 
-    /// One document, or one part of it, through as many children as it takes.
+    /// One document, or one part of it, which must be the same before and after.
     fn decode(&mut self, wanted: &Wanted, emit: Outlet) -> Result<(), Fault> {
-        let (source, input) = (wanted.source, Input::open(&wanted.source.path)?);
+        let input = Input::open(&wanted.source.path)?;
+        input.is_still(wanted.source)?;
+        self.decode_open(wanted, &input, emit)?;
+        input.is_still(wanted.source)
+    }
+
+    /// Through as many children as it takes.
+    fn decode_open(&mut self, wanted: &Wanted, input: &Input, emit: Outlet) -> Result<(), Fault> {
+        let source = wanted.source;
         let mut request = self.request(wanted)?;
         let mut course = Course::new(self.allowance);
         let mut which = if source.kind == Kind::Video { Which::Special } else { Which::Steady };
         loop {
             request.settled = course.begin();
-            let Err(halt) = self.converse(&request, (wanted, &input, which), &mut course, emit);
+            let Err(halt) = self.converse(&request, (wanted, input, which), &mut course, emit);
             let fault = match halt {
                 Halt::Over(outcome) => return close(outcome, source, &mut course, emit),
                 Halt::Excess(fault) => {

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Source};
 
 use super::output::refuse;
 
@@ -40,6 +40,20 @@ impl Input {
     #[cfg(unix)]
     pub fn of(file: File) -> Self {
         Self { file }
+    }
+
+    /// Looks whether the file is still the one whose content was hashed.
+    ///
+    /// # Errors
+    /// `Unreadable` when it was written to since.
+    pub fn is_still(&self, source: &Source) -> Result<(), Fault> {
+        let facts = self.file.metadata().map_err(|error| unreadable(&error))?;
+        let same = facts.len() == source.bytes && facts.modified().ok() == source.modified;
+        if same || source.modified.is_none() {
+            return Ok(());
+        }
+        let message = "it has been written to since it was listed: what came of it may be of neither state";
+        Err(refuse(FaultKind::Unreadable, message, "run again when nobody writes to it; it is a new document then"))
     }
 
     /// What is handed over.
@@ -98,6 +112,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::base::{ContentHash, Kind};
 
     #[test]
     fn each_reader_begins_at_the_beginning() {
@@ -109,6 +124,19 @@ mod tests {
             input.reader().unwrap().read_to_string(&mut text).unwrap();
             assert_eq!(text, "abc");
         }
+    }
+
+    #[test]
+    fn what_is_written_to_is_not_the_same_any_more() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        let modified = file.path().metadata().unwrap().modified().ok();
+        let (name, path, hash) = ("a".to_owned(), file.path().to_owned(), ContentHash([0; 32]));
+        let source = Source { name, path, hash, kind: Kind::Text, bytes: 3, modified, ordinal: 0 };
+        let input = Input::open(file.path()).unwrap();
+        assert_eq!(input.is_still(&source), Ok(()));
+        std::fs::write(file.path(), "abcd").unwrap();
+        assert_eq!(input.is_still(&source).unwrap_err().kind, FaultKind::Unreadable);
     }
 
     #[test]

@@ -169,6 +169,7 @@ mod tests {
             kind: Kind::Pdf,
             bytes: 1,
             ordinal: 0,
+            modified: None,
         };
         Origin { source: Arc::new(source), part: Part::Page { number: page, of: 9 } }
     }

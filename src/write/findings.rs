@@ -125,10 +125,8 @@ impl Findings {
         mark: &Mark,
     ) -> Fate<'a> {
         let name = mark.name();
-        if self.is_replaced(side, name, mark) {
-            return Fate::Goes;
-        }
-        let Some(document) = mark.document else { return Fate::Stays };
+        let replaced = if self.is_replaced(side, name, mark) { Fate::Goes } else { Fate::Stays };
+        let Some(document) = mark.document else { return replaced };
         if let Some(now) = self.through.get(&document) {
             let place = Place { name, part };
             let kept = |unit: &UnitKey| self.kept_units.contains(unit) && known.place(*unit) == Some((side, place));
@@ -141,7 +139,7 @@ impl Findings {
         if settlement.incomplete.contains(&(document, name)) || !known.counts(side, mark, part) {
             return Fate::Goes;
         }
-        settlement.renamed.get(&(document, name)).map_or(Fate::Stays, |name| Fate::Renamed(name))
+        settlement.renamed.get(&(document, name)).map_or(replaced, |name| Fate::Renamed(name))
     }
 
     /// True when the file of that name has another content now, or was refused once more.
@@ -156,7 +154,8 @@ impl Findings {
 }
 
 impl Settlement {
-    /// A kept document under one more name: where a file of before is gone it was renamed, else it is a copy.
+    /// A kept document under one more name: where a file of before is gone, or holds something else, it was renamed, else it is
+    /// a copy.
     fn adopt(
         &mut self,
         names: &[Name],
@@ -174,8 +173,11 @@ impl Settlement {
             self.incomplete.insert(key(own));
         }
         let gone = |one: &&Name| {
-            let is_named = named.contains_key(&NameKey::of(&one.name));
-            !is_named && !self.renamed.contains_key(&key(one)) && !Path::new(&*one.name).exists()
+            let gone = match named.get(&NameKey::of(&one.name)) {
+                None => !Path::new(&*one.name).exists(),
+                Some(now) => now.is_some_and(|now| now != document),
+            };
+            gone && !self.renamed.contains_key(&key(one))
         };
         match names.iter().filter(whole).find(gone) {
             Some(gone) => drop(self.renamed.insert(key(gone), name.to_owned())),

@@ -39,7 +39,7 @@ pub struct Folder {
 pub struct Claim {
     pub(super) folder: Folder,
     /// Given back when the claim is dropped.
-    pub(super) lock: Lock,
+    _lock: Lock,
 }
 
 impl Claim {
@@ -58,7 +58,7 @@ impl Claim {
             make(path)?;
         }
         clear(&folder.aside)?;
-        Ok(Self { folder, lock })
+        Ok(Self { folder, _lock: lock })
     }
 }
 

@@ -16,7 +16,6 @@ use super::{
     folder::{Claim, Folder},
     identity::Identity,
     known::{Continuing, Known},
-    lock::Lock,
     seal,
     settings::Settings,
     table::Table,
@@ -47,8 +46,6 @@ pub struct Writer {
     continuation: Continuation,
     totals: Totals,
     folder: Folder,
-    /// Held until the last word is written.
-    _lock: Lock,
 }
 
 impl Writer {
@@ -57,14 +54,14 @@ impl Writer {
     /// # Errors
     /// When the dataset has other columns, or cannot be read or written to.
     pub fn create(
-        claim: Claim,
+        claim: &Claim,
         shape: Arc<Shape>,
         extras: Extras,
         settings: Settings,
         run: RunIdentity,
         retry_failures: bool,
     ) -> Result<Self, Fatal> {
-        let Claim { folder, lock } = claim;
+        let folder = claim.folder.clone();
         let footer = footer(&shape, &run);
         let columns = Extractions::new(shape, extras, run.clone());
         let (schema, failures_schema) = (columns.schema(), failures::schema());
@@ -95,7 +92,6 @@ impl Writer {
             continuation,
             totals,
             folder,
-            _lock: lock,
         })
     }
 

@@ -79,7 +79,15 @@ fn fixture(name: &str) -> PathBuf {
 fn item(path: &Path, kind: Kind) -> Item<Document> {
     let bytes = path.metadata().unwrap().len();
     let name = path.display().to_string();
-    let source = Arc::new(Source { name, path: path.to_owned(), hash: ContentHash([0; 32]), kind, bytes, ordinal: 0 });
+    let source = Arc::new(Source {
+        name,
+        path: path.to_owned(),
+        hash: ContentHash([0; 32]),
+        kind,
+        bytes,
+        ordinal: 0,
+        modified: None,
+    });
     Item { origin: Origin { source, part: Part::Whole }, attempt: 0, lease: Lease::none(), body: Document }
 }
 

@@ -34,6 +34,7 @@ fn document(ordinal: u64) -> Item<Document> {
         kind: Kind::Text,
         bytes: 1,
         ordinal,
+        modified: None,
     };
     let origin = Origin { source: Arc::new(source), part: Part::Whole };
     Item { origin, attempt: 0, lease: Lease::none(), body: Document }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench-peers`: each does its own set-up and says what it is doing.
+//! `cargo xtask demo`, `test`, `kills`, `bench-peers`: each does its own set-up and says what it is doing.
 
 mod demo;
 mod peers;
@@ -11,6 +11,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask demo    set up, extract the fixtures with the committed tiny bundle, show the table
 cargo xtask test    set up, run all tests
+cargo xtask kills [N]
+                    set up, kill a run N times (100) at random moments, go on, compare with an undisturbed one
 cargo xtask bench-peers [--out DIR] [--only NAMES] [--quick]
                     set up llama.cpp and others, run all on the same weights, write BENCHMARKS.md
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let result = match task {
         "demo" => demo::run(),
         "test" => tests::run(rest),
+        "kills" => tests::kill(rest),
         "bench-peers" => peers::run_peers(rest),
         "setup" => tests::set_up().map(drop),
         _ => {

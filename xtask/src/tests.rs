@@ -29,6 +29,16 @@ fn run_tests(runner: &[&str], filters: &[String], python: &Path) -> Result<()> {
     step::run(cargo(runner).args(["--package", "lapidary"]).args(filters).env("LAPIDARY_TEST_PYTHON", python))
 }
 
+/// Kills a run as often as it is told, or a hundred times.
+pub fn kill(arguments: &[String]) -> Result<()> {
+    let times = arguments.first().map_or("100", String::as_str);
+    times.parse::<u32>().map_err(|_| format!("`{times}` is no number of kills"))?;
+    let python = set_up()?;
+    say(&format!("A run killed {times} times"));
+    let mut tests = cargo(&["test", "--package", "lapidary", "--test", "it", "--", "--nocapture", "kills_at_random"]);
+    step::run(tests.env("LAPIDARY_KILLS", times).env("LAPIDARY_TEST_PYTHON", python))
+}
+
 fn has_nextest() -> bool {
     let probe = cargo(&["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     probe.is_ok_and(|status| status.success())

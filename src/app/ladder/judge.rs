@@ -225,7 +225,7 @@ mod tests {
     fn origin() -> Origin {
         let path = "a.pdf".into();
         let (hash, kind) = (ContentHash([1; 32]), Kind::Pdf);
-        let source = Source { name: "a.pdf".into(), path, hash, kind, bytes: 1, ordinal: 0 };
+        let source = Source { name: "a.pdf".into(), path, hash, kind, bytes: 1, ordinal: 0, modified: None };
         Origin { source: Arc::new(source), part: Part::Page { number: 2, of: 3 } }
     }
 

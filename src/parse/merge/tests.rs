@@ -26,7 +26,7 @@ fn invoice() -> Arc<Shape> {
 
 fn unit(number: u32, record: Value) -> Item<Extraction> {
     let (hash, path) = (ContentHash([0; 32]), "a.pdf".into());
-    let source = Source { name: "a.pdf".to_owned(), path, hash, kind: Kind::Pdf, bytes: 1, ordinal: 0 };
+    let source = Source { name: "a.pdf".to_owned(), path, hash, kind: Kind::Pdf, bytes: 1, ordinal: 0, modified: None };
     let origin = Origin { source: Arc::new(source), part: page(number) };
     let raw = record.to_string();
     Item { origin, attempt: 0, lease: Lease::none(), body: Extraction { record, raw, ..Extraction::default() } }

@@ -48,6 +48,10 @@ fn files_that_are_new_or_changed_are_asked_about_and_renamed_ones_are_not() {
     fs::write(archive.input("new.txt"), "New words.").unwrap();
     fs::copy(archive.input("t2.txt"), archive.input("copy.txt")).unwrap();
     fs::remove_file(archive.input("t3.txt")).unwrap();
+    let swapped = [archive.input("t4.txt"), archive.input("t5.txt"), archive.input("aside")];
+    for (from, to) in [(0, 2), (1, 0), (2, 1)] {
+        fs::rename(&swapped[from], &swapped[to]).unwrap();
+    }
     let (_, second) = archive.run(&out, &[]);
     assert_eq!(total(&second, "answered"), 2, "one new and one changed: {second}");
     assert_eq!((total(&second, "rows_copied"), total(&second, "outdated_removed")), (1, 2));

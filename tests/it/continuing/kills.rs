@@ -63,7 +63,7 @@ fn kills_at_random_moments_lose_nothing_and_double_nothing() {
     let began = Instant::now();
     archive.run(&archive.out("fresh"), &[]);
     let (whole, length) = (content(&archive.out("fresh")), began.elapsed());
-    let (out, mut random, mut killed) = (archive.out("set"), 0x9e37_79b9_7f4a_7c15_u64, 0);
+    let (out, mut random, mut killed, mut finished) = (archive.out("set"), 0x9e37_79b9_7f4a_7c15_u64, 0, 0);
     while killed < kills {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let moment = length.mul_f64((random >> 40) as f64 / (1 << 24) as f64);
@@ -74,8 +74,9 @@ fn kills_at_random_moments_lose_nothing_and_double_nothing() {
         child.wait().unwrap();
         match over {
             None => killed += 1,
-            // Finished before: from the start again.
+            // It was through before: from the start again.
             Some(_) => {
+                finished += 1;
                 assert_eq!(content(&out), whole);
                 fs::remove_dir_all(&out).unwrap();
             }
@@ -86,6 +87,7 @@ fn kills_at_random_moments_lose_nothing_and_double_nothing() {
     assert_eq!(report["totals"]["balanced"], true);
     let (_, again) = archive.run(&out, &[]);
     assert_eq!(total(&again, "answered"), 0);
+    println!("{killed} kills, {} datasets, each equal to the undisturbed one", finished + 1);
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {

@@ -38,6 +38,7 @@ fn origin() -> Origin {
         kind: Kind::Video,
         bytes: 9,
         ordinal: 0,
+        modified: None,
     };
     Origin { source: Arc::new(source), part: Part::Whole }
 }

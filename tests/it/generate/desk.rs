@@ -56,6 +56,7 @@ fn origin(number: u32) -> Origin {
         kind: Kind::Text,
         bytes: 1,
         ordinal: u64::from(number),
+        modified: None,
     };
     Origin { source: Arc::new(source), part: Part::Whole }
 }

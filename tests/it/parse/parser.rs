@@ -36,6 +36,7 @@ pub fn item(text: &str, finish: Finish) -> Item<Generation> {
         kind: Kind::Pdf,
         bytes: 3,
         ordinal: 0,
+        modified: None,
     };
     let body = Generation {
         tokens: vec![1, 2],

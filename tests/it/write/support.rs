@@ -43,6 +43,7 @@ pub fn source(name: &str, content: u8) -> Arc<Source> {
         kind: Kind::Pdf,
         bytes: 100,
         ordinal: u64::from(content),
+        modified: None,
     })
 }
 
@@ -109,7 +110,7 @@ pub fn patient() -> Settings {
 
 /// A writer of records of that shape.
 pub fn of_shape(out: &Path, shape: Arc<Shape>, settings: Settings) -> Writer {
-    Writer::create(Claim::take(out).unwrap(), shape, Extras::default(), settings, run(), false).unwrap()
+    Writer::create(&Claim::take(out).unwrap(), shape, Extras::default(), settings, run(), false).unwrap()
 }
 
 /// All of these, one after the other, as the line tells them.
