@@ -79,7 +79,7 @@ impl Archive {
         let root = env!("CARGO_MANIFEST_DIR");
         let text = format!(
             "name = \"continuing\"\nmodel = \"{root}/onnx/tiny\"\nallowed_failures = 1.0\n[encode]\nbudget = 70\nprompt = \
-             \"{prompt}\"\n[generate]\nmax_tokens = 160\nslots = 2\n[parse]\nschema = \"{root}/schemas/demo.json\"\n{parse}\n\
+             \"{prompt}\"\n[generate]\nmax_tokens = 160\nslots = 2\ndecoder = \"sequences\"\n[parse]\nschema = \"{root}/schemas/demo.json\"\n{parse}\n\
              [write]\nrows_per_part = 3\n{more}\n"
         );
         fs::write(self.folder.path().join("pipeline.toml"), text).unwrap();
