@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{memory, plan::Plan, threads::Shares};
+use super::{memory, pipeline::Pipeline, plan::Plan, threads::Shares};
 use crate::{
     base::{ByteBudget, Fatal, Model, Output, Stop, UnitQuota, grid::BUDGETS},
     decode::{self, Decoder, Reached, Render, Sandbox},
@@ -34,10 +34,14 @@ impl Answers<'_> {
 
 /// The decoder of one lane.
 pub fn decoder(plan: &Plan, budget: &ByteBudget, quota: &UnitQuota, stop: &Stop) -> Decoder {
-    let encode = &plan.pipeline.encode;
-    let render = Render { page_budget: encode.budget, frame_budget: encode.frame_budget };
-    let decoder = Decoder::new(&plan.pipeline.decode, render, budget.clone(), quota.clone(), stop.clone());
+    let settings = &plan.pipeline.decode;
+    let decoder = Decoder::new(settings, render(&plan.pipeline), budget.clone(), quota.clone(), stop.clone());
     decoder.with_rungs(plan.pipeline.ladder.rungs()).with_sandbox(plan.sandbox)
+}
+
+/// The sizes at which the pipeline wants pages and frames.
+pub fn render(pipeline: &Pipeline) -> Render {
+    Render { page_budget: pipeline.encode.budget, frame_budget: pipeline.encode.frame_budget }
 }
 
 /// Starts a decoder child, has it raise its walls and load what it needs, so that what is missing is told before any work.

@@ -20,7 +20,7 @@ use crate::{
 struct Asked {
     /// The `_model` of its rows.
     model: String,
-    /// The `_config` of its rows, one for each kind of document.
+    /// The `_config` of its rows and failures, for each kind of document.
     configs: Vec<String>,
     /// Where the pipeline file lay.
     file: PathBuf,
@@ -30,6 +30,10 @@ struct Asked {
     schema: Value,
     /// The effective pipeline file.
     settings: String,
+    /// The program and its version.
+    program: String,
+    /// The device that was asked for.
+    device: String,
 }
 
 /// Keeps what a run is asked in its dataset.
@@ -39,11 +43,13 @@ struct Asked {
 pub fn remember(plan: &Plan, request: &Request, run: &RunIdentity) -> Result<(), Fatal> {
     let asked = Asked {
         model: run.model.clone(),
-        configs: Kind::ALL.map(|kind| run.config(Some(kind)).answers.clone()).to_vec(),
+        configs: configs(run),
         file: request.plan.pipeline.clone(),
         model_folder: plan.model.as_ref().and_then(|model| std::path::absolute(&model.folder).ok()),
         schema: plan.shape.schema().clone(),
         settings: plan.pipeline.canonical.clone(),
+        program: concat!("lapidary ", env!("CARGO_PKG_VERSION")).to_owned(),
+        device: request.answers.device().as_str().to_owned(),
     };
     let folder = Folder::at(&request.output).asked;
     let cannot = |why: String| {
@@ -51,12 +57,13 @@ pub fn remember(plan: &Plan, request: &Request, run: &RunIdentity) -> Result<(),
     };
     let text = serde_json::to_string_pretty(&asked).map_err(|error| cannot(error.to_string()))?;
     let name = format!("{}.json", &blake3::hash(text.as_bytes()).to_hex()[..16]);
-    fs::write(
-        folder.join(name),
-        text + "
-",
-    )
-    .map_err(|error| cannot(error.to_string()))
+    fs::write(folder.join(name), text + "\n").map_err(|error| cannot(error.to_string()))
+}
+
+/// What the rows and failures of a run have as `_config`.
+fn configs(run: &RunIdentity) -> Vec<String> {
+    let kinds = Kind::ALL.into_iter().map(|kind| run.config(Some(kind)));
+    kinds.flat_map(|config| [config.answers.clone(), config.failures.clone()]).collect()
 }
 
 /// What could be read of all runs.
@@ -65,11 +72,9 @@ fn all_asked(folder: &Path) -> impl Iterator<Item = Asked> {
     entries.filter_map(|entry| serde_json::from_str(&fs::read_to_string(entry.ok()?.path()).ok()?).ok())
 }
 
-/// A row and how it came about.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// All columns of the row.
-    pub row: Value,
+/// How a row, or a failure, was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
     /// The effective pipeline file.
     pub settings: String,
     /// Where it lay: paths in it are relative to its folder.
@@ -78,6 +83,38 @@ pub struct Recorded {
     pub schema: Value,
     /// Where the model lay.
     pub model: Option<PathBuf>,
+    /// The program and its version.
+    pub program: String,
+    /// The device that was asked for.
+    pub device: String,
+}
+
+impl Made {
+    /// How a row of one of the tables of the dataset at `out` was made; `what` names it for people.
+    ///
+    /// # Errors
+    /// When the dataset does not tell.
+    pub fn of(out: &Path, row: &Value, what: &str) -> Result<Self, Fatal> {
+        let (model, config) = (row["_model"].as_str(), row["_config"].as_str());
+        let made =
+            |asked: &Asked| Some(&*asked.model) == model && asked.configs.iter().any(|known| Some(&**known) == config);
+        let folder = Folder::at(out).asked;
+        let asked = all_asked(&folder).find(made).ok_or_else(|| {
+            let message = format!("`{}` does not tell how {what} was made", folder.display());
+            Fatal::new(message, "the settings of each run are kept there; bring the folder back if it was moved")
+        })?;
+        let Asked { file, model_folder: model, schema, settings, program, device, .. } = asked;
+        Ok(Self { settings, file, schema, model, program, device })
+    }
+}
+
+/// A row and how it came about.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// All columns of the row.
+    pub row: Value,
+    /// How its dataset was made.
+    pub made: Made,
 }
 
 impl Recorded {
@@ -87,16 +124,7 @@ impl Recorded {
     /// When there is no such row, or the dataset does not tell what it was asked.
     pub fn read(out: &Path, number: usize) -> Result<Self, Fatal> {
         let row = read::row(out, number)?;
-        let (model, config) = (row["_model"].as_str(), row["_config"].as_str());
-        let made =
-            |asked: &Asked| Some(&*asked.model) == model && asked.configs.iter().any(|known| Some(&**known) == config);
-        let folder = Folder::at(out).asked;
-        let asked = all_asked(&folder).find(made).ok_or_else(|| {
-            let message = format!("`{}` does not tell how row {number} was made", folder.display());
-            Fatal::new(message, "the settings of each run are kept there; bring the folder back if it was moved")
-        })?;
-        let Asked { file, model_folder: model, schema, settings, .. } = asked;
-        Ok(Self { row, settings, file, schema, model })
+        Ok(Self { made: Made::of(out, &row, &format!("row {number}"))?, row })
     }
 
     /// A column that holds text; empty where it does not.
@@ -111,15 +139,7 @@ impl Recorded {
 
     /// Which part of its document the row is about.
     pub fn part(&self) -> Part {
-        let number = |column| self.number(column).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
-        let seconds = |column: &str| self.row[column].as_f64().unwrap_or(0.0);
-        let (start, end) = (seconds("_start"), seconds("_end"));
-        match self.text("_part") {
-            "page" => Part::Page { number: number("_page"), of: number("_pages") },
-            "time" => Part::Time { start, end },
-            "frames" => Part::Frames { start, end },
-            _ => Part::Whole,
-        }
+        part(&self.row)
     }
 
     /// The record alone: the columns that the schema names.
@@ -127,5 +147,18 @@ impl Recorded {
         let columns = self.row.as_object().into_iter().flatten();
         let record = columns.filter(|(name, _)| !name.starts_with('_'));
         Value::Object(record.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+/// Which part of its document a row of either table is about.
+pub fn part(row: &Value) -> Part {
+    let number = |column: &str| row[column].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    let seconds = |column: &str| row[column].as_f64().unwrap_or(0.0);
+    let (start, end) = (seconds("_start"), seconds("_end"));
+    match row["_part"].as_str() {
+        Some("page") => Part::Page { number: number("_page"), of: number("_pages") },
+        Some("time") => Part::Time { start, end },
+        Some("frames") => Part::Frames { start, end },
+        _ => Part::Whole,
     }
 }

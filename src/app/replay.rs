@@ -8,14 +8,14 @@ use crossbeam::channel::bounded;
 use super::{
     configs,
     make::{self, Answers},
+    one::One,
     plan::Plan,
     recorded::Recorded,
     threads::Shares,
 };
 use crate::{
     base::{
-        ByteBudget, Document, Emit, Extraction, Fatal, Fault, Item, Kind, Lease, Origin, RecordOf, Source, Stage, Stop,
-        UnitQuota,
+        ByteBudget, Document, Extraction, Fatal, Fault, Item, Kind, Lease, Origin, RecordOf, Source, Stop, UnitQuota,
     },
     collect::{Collect, Found, Inputs},
     decode::Sandbox,
@@ -135,44 +135,4 @@ fn through_the_line(plan: &Plan, item: Item<Document>, device: Device) -> Result
     let settings = &plan.pipeline.parse;
     let mut parser = Parser::of(settings.output, plan.answer.clone()).with_record(settings.record);
     Ok(answer.settled().and_then(|answer| One::through(&mut parser, answer)).map(|item| item.body))
-}
-
-/// Takes the one item that comes, or why it does not.
-struct One<T>(Option<Result<Item<T>, Fault>>);
-
-impl<T> Default for One<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> One<T> {
-    fn through<S: Stage<Out = T>>(stage: &mut S, item: Item<S::In>) -> Result<Item<T>, Fault> {
-        let mut one = Self::default();
-        stage.process(item, &mut one)?;
-        one.settled()
-    }
-
-    fn settled(self) -> Result<Item<T>, Fault> {
-        self.0.unwrap_or_else(|| {
-            let kind = crate::base::FaultKind::Empty;
-            Err(Fault::new(crate::base::StageName::Decode, kind, "the file has no such part any more", ""))
-        })
-    }
-}
-
-impl<T> Emit<T> for One<T> {
-    fn promise(&mut self, _: &Arc<Source>, _: u64) {}
-
-    fn item(&mut self, item: Item<T>) {
-        self.0.get_or_insert(Ok(item));
-    }
-
-    fn fault(&mut self, _: &Origin, fault: Fault) {
-        self.0.get_or_insert(Err(fault));
-    }
-
-    fn open(&self) -> bool {
-        true
-    }
 }

@@ -41,6 +41,11 @@ impl StageName {
             Self::Write => "write",
         }
     }
+
+    /// The stage with that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == name)
+    }
 }
 
 impl fmt::Display for StageName {
@@ -81,6 +86,23 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Unreadable,
+        Self::Empty,
+        Self::UnknownKind,
+        Self::Corrupt,
+        Self::Encrypted,
+        Self::TooLarge,
+        Self::Unsupported,
+        Self::ChildDied,
+        Self::Deadline,
+        Self::TooLong,
+        Self::Engine,
+        Self::Invalid,
+        Self::Internal,
+    ];
+
     /// The name in the failures table.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -102,22 +124,7 @@ impl FaultKind {
 
     /// The kind with that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        const ALL: [FaultKind; 13] = [
-            FaultKind::Unreadable,
-            FaultKind::Empty,
-            FaultKind::UnknownKind,
-            FaultKind::Corrupt,
-            FaultKind::Encrypted,
-            FaultKind::TooLarge,
-            FaultKind::Unsupported,
-            FaultKind::ChildDied,
-            FaultKind::Deadline,
-            FaultKind::TooLong,
-            FaultKind::Engine,
-            FaultKind::Invalid,
-            FaultKind::Internal,
-        ];
-        ALL.into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod args;
 mod check;
 mod doctor;
 mod encode;
+mod failures;
 mod hub;
 mod logs;
 mod model;
@@ -89,6 +90,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Check(check) => check::run(check),
         Command::Schema(schema) => schema::run(schema),
         Command::Show(show) => show::run(show),
+        Command::Failures(failures) => failures::run(failures),
         Command::Replay(replay) => replay::run(replay),
         Command::Explain(explain) => replay::explain(explain),
         Command::Encode(encode) => encode::run(encode),

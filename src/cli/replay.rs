@@ -68,7 +68,7 @@ fn explained(recorded: &Recorded) -> String {
     let part = recorded.part();
     let mut lines = vec![format!("{} ({part}), content {}", recorded.text("_source"), recorded.text("_hash"))];
     lines.push(format!("model {}, configuration {}", recorded.text("_model"), recorded.text("_config")));
-    lines.extend(section("pipeline", &recorded.settings));
+    lines.extend(section("pipeline", &recorded.made.settings));
     lines.extend(section("record", &serde_json::to_string_pretty(&recorded.record()).unwrap_or_default()));
     lines.extend(section("answer", recorded.text("_raw")));
     lines.push("\nnumbers".to_owned());

@@ -61,35 +61,5 @@ fn printed(arguments: &ShowArguments, request: &Request) -> Result<String, Fatal
         lines.extend(read::cells(batch, widest));
         Ok(())
     })?;
-    Ok(align(&lines))
-}
-
-/// Cells in columns, the header ruled off. A table without rows says so.
-fn align(lines: &[Vec<String>]) -> String {
-    let columns = lines.first().map_or(0, Vec::len);
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let pad = |line: &Vec<String>| {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let rule = widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("  ");
-    let mut table: Vec<String> = lines.iter().map(pad).collect();
-    table.insert(1.min(table.len()), rule);
-    if lines.len() <= 1 {
-        table.push("(none)".to_owned());
-    }
-    table.join("\n") + "\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let lines = [["name", "n"], ["agate", "1"]].map(|line| line.map(str::to_owned).to_vec());
-        assert_eq!(align(&lines), "name   n\n-----  -\nagate  1\n");
-        assert_eq!(align(&lines[..1]), "name  n\n----  -\n(none)\n");
-    }
+    Ok(print::table(&lines))
 }

@@ -252,7 +252,7 @@ impl Decoder {
                 Reply::NeedsFfmpeg => return Err(Halt::NeedsFfmpeg),
                 Reply::Done => return Err(Halt::Over(Ok(()))),
                 Reply::DocumentFault { fault } => return Err(Halt::Over(Err(fault.into()))),
-                Reply::Raised { .. } | Reply::Tried { .. } => {
+                Reply::Raised { .. } | Reply::Tried { .. } | Reply::Cut { .. } => {
                     return Err(Halt::Lied("it answered another question".to_owned()));
                 }
             }

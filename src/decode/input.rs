@@ -56,6 +56,12 @@ impl Input {
         Err(refuse(FaultKind::Unreadable, message, "run again when nobody writes to it; it is a new document then"))
     }
 
+    /// Where it lies.
+    #[cfg(not(unix))]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What is handed over.
     pub fn file(&self) -> &File {
         &self.file

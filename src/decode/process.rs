@@ -138,6 +138,13 @@ impl Process {
         self.waiting(|child| form.read(&mut child.output))
     }
 
+    /// So many bytes that it has announced.
+    pub fn bytes(&mut self, count: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.waiting(|child| child.output.by_ref().take(count).read_to_end(&mut bytes))?;
+        if (bytes.len() as u64) < count { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
+    }
+
     /// What became of a child that went silent: killed for slowness, or dead by its own hand.
     pub fn bury(self, error: &io::Error) -> Fault {
         drop(self.input);
@@ -149,6 +156,7 @@ impl Process {
             return over_time();
         }
         let words = self.words.recv_timeout(Duration::from_millis(500)).unwrap_or_default();
+        tracing::debug!(target: "decode", "the last words of the decoder process: {}", words.trim_end());
         let cause = match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => String::new(),
             _ => format!(" ({error})"),

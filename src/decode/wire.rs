@@ -39,7 +39,10 @@ pub enum Ask {
     },
     /// A document, whose descriptor follows unless it came with the walls; answered by replies up to [`Reply::Done`] or [`Reply::DocumentFault`].
     Decode(Box<Request>),
-    /// Whether PDFium can be loaded; answered by one of these two.
+    /// A page to be cut out of its document, the one part that is wanted; its descriptor follows. Answered by [`Reply::Cut`] or
+    /// [`Reply::DocumentFault`].
+    Cut(Box<Request>),
+    /// Whether PDFium can be loaded; answered by [`Reply::Done`] or [`Reply::DocumentFault`].
     Probe,
 }
 
@@ -79,6 +82,11 @@ pub enum Reply {
     Tried {
         /// What stopped it; nothing when it was done.
         stopped: Option<String>,
+    },
+    /// The page as a document of its own; its bytes follow.
+    Cut {
+        /// How many.
+        bytes: u64,
     },
     /// This document needs a child that may start ffmpeg.
     NeedsFfmpeg,

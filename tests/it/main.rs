@@ -12,6 +12,7 @@ mod evidence;
 mod family;
 pub mod generate;
 mod hub;
+mod letters;
 mod line;
 mod loader;
 mod media;

@@ -1,5 +1,6 @@
 //! Arguments as typed. Nothing in here is checked beyond its form; `app` turns it into a plan.
 
+mod failures;
 mod model;
 mod schema;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use failures::*;
 pub use model::*;
 pub use schema::*;
 
@@ -52,6 +54,9 @@ pub enum Command {
     Schema(SchemaCommand),
     /// Print rows or failures of a dataset
     Show(ShowArguments),
+    /// Failures of a dataset: counted, or each exported with what reproduces it
+    #[command(subcommand)]
+    Failures(FailuresCommand),
     /// Ask for a row of a dataset again, and show what differs
     Replay(ReplayArguments),
     /// Show how a row of a dataset came about

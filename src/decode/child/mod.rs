@@ -5,9 +5,13 @@ mod fence;
 mod guardian;
 mod pipe;
 
-use std::{fs::File, io, process::ExitCode};
+use std::{
+    fs::File,
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use crate::base::{Fault, FaultKind, Kind};
+use crate::base::{Fault, FaultKind, Kind, Part};
 
 use super::{
     film,
@@ -75,9 +79,27 @@ impl Child {
                     Pipe::new(&mut self.input, &mut self.output, 0, None).finish(outcome)?;
                 }
                 Ask::Decode(request) => self.decode(&request)?,
+                Ask::Cut(request) => self.cut(&request)?,
             }
         }
         Ok(())
+    }
+
+    fn cut(&mut self, request: &Request) -> io::Result<()> {
+        let input = receive(&self.input, request)?;
+        walls::allow_seconds(request.order.seconds);
+        let page = input.and_then(|input| match (request.only, &self.pdfium) {
+            (Some(Part::Page { number, .. }), Ok(pdfium)) => pdfium.page_alone(&input, &request.order, number),
+            (_, Err(fault)) => Err(fault.clone()),
+            _ => Err(refuse(FaultKind::Internal, "something else than a page was to be cut out", "report it")),
+        });
+        match page {
+            Ok(bytes) => {
+                wire::send(&mut self.output, &Reply::Cut { bytes: bytes.len() as u64 })?;
+                self.output.write_all(&bytes)
+            }
+            Err(fault) => wire::send(&mut self.output, &Reply::DocumentFault { fault: fault.into() }),
+        }
     }
 
     fn decode(&mut self, request: &Request) -> io::Result<()> {

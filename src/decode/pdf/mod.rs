@@ -1,5 +1,6 @@
 //! PDF: every page as a picture of exactly the size that `encode` wants, with its own text beside it.
 
+mod alone;
 mod layer;
 mod page;
 
