@@ -26,6 +26,7 @@ pub fn run(sandbox: Sandbox) -> Result<Ended, Fatal> {
         check("ffmpeg", ffmpeg(sandbox)),
         check("sandbox", make::probe_decoder(&Settings::default(), sandbox)),
     ];
+    checks.extend(Library::ALL.map(pin));
     checks.extend(walls(sandbox));
     Ok(if checks.into_iter().all(|well| well) { Ended::Well } else { Ended::WithFailures })
 }
@@ -36,6 +37,12 @@ fn check(what: &str, found: Result<impl Display, Fatal>) -> bool {
         Err(error) => print::note(&format!("failed  {what}: {} (hint: {})", error.message, error.hint)),
     }
     found.is_ok()
+}
+
+/// Whether a library is what was installed.
+fn pin(library: Library) -> bool {
+    let found = native::examine(library).map(|(path, provenance)| format!("{provenance} ({})", path.display()));
+    check(&format!("pin of {}", library.file_name()), found)
 }
 
 /// One line for each wall: what a child tried, and what stopped it.
@@ -61,7 +68,7 @@ fn pdfium() -> Result<String, Fatal> {
 
 /// The first line of `ffmpeg -version`, and where the program is; it must also start within the walls.
 fn ffmpeg(sandbox: Sandbox) -> Result<String, Fatal> {
-    let path = locate(Library::Ffmpeg)?;
+    let path = native::pinned(Library::Ffmpeg)?;
     let hint = "run `lapidary runtime install`, or put a working ffmpeg on PATH";
     let output = Command::new(&path)
         .arg("-version")

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use crate::base::{
     Fault, FaultKind, Stop,
-    native::{Library, locate},
+    native::{Library, locate, pinned_once},
 };
 
 use super::{
@@ -124,9 +124,8 @@ impl Children {
     fn start(&mut self, document: Option<&Input>) -> Result<Process, Fault> {
         let own = || std::env::current_exe().map_err(|error| refuse(FaultKind::Internal, error.to_string(), ""));
         let program = self.program.clone().map_or_else(own, Ok)?;
+        let ffmpeg = document.map(|_| ffmpeg()).transpose()?;
         let mut child = Process::start(&program, self.patience, self.stop.clone())?;
-        // Where there is no ffmpeg the child will say so, in its place.
-        let ffmpeg = document.map(|_| locate(Library::Ffmpeg).unwrap_or_else(|_| Library::Ffmpeg.file_name().into()));
         let walls = Walls { most: self.sandbox.most, memory: self.memory, ffmpeg };
         let reached = match child.raise(&walls, document) {
             Ok(reached) => reached,
@@ -149,6 +148,14 @@ impl Sandbox {
         let hint = "run where the kernel has what is missing, or ask for less with `--sandbox`; see `lapidary doctor`";
         Err(refuse(FaultKind::Internal, message, hint))
     }
+}
+
+/// The ffmpeg that a child may start. Where there is none the child will say so, in its place.
+fn ffmpeg() -> Result<PathBuf, Fault> {
+    if locate(Library::Ffmpeg).is_err() {
+        return Ok(Library::Ffmpeg.file_name().into());
+    }
+    pinned_once(Library::Ffmpeg).map_err(|fatal| refuse(FaultKind::Internal, fatal.message, fatal.hint))
 }
 
 fn unborn() -> Fault {

@@ -32,22 +32,23 @@ impl Runtime {
     /// from wherever the system finds a library, and panic if it does not.
     ///
     /// # Errors
-    /// When the library is missing, is something else, or is older than 1.31 (our graphs need attention with empty
+    /// When the library is missing, is not what was installed, or is older than 1.31 (our graphs need attention with empty
     /// keys and values, which came with it).
     pub fn load() -> Result<Self, Fatal> {
-        Self::load_from(&native::locate(Library::OnnxRuntime)?)
-    }
-
-    fn load_from(path: &Path) -> Result<Self, Fatal> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(environment) = &*loaded {
             return Ok(Self { environment: environment.clone() });
         }
+        let runtime = Self::load_from(&native::pinned(Library::OnnxRuntime)?)?;
+        *loaded = Some(runtime.environment.clone());
+        Ok(runtime)
+    }
+
+    fn load_from(path: &Path) -> Result<Self, Fatal> {
         let builder = ort::init_from(path).map_err(|error| unusable(path, &error))?;
         let environment = builder.with_telemetry(false).build().map_err(|error| unusable(path, &error))?;
         // Without this every session logs each of its nodes, which costs even where nobody listens.
         environment.set_log_level(LogLevel::Warning);
-        *loaded = Some(environment.clone());
         Ok(Self { environment })
     }
 

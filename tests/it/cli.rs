@@ -10,7 +10,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn lapidary(arguments: &[&str]) -> Command {
+/// The program, to be given more.
+pub fn lapidary(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     command

@@ -18,6 +18,8 @@ mod loader;
 mod media;
 mod onnx;
 mod parse;
+#[cfg(target_os = "linux")]
+mod pins;
 mod pipelines;
 mod plain;
 mod records;

@@ -155,3 +155,29 @@ fn nothing_but_cli_prints() {
         }
     }
 }
+
+/// The files with unsafe code, each with a paragraph that says why it is sound.
+const UNSAFE: [&str; 5] = [
+    "decode/child/deed.rs",
+    "decode/leash.rs",
+    "generate/operators/blocks/ahead.rs",
+    "generate/operators/blocks/vnni.rs",
+    "generate/raw.rs",
+];
+
+#[test]
+fn unsafe_code_stands_only_in_named_files_that_say_why_it_is_sound() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    assert!(fs::read_to_string(src.join("lib.rs")).unwrap().contains("#![deny(unsafe_code)]"));
+    for path in source_files(&src) {
+        let text = fs::read_to_string(&path).unwrap();
+        let named = UNSAFE.iter().any(|name| path == src.join(name));
+        let has = names_word(&code(&path), "unsafe") || text.contains("allow(unsafe_code)");
+        assert_eq!(has, named, "{}: unsafe code, and the list of files that may have it", path.display());
+        assert!(!named || text.contains("SAFETY"), "{} does not say why its unsafe code is sound", path.display());
+    }
+}
+
+fn names_word(code: &str, word: &str) -> bool {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|other| other == word)
+}

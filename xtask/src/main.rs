@@ -1,6 +1,7 @@
-//! `cargo xtask demo`, `test`, `kills`, `bench-peers`: each does its own set-up and says what it is doing.
+//! The tasks of `cargo xtask`: each does its own set-up and says what it is doing.
 
 mod demo;
+mod deny;
 mod peers;
 mod python;
 mod step;
@@ -15,6 +16,8 @@ cargo xtask kills [N]
                     set up, kill a run N times (100) at random moments, go on, compare with an undisturbed one
 cargo xtask bench-peers [--out DIR] [--only NAMES] [--quick]
                     set up llama.cpp and others, run all on the same weights, write BENCHMARKS.md
+cargo xtask deny [--advisories]
+                    licences, sources and bans of all crates; with --advisories known weaknesses too
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
 
 Needs Rust, a C compiler, Python 3 with pip, and git. Native libraries go to the user's data folder
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         "test" => tests::run(rest),
         "kills" => tests::kill(rest),
         "bench-peers" => peers::run_peers(rest),
+        "deny" => deny::run(rest),
         "setup" => tests::set_up().map(drop),
         _ => {
             eprintln!("{USAGE}");

@@ -59,7 +59,7 @@ pub struct Office<'a> {
     request: &'a Request,
     shelf: Shelf,
     /// The document of the last letter: failures of one document mostly come in a row.
-    last: Option<(String, Document)>,
+    last: Option<([String; 2], Document)>,
     /// Where whole documents were copied to, by their path: no document is copied twice.
     copies: HashMap<PathBuf, PathBuf>,
 }
@@ -93,14 +93,11 @@ impl<'a> Office<'a> {
     }
 
     fn document(&mut self, row: &Failed) -> Document {
-        match &self.last {
-            Some((name, document)) if name == row.text("_source") => document.clone(),
-            _ => {
-                let document = Document::of(row);
-                self.last = Some((row.text("_source").to_owned(), document.clone()));
-                document
-            }
-        }
+        let named = ["_source", "_hash"].map(|column| row.text(column).to_owned());
+        let known = self.last.take().filter(|(name, _)| *name == named).map(|(_, document)| document);
+        let document = known.unwrap_or_else(|| Document::of(row));
+        self.last = Some((named, document.clone()));
+        document
     }
 
     /// The whole document where it is not too large.

@@ -49,6 +49,14 @@ impl Manifest {
         entry.files.iter().all(whole).then_some(entry)
     }
 
+    /// Package, version and SHA-256 of the file of that name.
+    pub fn file(&self, name: &str) -> Option<(&str, &str, &str)> {
+        self.0.iter().find_map(|(package, entry)| {
+            let hash = entry.files.get(name)?;
+            Some((package.as_str(), entry.version.as_str(), hash.as_str()))
+        })
+    }
+
     /// Records a package, and forgets every other one that held a file of the same name.
     pub fn record(&mut self, package: &str, entry: Entry) {
         self.0.retain(|_, other| !other.files.keys().any(|name| entry.files.contains_key(name)));

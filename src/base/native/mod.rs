@@ -3,6 +3,7 @@
 mod install;
 mod manifest;
 mod packages;
+mod pins;
 mod pip;
 
 use std::path::PathBuf;
@@ -10,12 +11,13 @@ use std::path::PathBuf;
 use super::fault::Fatal;
 
 pub use install::{InstallRequest, Installed, InstalledFile, install};
+pub use pins::{Provenance, examine, pinned, pinned_once};
 
 /// The environment variable that names the folder of the native libraries.
 pub const FOLDER_VARIABLE: &str = "LAPIDARY_NATIVE";
 
 /// A library or program that is not ours and not linked in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Library {
     /// ONNX Runtime: runs the graphs.
     OnnxRuntime,

@@ -8,7 +8,7 @@ use pdfium_render::prelude::{PdfDocument, Pdfium, PdfiumError, PdfiumInternalErr
 
 use crate::base::{
     Fault, FaultKind, Limit, Part,
-    native::{Library, locate},
+    native::{Library, pinned},
 };
 
 use super::{
@@ -24,9 +24,9 @@ impl PdfReader {
     /// Loads PDFium. To be called once, before the walls are raised.
     ///
     /// # Errors
-    /// When the library is missing, damaged or too old.
+    /// When the library is missing, not what was installed, or too old.
     pub fn load() -> Result<Self, Fault> {
-        let path = locate(Library::Pdfium).map_err(|fatal| refuse(FaultKind::Internal, fatal.message, fatal.hint))?;
+        let path = pinned(Library::Pdfium).map_err(|fatal| refuse(FaultKind::Internal, fatal.message, fatal.hint))?;
         let bound = Pdfium::bind_to_library(&path).map_err(|error| {
             let message = format!("`{}` cannot be used as PDFium: {error:?}", path.display());
             refuse(FaultKind::Internal, message, "run `lapidary runtime install`")
