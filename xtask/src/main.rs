@@ -4,6 +4,7 @@ mod demo;
 mod deny;
 mod peers;
 mod python;
+mod soak;
 mod step;
 mod tests;
 
@@ -18,6 +19,8 @@ cargo xtask bench-peers [--out DIR] [--only NAMES] [--quick]
                     set up llama.cpp and others, run all on the same weights, write BENCHMARKS.md
 cargo xtask deny [--advisories]
                     licences, sources and bans of all crates; with --advisories known weaknesses too
+cargo xtask soak [--units N] [--program PATH]
+                    100,000 synthetic units through the release build; fails when memory grows
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
 
 Needs Rust, a C compiler, Python 3 with pip, and git. Native libraries go to the user's data folder
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         "kills" => tests::kill(rest),
         "bench-peers" => peers::run_peers(rest),
         "deny" => deny::run(rest),
+        "soak" => soak::run_soak(rest),
         "setup" => tests::set_up().map(drop),
         _ => {
             eprintln!("{USAGE}");

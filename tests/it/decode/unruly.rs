@@ -135,6 +135,26 @@ fn a_poisonous_document_leaves_the_lane_to_the_next() {
 }
 
 #[test]
+fn poisonous_documents_among_others_cost_their_own_children_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let deaths = folder.path().join("deaths");
+    let poison = format!("die:{} ", deaths.display()).repeat(100);
+    let mut decoder = decoder(30.0, Stop::default());
+    let mut pages = Vec::new();
+    for (number, deeds) in ["ok ok", &poison, "ok", &poison, "ok ok ok"].iter().enumerate() {
+        let path = folder.path().join(number.to_string());
+        fs::write(&path, deeds).unwrap();
+        let mut emitted = Emitted::default();
+        decoder.process(item(&path, Kind::Pdf), &mut emitted).unwrap();
+        assert!(emitted.balances());
+        pages.push(emitted.pages().len());
+    }
+    assert_eq!(pages, [2, 0, 1, 0, 3]);
+    // Each of the two is given up after 8 pages, of which each has cost 2 children.
+    assert_eq!(fs::read(&deaths).unwrap().len(), 2 * 16);
+}
+
+#[test]
 fn walls_that_are_lower_than_they_must_be_are_refused() {
     let mut decoder = decoder(30.0, Stop::default()).with_sandbox(Sandbox::at_least(Level::Limits));
     let fault = decoder.process(item(&program(), Kind::Pdf), &mut Emitted::default()).unwrap_err();

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A decoder child that misbehaves as its document tells it to: each line of the document is what to do at that unit.
 
-ok: hand it over · die: end · hang: sleep for ever · other: another unit than promised · huge: claim 60000 x 60000
-junk: bytes that are no message · once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before
+ok: hand it over · die: end · die:FILE end, with a letter more in FILE · hang: sleep for ever · other: another unit than
+promised · huge: claim 60000 x 60000 · junk: bytes that are no message · once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before
 any promise"""
 
 import json
@@ -55,6 +55,9 @@ def obey(number, deed, part):
             open(marker, "w").close()
             deed = "die"
     if deed == "die":
+        if marker:
+            with open(marker, "a") as deaths:
+                deaths.write("x")
         die()
     if deed == "hang":
         time.sleep(3600)

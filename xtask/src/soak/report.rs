@@ -1,0 +1,99 @@
+//! What a soak has shown: whether memory and open files grow with units, and whether children are replaced.
+
+use super::samples::{Sample, Samples};
+use crate::step::Result;
+
+/// Of the run, from its beginning, that is not counted: pools, caches and allocators fill.
+const WARM_UP: f64 = 0.2;
+
+/// Most KB of resident memory that 1,000 units may leave behind.
+const MOST_GROWTH: f64 = 1.0;
+
+/// Most descriptors by which 1,000 units may raise what is open.
+const MOST_DESCRIPTORS: f64 = 0.01;
+
+/// Lines of the table.
+const LINES: usize = 20;
+
+/// Samples after the warm-up, by units, and what follows from them.
+pub struct Report {
+    points: Vec<(f64, Sample)>,
+    seconds: f64,
+    /// KB of resident memory for 1,000 units.
+    growth: f64,
+    /// Descriptors for 1,000 units.
+    descriptors: f64,
+    /// Children that were seen.
+    children: usize,
+    /// Children that must at least have been there.
+    replaced: usize,
+}
+
+impl Report {
+    /// The report of a run that must have had at least so many children one after the other.
+    pub fn new(samples: &Samples, replaced: u32) -> Self {
+        let warm = samples.taken.iter().filter(|sample| sample.at >= WARM_UP * samples.seconds);
+        let points: Vec<(f64, Sample)> =
+            warm.filter_map(|sample| Some((samples.units(sample.at)? / 1000.0, *sample))).collect();
+        let slope_of = |value: fn(&Sample) -> f64| slope(points.iter().map(|(units, sample)| (*units, value(sample))));
+        let growth = slope_of(|sample| sample.resident);
+        let descriptors = slope_of(|sample| sample.descriptors as f64);
+        let (seconds, children, replaced) = (samples.seconds, samples.children.len(), replaced as usize);
+        Self { points, seconds, growth, descriptors, children, replaced }
+    }
+
+    /// Some of the samples, and the slopes.
+    pub fn table(&self) -> String {
+        let mut lines = vec![format!("{:>10} {:>12} {:>12} {:>9}", "units", "resident KB", "descriptors", "children")];
+        let step = self.points.len().div_ceil(LINES).max(1);
+        lines.extend(self.points.iter().step_by(step).map(|(units, sample)| {
+            let Sample { resident, descriptors, children, .. } = sample;
+            format!("{:>10.0} {resident:>12.0} {descriptors:>12} {children:>9}", units * 1000.0)
+        }));
+        lines.push(format!(
+            "{:.0} s, {} samples after the warm-up; for 1,000 units {:+.2} KB resident and {:+.4} descriptors; {} children",
+            self.seconds,
+            self.points.len(),
+            self.growth,
+            self.descriptors,
+            self.children
+        ));
+        lines.join("\n")
+    }
+
+    /// An error that says what grows.
+    pub fn verdict(&self) -> Result<()> {
+        let few = (self.points.len() < 10).then(|| "there are under 10 samples: take more units".to_owned());
+        let grows = (self.growth >= MOST_GROWTH).then(|| {
+            format!("resident memory grows by {:.2} KB for 1,000 units, {MOST_GROWTH} are allowed", self.growth)
+        });
+        let leaks = (self.descriptors >= MOST_DESCRIPTORS)
+            .then(|| format!("open descriptors grow by {:.4} for 1,000 units", self.descriptors));
+        let stale = (self.children < self.replaced)
+            .then(|| format!("{} children were seen, {} must have been there", self.children, self.replaced));
+        let problems: Vec<String> = [few, grows, leaks, stale].into_iter().flatten().collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+}
+
+/// The slope of the line through `points` whose squared distances are least; 0 for fewer than two.
+fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let count = points.clone().count().max(1) as f64;
+    let (x, y) = points.clone().fold((0.0, 0.0), |(x, y), point| (x + point.0 / count, y + point.1 / count));
+    let (with, alone) = points.fold((0.0, 0.0), |(with, alone), point| {
+        (with + (point.0 - x) * (point.1 - y), alone + (point.0 - x) * (point.0 - x))
+    });
+    if alone > 0.0 { with / alone } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slope_of_a_line_is_found_under_what_swings() {
+        let swings = (0..1000).map(|x| (f64::from(x), 3.0 * f64::from(x) + if x % 2 == 0 { 50.0 } else { -50.0 }));
+        assert!((slope(swings) - 3.0).abs() < 0.01);
+        assert_eq!(slope([(1.0, 2.0)].into_iter()), 0.0);
+    }
+}
