@@ -35,8 +35,9 @@ pub enum Found {
 pub struct Collect {
     walk: Walk,
     shard: Option<Shard>,
-    seen: HashSet<ContentHash>,
-    named: HashSet<PathBuf>,
+    /// Contents and paths so far, by half of their hashes: there may be millions.
+    seen: HashSet<[u8; 16]>,
+    named: HashSet<[u8; 16]>,
     ordinal: u64,
 }
 
@@ -73,7 +74,8 @@ impl Collect {
     /// The same file named twice (by itself and by its folder) is one input.
     fn is_new(&mut self, step: &Step) -> bool {
         let (Step::File(path) | Step::Dead(path, _)) = step;
-        self.named.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        self.named.insert(half(blake3::hash(path.as_os_str().as_encoded_bytes()).as_bytes()))
     }
 
     fn judge(&mut self, looked: Looked) -> Option<Found> {
@@ -89,7 +91,7 @@ impl Collect {
         let (path, ordinal) = (looked.path, self.ordinal);
         let source = Arc::new(Source { name, path, hash, kind, bytes, modified, ordinal });
         self.ordinal += 1;
-        if !self.seen.insert(hash) {
+        if !self.seen.insert(half(&hash.0)) {
             return Some(Found::Duplicate(source));
         }
         let origin = Origin { source, part: Part::Whole };
@@ -113,6 +115,10 @@ impl Collect {
     fn takes(&self, hash: ContentHash) -> bool {
         self.shard.is_none_or(|shard| shard.holds(hash))
     }
+}
+
+fn half(hash: &[u8; 32]) -> [u8; 16] {
+    *hash.first_chunk().unwrap_or(&[0; 16])
 }
 
 fn look(step: Step) -> Looked {

@@ -20,8 +20,6 @@ struct Account {
     kept: Kept,
     /// All units are promised that there are.
     decoded: bool,
-    /// It has been told that the document is through.
-    told: bool,
 }
 
 /// A document that is through, in numbers, with what earlier runs have settled of it.
@@ -55,14 +53,24 @@ impl Account {
     }
 }
 
-/// The accounts of all documents, by the name of their source.
+/// The accounts of all documents, by the name of their source, as long as they are open.
 #[derive(Debug, Default)]
-pub struct Books(HashMap<String, Account>);
+pub struct Books {
+    accounts: HashMap<String, Account>,
+    /// What the accounts of documents that are through came to; they are closed, so that memory does not grow with them.
+    closed: Closed,
+}
+
+#[derive(Debug, Default)]
+struct Closed {
+    documents: u64,
+    units: u64,
+}
 
 /// What the books say at the end.
 #[derive(Debug, Default)]
 pub struct Balance {
-    /// Documents with an account.
+    /// Documents that have or had an account.
     pub documents: u64,
     /// Units promised by all.
     pub units: u64,
@@ -106,15 +114,15 @@ impl Books {
         self.account(source).decoded = true;
     }
 
-    /// Once for each document: when all units are promised and settled.
+    /// Closes the account of a document, once: when all units are promised and settled. Whatever is heard of it afterwards
+    /// does not balance.
     pub fn through(&mut self, source: &str) -> Option<Through> {
-        let account = self.account(source);
-        if !account.decoded || !account.balances() || account.told {
-            return None;
-        }
-        account.told = true;
-        let Account { rows, failures, kept, .. } = *account;
-        Some(Through { units: account.units(), rows: rows + kept.rows, failures: failures + kept.failures, kept })
+        self.accounts.get(source).filter(|account| account.decoded && account.balances())?;
+        let account = self.accounts.remove(source)?;
+        let (units, Account { rows, failures, kept, .. }) = (account.units(), account);
+        self.closed.documents += 1;
+        self.closed.units += units;
+        Some(Through { units, rows: rows + kept.rows, failures: failures + kept.failures, kept })
     }
 
     /// A unit or the whole document failed.
@@ -126,13 +134,14 @@ impl Books {
 
     /// True when every document is through.
     pub fn are_through(&self) -> bool {
-        self.0.values().all(|account| account.told || account.promised.is_none() && account.whole > 0)
+        self.accounts.values().all(|account| account.promised.is_none() && account.whole > 0)
     }
 
     /// Adds everything up.
     pub fn balance(&self) -> Balance {
-        let mut balance = Balance::default();
-        for (source, account) in &self.0 {
+        let Closed { documents, units } = self.closed;
+        let mut balance = Balance { documents, units, ..Balance::default() };
+        for (source, account) in &self.accounts {
             balance.documents += 1;
             balance.units += account.units();
             balance.untouched += u64::from(account.untouched());
@@ -145,7 +154,7 @@ impl Books {
     }
 
     fn account(&mut self, source: &str) -> &mut Account {
-        self.0.entry(source.to_owned()).or_default()
+        self.accounts.entry(source.to_owned()).or_default()
     }
 }
 
