@@ -11,6 +11,7 @@ mod encode;
 mod evidence;
 mod family;
 pub mod generate;
+mod hostile;
 mod hub;
 mod letters;
 mod line;
