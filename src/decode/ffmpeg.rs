@@ -10,12 +10,13 @@ use std::{
 };
 
 use crate::base::{
-    Fault, FaultKind, Limit,
+    Fault, FaultKind,
     native::{Library, locate},
 };
 
 use super::{
     input::Input,
+    memory,
     output::{Output, refuse},
 };
 
@@ -151,9 +152,8 @@ impl Notes {
         let has = |text: &str| words.contains(text);
         if has("No such file") || has("Permission denied") {
             refuse(FaultKind::Unreadable, words, "check the file and its permissions")
-        } else if has("Cannot allocate memory") {
-            let hint = "raise `[decode.limits] memory` or look at the file apart";
-            refuse(FaultKind::TooLarge, format!("ffmpeg says: {words}"), hint).over(Limit::Memory)
+        } else if memory::was_refused(&words) {
+            memory::refused(format!("ffmpeg says: {words}"))
         } else if has("decoder found") || has("not whitelisted") || has("Unknown decoder") {
             refuse(FaultKind::Unsupported, format!("ffmpeg says: {words}"), "convert the file to a common format")
         } else {

@@ -18,6 +18,7 @@ mod hand;
 pub mod input;
 #[cfg(target_os = "linux")]
 mod leash;
+mod memory;
 mod nursery;
 pub mod order;
 pub mod output;

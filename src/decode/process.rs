@@ -14,7 +14,7 @@ use super::{
     form::Form,
     group,
     input::Input,
-    nursery,
+    memory, nursery,
     output::refuse,
     walls::{Reached, Walls},
     watch::{End, Watched},
@@ -162,9 +162,8 @@ impl Process {
             _ => format!(" ({error})"),
         };
         let message = format!("the decoder process ended with {}{cause}{}", status, quoted(&words));
-        if words.contains("memory allocation of") {
-            let hint = "raise `[decode.limits] memory` or look at the file apart";
-            return refuse(FaultKind::TooLarge, message, hint).over(Limit::Memory);
+        if memory::was_refused(&words) {
+            return memory::refused(message);
         }
         refuse(FaultKind::ChildDied, message, "the file may be damaged or made to do harm; look at it apart")
     }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Lays files of these names and runs over them; gives the limits in each file's failures, with their kinds.
-fn limits_hit(files: &[(&str, Vec<u8>)], decode: &str) -> BTreeMap<String, Vec<(String, String)>> {
+fn limits_hit(files: &[(&str, Vec<u8>)], decode: &str) -> BTreeMap<String, Vec<(String, String, String)>> {
     let folder = tempfile::tempdir().unwrap();
     let inputs = folder.path().join("in");
     for (name, bytes) in files {
@@ -26,7 +26,7 @@ fn limits_hit(files: &[(&str, Vec<u8>)], decode: &str) -> BTreeMap<String, Vec<(
     let told = |name: &str| {
         let (_, failures) = fates.get(text(&inputs.join(name))).cloned().unwrap_or_default();
         let column = |failure: &serde_json::Value, name: &str| failure[name].as_str().unwrap_or_default().to_owned();
-        failures.iter().map(|failure| (column(failure, "limit"), column(failure, "kind"))).collect()
+        failures.iter().map(|failure| (column(failure, "limit"), column(failure, "kind"), column(failure, "message"))).collect()
     };
     files.iter().map(|(name, _)| ((*name).to_owned(), told(name))).collect()
 }
@@ -37,8 +37,8 @@ fn assert_limits(files: &[(&str, Vec<u8>)], decode: &str, expected: &[(&str, Lim
     for (name, limit, kind) in expected {
         let told = &hit[*name];
         assert!(!told.is_empty(), "{name} came through");
-        for (column, named) in told {
-            assert_eq!((column.as_str(), named.as_str()), (limit.as_str(), kind.as_str()), "{name}");
+        for (column, named, message) in told {
+            assert_eq!((column.as_str(), named.as_str()), (limit.as_str(), kind.as_str()), "{name}: {message}");
         }
     }
 }
@@ -87,21 +87,28 @@ fn limits_on_sizes_are_named() {
     ]);
 }
 
+/// A form that draws itself twice over: each level takes memory, and there are so many of them.
+fn endless() -> Vec<u8> {
+    let form = "/Type /XObject /Subtype /Form /BBox [0 0 300 200] /Resources << /XObject << /X 6 0 R >> >>";
+    Pdf::page().stream(6, form, b"/X Do /X Do").drawing("/XObject << /X 6 0 R >>", "/X Do").bytes()
+}
+
 #[test]
 fn limits_on_memory_and_patience_are_named() {
-    let files = [("memory.png", large()), ("slow.pdf", slow())];
+    let files = [("memory.png", large()), ("memory.pdf", endless()), ("slow.pdf", slow())];
     assert_limits(&files, "seconds_without_progress = 4\nlimits = { memory = 600000000 }\n", &[
         ("memory.png", Limit::Memory, FaultKind::TooLarge),
+        ("memory.pdf", Limit::Memory, FaultKind::TooLarge),
         ("slow.pdf", Limit::SecondsWithoutProgress, FaultKind::Deadline),
     ]);
 }
 
 #[test]
 fn limits_on_what_a_document_may_cost_are_named() {
-    let files = [("memory.png", large()), ("slow.pdf", slow())];
+    let files = [("memory.pdf", endless()), ("slow.pdf", slow())];
     let decode = "seconds_per_document = 3\nchildren_per_document = 2\nlimits = { memory = 600000000 }\n";
     assert_limits(&files, decode, &[
-        ("memory.png", Limit::ChildrenPerDocument, FaultKind::TooLarge),
+        ("memory.pdf", Limit::ChildrenPerDocument, FaultKind::TooLarge),
         ("slow.pdf", Limit::SecondsPerDocument, FaultKind::Deadline),
     ]);
 }
