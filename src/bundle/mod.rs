@@ -27,7 +27,7 @@ pub use catalog::{Catalog, Entry, Holds};
 pub use checkpoint::{Checkpoint, Tensor};
 pub use config::{AudioConfig, Config, ExpertsConfig, LayerConfig, Rotary, TextConfig, VisionConfig};
 pub use export::{ExportRequest, Exported, Source, export};
-pub use open::{Check, open};
+pub use open::{Check, open, read_manifest};
 pub use precision::{Dtype, Format, Part, Precision, Quantize};
 pub use recipe::Recipe;
 pub use synthetic::{SynthesizeRequest, Synthesized, checkpoint as random_checkpoint, inventory, shape, synthesize};

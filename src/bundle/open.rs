@@ -77,11 +77,20 @@ fn open_bundle(folder: &Path, check: Check) -> Result<Model, Fatal> {
     let path = folder.join(MANIFEST);
     let text = fs::read_to_string(&path)
         .map_err(|error| Fatal::new(format!("cannot read `{}`: {error}", path.display()), "check its permissions"))?;
-    let manifest = parse(&text, &path)?;
-    check_roles(&manifest, &path)?;
+    let manifest = read_manifest(&text, &path)?;
     manifest.files.par_iter().try_for_each(|(name, expected)| check_file(folder, name, expected, check))?;
     let hash = manifest::hex(Sha256::new_with_prefix(text.as_bytes()));
     Ok(Model { folder: folder.to_owned(), hash, manifest, layout: Layout::Bundle, notes: Vec::new() })
+}
+
+/// The manifest of a bundle, of the text of the file at `path`. The files that it names are not looked at.
+///
+/// # Errors
+/// When it is no TOML, of another format, lacks a fact, or gives a role to a file without a hash.
+pub fn read_manifest(text: &str, path: &Path) -> Result<Manifest, Fatal> {
+    let manifest = parse(text, path)?;
+    check_roles(&manifest, path)?;
+    Ok(manifest)
 }
 
 /// The format comes first: a newer manifest may hold anything else.

@@ -17,6 +17,7 @@ use crate::base::{ContentHash, Document, Failure, Item, Lease, Origin, Part, Sou
 
 pub use inputs::{Inputs, Shard};
 pub use settings::Settings;
+pub use sight::kind_of;
 use sight::{Refusal, Sight};
 use walk::{Step, Walk};
 

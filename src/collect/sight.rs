@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek},
     path::Path,
     time::SystemTime,
 };
@@ -82,7 +82,11 @@ fn read(file: &mut File) -> io::Result<(Vec<u8>, ContentHash, u64)> {
     }
 }
 
-fn kind_of(head: &[u8], file: &mut File) -> Result<Kind, Fault> {
+/// What the content of `file` is, of which `head` is the beginning: 65,536 bytes, or all of it.
+///
+/// # Errors
+/// `UnknownKind` for content that is not read.
+pub fn kind_of(head: &[u8], file: &mut (impl Read + Seek)) -> Result<Kind, Fault> {
     match recognise(head) {
         Content::Known(kind) => Ok(kind),
         Content::Container if mp4::shows_pictures(file) => Ok(Kind::Video),

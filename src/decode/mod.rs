@@ -22,6 +22,7 @@ mod memory;
 mod nursery;
 pub mod order;
 pub mod output;
+mod overhear;
 pub mod pages;
 mod pdf;
 pub mod picture;
@@ -41,6 +42,8 @@ pub use decoder::Decoder;
 pub use input::Input;
 pub use order::{Order, Render};
 pub use output::{Gathered, Output, refuse};
+#[doc(hidden)]
+pub use overhear::overhear;
 pub use pages::PageRanges;
 pub use settings::{Limits, Settings, VideoSettings};
 pub use slice::{Slice, Slicer};

@@ -2,7 +2,7 @@
 //! says of each what became of it. The catalogue stands in the modules below, one for each family.
 
 mod case;
-mod damage;
+pub mod damage;
 mod films;
 mod limits;
 mod names;
@@ -90,11 +90,13 @@ fn lacking(failure: &Value) -> Vec<&'static str> {
 
 #[test]
 fn no_file_of_the_catalogue_is_lost_and_none_takes_the_program_down() {
-    let (folder, cases) = (tempfile::Builder::new().prefix("corpus-").disable_cleanup(true).tempdir().unwrap(), catalogue());
+    let (folder, cases) =
+        (tempfile::Builder::new().prefix("corpus-").disable_cleanup(true).tempdir().unwrap(), catalogue());
     assert!(cases.len() >= 150, "{} cases", cases.len());
     let inputs = folder.path().join("in");
     cases.iter().for_each(|case| case.lay(&inputs));
-    let Ran { code, said, report, resident } = run(folder.path(), "hostile", &format!("passwords = [\"{PASSWORD}\"]\n{LIMITS}"));
+    let Ran { code, said, report, resident } =
+        run(folder.path(), "hostile", &format!("passwords = [\"{PASSWORD}\"]\n{LIMITS}"));
     assert_eq!((code, report["status"].as_str()), (1, Some("complete")), "{said}");
     assert_eq!((&report["totals"]["balanced"], &report["totals"]["untouched"]), (&true.into(), &0.into()), "{report}");
     assert!(resident < MOST_RESIDENT, "{} MB resident", resident >> 20);

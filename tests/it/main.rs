@@ -17,6 +17,7 @@ mod letters;
 mod line;
 mod loader;
 mod media;
+mod mutations;
 mod onnx;
 mod parse;
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 mod demo;
 mod deny;
+mod fuzz;
 mod peers;
 mod python;
 mod soak;
@@ -21,6 +22,8 @@ cargo xtask deny [--advisories]
                     licences, sources and bans of all crates; with --advisories known weaknesses too
 cargo xtask soak [--units N] [--program PATH]
                     100,000 synthetic units through the release build; fails when memory grows
+cargo xtask fuzz [--seconds N] [TARGETS]
+                    each fuzz target for 60 or N seconds (needs cargo-fuzz)
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
 
 Needs Rust, a C compiler, Python 3 with pip, and git. Native libraries go to the user's data folder
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         "bench-peers" => peers::run_peers(rest),
         "deny" => deny::run(rest),
         "soak" => soak::run_soak(rest),
+        "fuzz" => fuzz::run_fuzz(rest),
         "setup" => tests::set_up().map(drop),
         _ => {
             eprintln!("{USAGE}");

@@ -15,11 +15,11 @@ use std::{
 
 use safetensors::tensor::{Dtype, TensorInfo};
 
-pub use self::tensor::Tensor;
 use self::{
     shard::Shard,
     tensor::{Located, Source},
 };
+pub use self::{shard::read_header, tensor::Tensor};
 use super::synthetic::Drawing;
 use crate::base::Fatal;
 

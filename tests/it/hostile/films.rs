@@ -15,7 +15,11 @@ pub fn family() -> Family {
     let kinds: &[_] = &[Corrupt, Unsupported, Empty, TooLarge, ChildDied, Deadline];
     let matroska = read("video/shapes.webm");
     family.fails("head-alone.mkv", matroska[..40].to_vec(), BROKEN);
-    family.fails("parts-of-unknown-length.mkv", [&matroska[..40], &b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff".repeat(2000)].concat(), BROKEN);
+    family.fails(
+        "parts-of-unknown-length.mkv",
+        [&matroska[..40], &b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff".repeat(2000)].concat(),
+        BROKEN,
+    );
     family.fails("cut-early.webm", cut(&matroska, 1, 60), BROKEN);
     family.either("cut.webm", cut(&matroska, 1, 2), kinds);
     family.either("flipped.webm", flipped(&matroska, 400, 60, 5), kinds);
@@ -36,7 +40,11 @@ pub fn family() -> Family {
     let elsewhere = patched(&quick, b"url \0\0\0\x01", b"alis\0\0\0\0");
     family.either("pictures-in-another-file.mov", elsewhere, kinds);
     let stream = [&b"\x47\x40\0\x10"[..], &[0xff; 184]].concat();
-    family.fails("packets-of-nothing.ts", stream.repeat(300), &[Corrupt, Unsupported, Empty, lapidary::base::FaultKind::UnknownKind]);
+    family.fails(
+        "packets-of-nothing.ts",
+        stream.repeat(300),
+        &[Corrupt, Unsupported, Empty, lapidary::base::FaultKind::UnknownKind],
+    );
     family.fails("flash.flv", b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x12\xff\xff\xff\0\0\0\0\0\0\0".to_vec(), BROKEN);
     // What ffmpeg would take for lists of other files is a text to us.
     family.rows("playlist.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n");

@@ -26,7 +26,10 @@ fn limits_hit(files: &[(&str, Vec<u8>)], decode: &str) -> BTreeMap<String, Vec<(
     let told = |name: &str| {
         let (_, failures) = fates.get(text(&inputs.join(name))).cloned().unwrap_or_default();
         let column = |failure: &serde_json::Value, name: &str| failure[name].as_str().unwrap_or_default().to_owned();
-        failures.iter().map(|failure| (column(failure, "limit"), column(failure, "kind"), column(failure, "message"))).collect()
+        failures
+            .iter()
+            .map(|failure| (column(failure, "limit"), column(failure, "kind"), column(failure, "message")))
+            .collect()
     };
     files.iter().map(|(name, _)| ((*name).to_owned(), told(name))).collect()
 }
@@ -76,15 +79,19 @@ fn limits_on_sizes_are_named() {
     let pages_of_any_size = decode.replace("pixels = 3000", "pixels = 1000000");
     let large = FaultKind::TooLarge;
     assert_limits(&files[..1], decode, &[("pixels.bmp", Limit::Pixels, large)]);
-    assert_limits(&files[1..], &pages_of_any_size, &[
-        ("pages.pdf", Limit::Pages, large),
-        ("pages.tif", Limit::Pages, large),
-        ("seconds.flac", Limit::Seconds, large),
-        ("seconds.mp4", Limit::Seconds, large),
-        ("bytes.wav", Limit::Bytes, large),
-        ("text.txt", Limit::TextBytes, large),
-        ("all.pdf", Limit::DecodedBytes, large),
-    ]);
+    assert_limits(
+        &files[1..],
+        &pages_of_any_size,
+        &[
+            ("pages.pdf", Limit::Pages, large),
+            ("pages.tif", Limit::Pages, large),
+            ("seconds.flac", Limit::Seconds, large),
+            ("seconds.mp4", Limit::Seconds, large),
+            ("bytes.wav", Limit::Bytes, large),
+            ("text.txt", Limit::TextBytes, large),
+            ("all.pdf", Limit::DecodedBytes, large),
+        ],
+    );
 }
 
 /// A form that draws itself twice over: each level takes memory, and there are so many of them.
@@ -96,19 +103,27 @@ fn endless() -> Vec<u8> {
 #[test]
 fn limits_on_memory_and_patience_are_named() {
     let files = [("memory.png", large()), ("memory.pdf", endless()), ("slow.pdf", slow())];
-    assert_limits(&files, "seconds_without_progress = 4\nlimits = { memory = 600000000 }\n", &[
-        ("memory.png", Limit::Memory, FaultKind::TooLarge),
-        ("memory.pdf", Limit::Memory, FaultKind::TooLarge),
-        ("slow.pdf", Limit::SecondsWithoutProgress, FaultKind::Deadline),
-    ]);
+    assert_limits(
+        &files,
+        "seconds_without_progress = 4\nlimits = { memory = 600000000 }\n",
+        &[
+            ("memory.png", Limit::Memory, FaultKind::TooLarge),
+            ("memory.pdf", Limit::Memory, FaultKind::TooLarge),
+            ("slow.pdf", Limit::SecondsWithoutProgress, FaultKind::Deadline),
+        ],
+    );
 }
 
 #[test]
 fn limits_on_what_a_document_may_cost_are_named() {
     let files = [("memory.pdf", endless()), ("slow.pdf", slow())];
     let decode = "seconds_per_document = 3\nchildren_per_document = 2\nlimits = { memory = 600000000 }\n";
-    assert_limits(&files, decode, &[
-        ("memory.pdf", Limit::ChildrenPerDocument, FaultKind::TooLarge),
-        ("slow.pdf", Limit::SecondsPerDocument, FaultKind::Deadline),
-    ]);
+    assert_limits(
+        &files,
+        decode,
+        &[
+            ("memory.pdf", Limit::ChildrenPerDocument, FaultKind::TooLarge),
+            ("slow.pdf", Limit::SecondsPerDocument, FaultKind::Deadline),
+        ],
+    );
 }

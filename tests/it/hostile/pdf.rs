@@ -55,8 +55,11 @@ impl Pdf {
 
     /// With these operators on the page, and these resources beside its font.
     pub fn drawing(self, resources: &str, operators: &str) -> Self {
-        self.page_entries(&format!("/Resources << /Font << /F1 5 0 R >> {resources} >>"))
-            .stream(4, "", operators.as_bytes())
+        self.page_entries(&format!("/Resources << /Font << /F1 5 0 R >> {resources} >>")).stream(
+            4,
+            "",
+            operators.as_bytes(),
+        )
     }
 
     /// With this trailer.

@@ -42,8 +42,16 @@ fn pngs() -> Family {
     let mut family = Family::new("png");
     let small = black(8, 8);
     family.fails("too-wide.png", png(60_000, 60_000, std::slice::from_ref(&small)), &[TooLarge]);
-    family.fails("as-wide-as-can-be.png", png(0x7fff_ffff, 0x7fff_ffff, std::slice::from_ref(&small)), &[TooLarge, Corrupt]);
-    family.fails("of-negative-size.png", png(0xffff_ffff, 0x8000_0000, std::slice::from_ref(&small)), &[TooLarge, Corrupt]);
+    family.fails(
+        "as-wide-as-can-be.png",
+        png(0x7fff_ffff, 0x7fff_ffff, std::slice::from_ref(&small)),
+        &[TooLarge, Corrupt],
+    );
+    family.fails(
+        "of-negative-size.png",
+        png(0xffff_ffff, 0x8000_0000, std::slice::from_ref(&small)),
+        &[TooLarge, Corrupt],
+    );
     family.fails("of-no-width.png", png(0, 8, std::slice::from_ref(&small)), BROKEN);
     family.rows("one-pixel-high.png", png(100_000, 1, &[black(100_000, 1)]));
     family.either("no-pixels.png", png(8, 8, &[]), BROKEN);
@@ -76,7 +84,8 @@ fn jpegs() -> Family {
     let mut family = Family::new("jpeg");
     let whole = read("pictures/cmyk.jpg");
     let frame = whole.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
-    let sized = |height: u16, width: u16| overlaid(&whole, frame + 5, &[height.to_be_bytes(), width.to_be_bytes()].concat());
+    let sized =
+        |height: u16, width: u16| overlaid(&whole, frame + 5, &[height.to_be_bytes(), width.to_be_bytes()].concat());
     family.fails("too-wide.jpg", sized(65_535, 65_535), &[TooLarge]);
     family.fails("of-no-size.jpg", sized(0, 0), BROKEN);
     family.either("height-said-later.jpg", sized(0, 64), BROKEN);
@@ -147,17 +156,23 @@ fn tiffs() -> Family {
     family.fails("of-65535-colours.tif", changed(&[(277, 65_535)]), &[Corrupt, Unsupported, TooLarge]);
     family.fails("packed-somehow.tif", changed(&[(259, 31_337)]), BROKEN);
     family.fails("pixels-garbage.tif", changed(&[(259, 5)]), BROKEN);
-    family.fails("sample-of-many.tif", tiff(&[(256, 4, u32::MAX, 8), (257, 4, u32::MAX, 8), (273, 4, u32::MAX, 8)], 0), &[Corrupt, TooLarge]);
+    family.fails(
+        "sample-of-many.tif",
+        tiff(&[(256, 4, u32::MAX, 8), (257, 4, u32::MAX, 8), (273, 4, u32::MAX, 8)], 0),
+        &[Corrupt, TooLarge],
+    );
     let many = [&b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0"[..], &[0xff; 8]].concat();
     family.fails("directory-of-all-entries.tif", many, &[UnknownKind, Corrupt]);
-    let tiles: Vec<_> = grey(&[]).into_iter().chain([(322, 4, 1, 0), (323, 4, 1, 0), (324, 4, 1, 8), (325, 4, 1, 9)]).collect();
+    let tiles: Vec<_> =
+        grey(&[]).into_iter().chain([(322, 4, 1, 0), (323, 4, 1, 0), (324, 4, 1, 8), (325, 4, 1, 9)]).collect();
     family.either("tiles-of-no-size.tif", tiff(&tiles, 0), BROKEN);
     family
 }
 
 fn others() -> Family {
     let mut family = Family::new("other-pictures");
-    let (bitmap, gif, webp) = (read("pictures/gradient.bmp"), read("pictures/moving.gif"), read("pictures/receipt.webp"));
+    let (bitmap, gif, webp) =
+        (read("pictures/gradient.bmp"), read("pictures/moving.gif"), read("pictures/receipt.webp"));
     let sized = |width: i32, height: i32| overlaid(&bitmap, 18, &[width.to_le_bytes(), height.to_le_bytes()].concat());
     family.fails("too-wide.bmp", sized(60_000, 60_000), &[TooLarge]);
     family.fails("of-negative-width.bmp", sized(-64, 48), BROKEN);
@@ -170,11 +185,23 @@ fn others() -> Family {
     family.either("colours-without-end.bmp", overlaid(&overlaid(&bitmap, 28, &[8, 0]), 46, &[0xff; 4]), BROKEN);
     family.fails("too-wide.gif", overlaid(&gif, 6, &[0xff; 4]), &[TooLarge]);
     family.fails("no-frames.gif", b"GIF89a\x08\0\x08\0\0\0\0;".to_vec(), BROKEN);
-    family.either("frame-beside-the-screen.gif", b"GIF89a\x08\0\x08\0\0\0\0,\xff\xff\xff\xff\xff\xff\xff\xff\0\x02\x02L\x01\0;".to_vec(), &[Corrupt, TooLarge, Unsupported]);
-    family.either("codes-of-twelve-bits.gif", b"GIF89a\x08\0\x08\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x08\0\x08\0\0\x0c\x02L\x01\0;".to_vec(), BROKEN);
+    family.either(
+        "frame-beside-the-screen.gif",
+        b"GIF89a\x08\0\x08\0\0\0\0,\xff\xff\xff\xff\xff\xff\xff\xff\0\x02\x02L\x01\0;".to_vec(),
+        &[Corrupt, TooLarge, Unsupported],
+    );
+    family.either(
+        "codes-of-twelve-bits.gif",
+        b"GIF89a\x08\0\x08\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x08\0\x08\0\0\x0c\x02L\x01\0;".to_vec(),
+        BROKEN,
+    );
     family.either("length-of-nothing.webp", overlaid(&webp, 4, &[0; 4]), BROKEN);
     family.either("length-without-end.webp", overlaid(&webp, 4, &[0xff; 4]), BROKEN);
-    family.fails("canvas-alone.webp", b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xff".to_vec(), &[Corrupt, TooLarge, Unsupported]);
+    family.fails(
+        "canvas-alone.webp",
+        b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xff".to_vec(),
+        &[Corrupt, TooLarge, Unsupported],
+    );
     family.fails("lossless-too-wide.webp", b"RIFF\x11\0\0\0WEBPVP8L\x05\0\0\0\x2f\xff\xff\xff\x0f\0".to_vec(), BROKEN);
     family.fails("a-new-format.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), BROKEN);
     family.fails("layers.psd", b"8BPS\0\x01\0\0\0\0\0\0\0\x03\0\0\x75\x30\0\0\x75\x30\0\x08\0\x03".to_vec(), BROKEN);

@@ -136,7 +136,11 @@ fn containers() -> Family {
         let place = note.windows(4).position(|window| window == kind).unwrap();
         overlaid(&note, place + 4 + bytes, new)
     };
-    family.fails("codec-unknown.m4a", patched(&note, b"stsd\0\0\0\0\0\0\0\x01\0\0\0Halac", b"stsd\0\0\0\0\0\0\0\x01\0\0\0Hxxxx"), BROKEN);
+    family.fails(
+        "codec-unknown.m4a",
+        patched(&note, b"stsd\0\0\0\0\0\0\0\x01\0\0\0Halac", b"stsd\0\0\0\0\0\0\0\x01\0\0\0Hxxxx"),
+        BROKEN,
+    );
     family.either("ticks-of-nothing.m4a", after(b"mdhd", 12, &[0; 4]), BROKEN);
     family.either("length-of-all.m4a", after(b"mdhd", 16, &[0xff; 4]), kinds);
     family.either("samples-of-all.m4a", after(b"stsz", 8, &[0xff; 4]), kinds);

@@ -54,6 +54,7 @@ fn strange(family: &mut Family) {
     family.rows("nested-json.txt", "[{\"a\":".repeat(60));
     family.rows("private.txt", "\u{e000}\u{f8ff}\u{10fffd}\u{fffe}\u{ffff}".to_owned());
     family.rows("carriage-returns.txt", "one\rtwo\rthree\r");
-    family.rows("a-page-of-the-web.html", "<html><script>fetch('http://127.0.0.1')</script><img src=file:///etc/passwd>");
+    family
+        .rows("a-page-of-the-web.html", "<html><script>fetch('http://127.0.0.1')</script><img src=file:///etc/passwd>");
     family.rows("of-a-header.txt", "BM%PDF-1.7 GIF89a PK ID3 RIFF OggS fLaC");
 }

@@ -27,7 +27,8 @@ pub fn run(folder: &Path, name: &str, decode: &str) -> Ran {
     );
     let at = |name: &str| folder.join(name);
     fs::write(at("pipeline.toml"), pipeline).unwrap();
-    fs::write(at("schema.json"), r#"{"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"]}"#).unwrap();
+    fs::write(at("schema.json"), r#"{"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"]}"#)
+        .unwrap();
     fs::write(at("answers.json"), r#"[{"a":true}]"#).unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_lapidary"))
         .arg("run")
@@ -61,6 +62,7 @@ fn watch(mut child: Child) -> (i32, u64) {
 
 fn high_water(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
     kilobytes.map_or(0, |kilobytes: u64| kilobytes << 10)
 }

@@ -29,9 +29,11 @@ pub fn family() -> Family {
         // What the password is checked against is another: none fits any more.
         let place = bytes.windows(4).rposition(|window| window == b"/U <").unwrap() + 4;
         let other = if bytes[place] == b'0' { b'1' } else { b'0' };
-        family.fails(&format!("{name}-other-password.pdf"), super::super::damage::overlaid(&bytes, place, &[other]), &[
-            Encrypted,
-        ]);
+        family.fails(
+            &format!("{name}-other-password.pdf"),
+            super::super::damage::overlaid(&bytes, place, &[other]),
+            &[Encrypted],
+        );
     }
     for name in ["open-r3-rc4-128", "open-r6-aes-256"] {
         family.rows(&format!("{name}.pdf"), encrypted(name));

@@ -24,7 +24,8 @@ fn missing(family: &mut Family) {
     family.rows("size-zero.pdf", size("0"));
     family.rows("size-huge.pdf", size("1e30"));
     family.rows("size-negative.pdf", size("-18"));
-    let widths = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /FirstChar -5 /LastChar 2147483647 /Widths [1e30] >>";
+    let widths =
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /FirstChar -5 /LastChar 2147483647 /Widths [1e30] >>";
     family.rows("widths-huge.pdf", font(widths));
 }
 

@@ -86,14 +86,19 @@ fn recursion(family: &mut Family) {
     let painted = pattern.drawing("/Pattern << /P 6 0 R >>", "/Pattern cs /P scn 0 0 300 200 re f");
     family.either("pattern-paints-itself.pdf", painted.bytes(), &[Corrupt, TooLarge]);
     let mask = "/ExtGState << /G << /SMask << /S /Luminosity /G 6 0 R >> >> >>";
-    let masked = Pdf::page().stream(6, &format!("{form} /Group << /S /Transparency >> /Resources << {mask} >>"), b"/G gs");
+    let masked =
+        Pdf::page().stream(6, &format!("{form} /Group << /S /Transparency >> /Resources << {mask} >>"), b"/G gs");
     family.rows("mask-masks-itself.pdf", masked.drawing(mask, "/G gs 0 0 99 99 re f").bytes());
-    let spaces = Pdf::page().with(6, "[/Indexed 6 0 R 255 (abc)]").drawing("/ColorSpace << /C 6 0 R >>", "/C cs 3 sc 0 0 9 9 re f");
+    let spaces = Pdf::page()
+        .with(6, "[/Indexed 6 0 R 255 (abc)]")
+        .drawing("/ColorSpace << /C 6 0 R >>", "/C cs 3 sc 0 0 9 9 re f");
     family.rows("colours-of-themselves.pdf", spaces.bytes());
-    let function = Pdf::page().with(6, "<< /FunctionType 3 /Domain [0 1] /Functions [6 0 R 6 0 R] /Bounds [0.5] /Encode [0 1 0 1] >>");
+    let function = Pdf::page()
+        .with(6, "<< /FunctionType 3 /Domain [0 1] /Functions [6 0 R 6 0 R] /Bounds [0.5] /Encode [0 1 0 1] >>");
     let shading = "/Shading << /S << /ShadingType 2 /ColorSpace /DeviceGray /Coords [0 0 9 9] /Function 6 0 R >> >>";
     family.rows("function-of-itself.pdf", function.drawing(shading, "/S sh").bytes());
-    let annotation = "<< /Type /Annot /Subtype /Stamp /Rect [0 0 99 99] /AP << /N 6 0 R >> /Popup 7 0 R /Parent 7 0 R >>";
+    let annotation =
+        "<< /Type /Annot /Subtype /Stamp /Rect [0 0 99 99] /AP << /N 6 0 R >> /Popup 7 0 R /Parent 7 0 R >>";
     let annotated = Pdf::page().stream(6, &itself, b"/X Do").with(7, annotation).page_entries("/Annots [7 0 R 7 0 R]");
     family.rows("annotation-of-itself.pdf", annotated.bytes());
 }
@@ -109,11 +114,16 @@ fn pictures(family: &mut Family) {
     family.either("picture-negative.pdf", picture(&format!("/Width -1 /Height -1 {grey}"), b"x"), kinds);
     family.either("picture-no-bits.pdf", picture("/Width 9 /Height 9 /BitsPerComponent 0", b"x"), kinds);
     let flat = deflated_zeros(12_000 * 12_000);
-    family.either("picture-bomb.pdf", picture(&format!("/Width 12000 /Height 12000 {grey} /Filter /FlateDecode"), &flat), kinds);
+    family.either(
+        "picture-bomb.pdf",
+        picture(&format!("/Width 12000 /Height 12000 {grey} /Filter /FlateDecode"), &flat),
+        kinds,
+    );
     family.rows("picture-masks-itself.pdf", picture(&format!("/Width 2 /Height 2 {grey} /SMask 6 0 R"), b"abcd"));
     let codecs = ["JBIG2Decode", "JPXDecode", "DCTDecode", "CCITTFaxDecode"];
     for codec in codecs {
-        let entries = format!("/Width 5000 /Height 5000 {grey} /Filter /{codec} /DecodeParms << /K -1 /Columns 5000 >>");
+        let entries =
+            format!("/Width 5000 /Height 5000 {grey} /Filter /{codec} /DecodeParms << /K -1 /Columns 5000 >>");
         family.rows(&format!("picture-garbage-{codec}.pdf"), picture(&entries, &[0xa7; 900]));
     }
     let inline = "BI /W 99999 /H 99999 /BPC 8 /CS /G /F /Fl ID xxxx EI";

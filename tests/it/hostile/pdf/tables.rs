@@ -21,7 +21,8 @@ fn cross_references(family: &mut Family) {
     let whole = Pdf::page().bytes();
     let text = String::from_utf8_lossy(&whole).into_owned();
     let start = text.rsplit_once("startxref\n").unwrap().1.split_once('\n').unwrap().0.to_owned();
-    let pointing = |to: &str| patched(&whole, format!("startxref\n{start}").as_bytes(), format!("startxref\n{to}").as_bytes());
+    let pointing =
+        |to: &str| patched(&whole, format!("startxref\n{start}").as_bytes(), format!("startxref\n{to}").as_bytes());
     family.rows("start-zero.pdf", pointing("0"));
     family.rows("start-beyond.pdf", pointing("999999999"));
     family.rows("start-negative.pdf", pointing("-1"));
@@ -85,7 +86,8 @@ fn side_trees(family: &mut Family) {
         .with(6, "<< /Type /Outlines /First 7 0 R /Last 7 0 R /Count 1 >>")
         .with(7, "<< /Title (again) /Parent 7 0 R /Next 7 0 R /Prev 7 0 R /First 7 0 R /Last 6 0 R >>");
     family.rows("outline-of-itself.pdf", outlines.bytes());
-    let names = catalog("/Names << /Dests 6 0 R /JavaScript 6 0 R >> /Dests 6 0 R").with(6, "<< /Kids [6 0 R 6 0 R] >>");
+    let names =
+        catalog("/Names << /Dests 6 0 R /JavaScript 6 0 R >> /Dests 6 0 R").with(6, "<< /Kids [6 0 R 6 0 R] >>");
     family.rows("names-in-names.pdf", names.bytes());
     let fields = catalog("/AcroForm << /Fields [6 0 R] /CO [6 0 R] /XFA 6 0 R >>")
         .with(6, "<< /FT /Tx /T (a) /Kids [6 0 R 6 0 R] /Parent 6 0 R /V 6 0 R >>")
@@ -112,7 +114,15 @@ fn wrappings(family: &mut Family) {
     family.either("behind-junk.pdf", [&[0xfe; 1000][..], &whole].concat(), none);
     family.rows("before-junk.pdf", [&whole[..], &[0; 4000]].concat());
     family.rows("two-in-one.pdf", [&whole[..], &whole].concat());
-    family.either("all-line-ends-bare.pdf", whole.iter().map(|&byte| if byte == b'\n' { b'\r' } else { byte }).collect::<Vec<u8>>(), none);
+    family.either(
+        "all-line-ends-bare.pdf",
+        whole.iter().map(|&byte| if byte == b'\n' { b'\r' } else { byte }).collect::<Vec<u8>>(),
+        none,
+    );
     let pages = "3 0 obj << /Type /Page /MediaBox [0 0 9 9] >> endobj\n".repeat(3000);
-    family.either("one-number-three-thousand-times.pdf", patched(&whole, b"3 0 obj", format!("{pages}3 0 obj").as_bytes()), none);
+    family.either(
+        "one-number-three-thousand-times.pdf",
+        patched(&whole, b"3 0 obj", format!("{pages}3 0 obj").as_bytes()),
+        none,
+    );
 }

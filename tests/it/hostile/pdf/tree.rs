@@ -28,9 +28,11 @@ fn loops(family: &mut Family) {
         let below = level + 1;
         deep = deep.with(level, format!("<< /Type /Pages /Parent 2 0 R /Kids [{below} 0 R] /Count 1 >>"));
     }
-    family.either("three-thousand-levels.pdf", deep.with(3000, "<< /Type /Pages /Kids [3 0 R] /Count 1 >>").bytes(), &[
-        Corrupt, Empty,
-    ]);
+    family.either(
+        "three-thousand-levels.pdf",
+        deep.with(3000, "<< /Type /Pages /Kids [3 0 R] /Count 1 >>").bytes(),
+        &[Corrupt, Empty],
+    );
 }
 
 fn counts(family: &mut Family) {
