@@ -5,6 +5,7 @@
 mod inputs;
 mod kind;
 mod mp4;
+mod name;
 mod settings;
 mod sight;
 mod walk;
@@ -16,6 +17,7 @@ use rayon::prelude::*;
 use crate::base::{ContentHash, Document, Failure, Item, Lease, Origin, Part, Source, Stop};
 
 pub use inputs::{Inputs, Shard};
+pub use name::path_of;
 pub use settings::Settings;
 pub use sight::kind_of;
 use sight::{Refusal, Sight};
@@ -80,7 +82,7 @@ impl Collect {
     }
 
     fn judge(&mut self, looked: Looked) -> Option<Found> {
-        let name = looked.path.to_string_lossy().into_owned();
+        let name = name::name_of(&looked.path);
         let sight = match looked.outcome {
             Ok(sight) => sight,
             Err(refusal) => return self.refuse(name, refusal).map(Found::Failure),

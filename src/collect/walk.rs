@@ -9,7 +9,7 @@ use std::{
 
 use walkdir::{DirEntry, IntoIter, WalkDir};
 
-use super::{Inputs, Settings};
+use super::{Inputs, Settings, name::path_of};
 use crate::base::dataset;
 
 /// What the walk comes upon.
@@ -113,8 +113,9 @@ impl Walk {
 
     fn typed(&mut self) -> Option<Result<PathBuf, Step>> {
         let typed = self.typed.pop_front()?;
-        if !is_pattern(&typed) || Path::new(&typed).symlink_metadata().is_ok() {
-            return Some(Ok(PathBuf::from(typed)));
+        let path = path_of(&typed);
+        if !is_pattern(&typed) || path.symlink_metadata().is_ok() {
+            return Some(Ok(path));
         }
         let options = glob::MatchOptions { require_literal_leading_dot: !self.hidden, ..Default::default() };
         self.matched = glob::glob_with(&typed, options).ok();
@@ -135,7 +136,7 @@ impl Walk {
             let path = line.strip_suffix(b"\n").unwrap_or(&line);
             let path = path.strip_suffix(b"\r").unwrap_or(path);
             if !path.is_empty() {
-                return Some(Ok(path_of(path)));
+                return Some(Ok(path_of_bytes(path)));
             }
         }
     }
@@ -198,12 +199,12 @@ fn open_list(path: &Path) -> Result<Box<dyn BufRead + Send>, String> {
 }
 
 #[cfg(unix)]
-fn path_of(bytes: &[u8]) -> PathBuf {
+fn path_of_bytes(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> PathBuf {
+fn path_of_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }

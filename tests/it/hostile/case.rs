@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use lapidary::base::FaultKind;
+use lapidary::{base::FaultKind, collect};
 
 /// What stands under a name.
 pub enum Made {
@@ -27,7 +27,7 @@ pub enum Becomes {
     Either(&'static [FaultKind]),
 }
 
-/// A member of the catalogue. Its name is a path below the folder of the corpus.
+/// A member of the catalogue. Its name is that of a path below the folder of the corpus.
 pub struct Case {
     pub name: String,
     pub made: Made,
@@ -41,7 +41,7 @@ impl Case {
 
     /// Puts it where it belongs below `folder`.
     pub fn lay(&self, folder: &Path) {
-        let path = folder.join(&self.name);
+        let path = folder.join(collect::path_of(&self.name));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match &self.made {
             Made::File(bytes) => fs::write(path, bytes).unwrap(),

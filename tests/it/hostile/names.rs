@@ -57,6 +57,10 @@ fn odd_characters(family: &mut Family) {
     {
         family.rows(name, format!("odd name {number}"));
     }
+    // Names that are no text, and one that only looks so: lossily they would all be the same.
+    family.rows("no-text-\u{fffd}ff.txt", "a name of other bytes");
+    family.fails("no-text-\u{fffd}fe.txt", b"a\xff".to_vec(), &[UnknownKind, Corrupt]);
+    family.rows("no-text-\u{fffd}u.txt", "a name with a sign of replacement");
     family.rows(&"n".repeat(251).add(".txt"), "a long name");
     family.rows(&(0..60).map(|level| format!("level-{level}/")).collect::<String>().add("deep.txt"), "a deep folder");
 }
