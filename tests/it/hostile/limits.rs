@@ -100,30 +100,24 @@ fn endless() -> Vec<u8> {
     Pdf::page().stream(6, form, b"/X Do /X Do").drawing("/XObject << /X 6 0 R >>", "/X Do").bytes()
 }
 
+/// Room for a child at rest and a little work.
+const LITTLE_MEMORY: &str = "limits = { memory = 600000000 }\n";
+
 #[test]
-fn limits_on_memory_and_patience_are_named() {
-    let files = [("memory.png", large()), ("memory.pdf", endless()), ("slow.pdf", slow())];
-    assert_limits(
-        &files,
-        "seconds_without_progress = 4\nlimits = { memory = 600000000 }\n",
-        &[
-            ("memory.png", Limit::Memory, FaultKind::TooLarge),
-            ("memory.pdf", Limit::Memory, FaultKind::TooLarge),
-            ("slow.pdf", Limit::SecondsWithoutProgress, FaultKind::Deadline),
-        ],
-    );
+fn the_limit_on_memory_is_named() {
+    let files = [("memory.png", large()), ("memory.pdf", endless())];
+    let expected =
+        [("memory.png", Limit::Memory, FaultKind::TooLarge), ("memory.pdf", Limit::Memory, FaultKind::TooLarge)];
+    assert_limits(&files, LITTLE_MEMORY, &expected);
 }
 
 #[test]
 fn limits_on_what_a_document_may_cost_are_named() {
-    let files = [("memory.pdf", endless()), ("slow.pdf", slow())];
-    let decode = "seconds_per_document = 3\nchildren_per_document = 2\nlimits = { memory = 600000000 }\n";
-    assert_limits(
-        &files,
-        decode,
-        &[
-            ("memory.pdf", Limit::ChildrenPerDocument, FaultKind::TooLarge),
-            ("slow.pdf", Limit::SecondsPerDocument, FaultKind::Deadline),
-        ],
-    );
+    let endless = [("memory.pdf", endless())];
+    let children = format!("children_per_document = 1\n{LITTLE_MEMORY}");
+    assert_limits(&endless, &children, &[("memory.pdf", Limit::ChildrenPerDocument, FaultKind::TooLarge)]);
+    let slow = [("slow.pdf", slow())];
+    let expected = |limit| [("slow.pdf", limit, FaultKind::Deadline)];
+    assert_limits(&slow, "seconds_without_progress = 3\n", &expected(Limit::SecondsWithoutProgress));
+    assert_limits(&slow, "seconds_per_document = 3\n", &expected(Limit::SecondsPerDocument));
 }
