@@ -152,7 +152,7 @@ impl Emit<Extraction> for Records {
 
 fn generation(text: &str) -> Item<Generation> {
     let (name, hash) = ("a.txt".to_owned(), ContentHash([0; 32]));
-    let source = Source { name, path: PathBuf::new(), hash, kind: Kind::Text, bytes: 0, ordinal: 0 };
+    let source = Source { name, path: PathBuf::new(), hash, kind: Kind::Text, bytes: 0, modified: None, ordinal: 0 };
     let body = Generation {
         tokens: Vec::new(),
         logprobs: Vec::new(),

@@ -11,6 +11,7 @@ pub mod ladder;
 pub mod limit;
 pub mod media;
 pub mod model;
+pub mod name;
 pub mod native;
 pub mod prompt;
 pub mod record;

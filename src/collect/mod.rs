@@ -5,7 +5,6 @@
 mod inputs;
 mod kind;
 mod mp4;
-mod name;
 mod settings;
 mod sight;
 mod walk;
@@ -14,10 +13,9 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use rayon::prelude::*;
 
-use crate::base::{ContentHash, Document, Failure, Item, Lease, Origin, Part, Source, Stop};
+use crate::base::{ContentHash, Document, Failure, Item, Lease, Origin, Part, Source, Stop, name::name_of};
 
 pub use inputs::{Inputs, Shard};
-pub use name::path_of;
 pub use settings::Settings;
 pub use sight::kind_of;
 use sight::{Refusal, Sight};
@@ -82,7 +80,7 @@ impl Collect {
     }
 
     fn judge(&mut self, looked: Looked) -> Option<Found> {
-        let name = name::name_of(&looked.path);
+        let name = name_of(&looked.path);
         let sight = match looked.outcome {
             Ok(sight) => sight,
             Err(refusal) => return self.refuse(name, refusal).map(Found::Failure),

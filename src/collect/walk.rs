@@ -9,8 +9,8 @@ use std::{
 
 use walkdir::{DirEntry, IntoIter, WalkDir};
 
-use super::{Inputs, Settings, name::path_of};
-use crate::base::dataset;
+use super::{Inputs, Settings};
+use crate::base::{dataset, name::path_of};
 
 /// What the walk comes upon.
 #[derive(Debug)]

@@ -1,10 +1,7 @@
 //! What a run finds out about documents that its dataset may hold already: which of the rows of before still count, under
 //! which name, and which have to be copied.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-};
+use std::collections::{HashMap, HashSet};
 
 use super::{
     copies::Copies,
@@ -12,7 +9,7 @@ use super::{
     known::{Known, Name, Place, Side},
     marks::Mark,
 };
-use crate::base::{Failure, Kept, Origin, Source};
+use crate::base::{Failure, Kept, Origin, Source, name::path_of};
 
 /// What has come to light so far. Of a new dataset only duplicates are noted.
 #[derive(Debug, Default)]
@@ -174,7 +171,7 @@ impl Settlement {
         }
         let gone = |one: &&Name| {
             let gone = match named.get(&NameKey::of(&one.name)) {
-                None => !Path::new(&*one.name).exists(),
+                None => !path_of(&one.name).exists(),
                 Some(now) => now.is_some_and(|now| now != document),
             };
             gone && !self.renamed.contains_key(&key(one))
@@ -198,7 +195,7 @@ impl Settlement {
         named: &HashMap<NameKey, Option<DocumentKey>>,
     ) {
         let others = names.iter().filter(|one| *one.name != *own && !named.contains_key(&NameKey::of(&one.name)));
-        for other in others.filter(|one| Path::new(&*one.name).exists()) {
+        for other in others.filter(|one| path_of(&one.name).exists()) {
             self.copies.add(document, None, other.name.to_string());
         }
     }

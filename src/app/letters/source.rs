@@ -9,7 +9,7 @@ use std::{
 
 use super::Failed;
 use crate::{
-    base::{ContentHash, Kind, Source},
+    base::{ContentHash, Kind, Source, name::path_of},
     decode::Input,
 };
 
@@ -38,7 +38,7 @@ pub enum State {
 impl Document {
     /// Looks at the document of a failure, and reads it once.
     pub fn of(row: &Failed) -> Self {
-        let path = PathBuf::from(row.text("_source"));
+        let path = path_of(row.text("_source"));
         let path = std::path::absolute(&path).unwrap_or(path);
         let state = match read(&path, &mut io::sink()) {
             Err(error) => State::Gone(error),

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use lapidary::{base::FaultKind, collect};
+use lapidary::base::{FaultKind, name::path_of};
 
 /// What stands under a name.
 pub enum Made {
@@ -41,7 +41,7 @@ impl Case {
 
     /// Puts it where it belongs below `folder`.
     pub fn lay(&self, folder: &Path) {
-        let path = folder.join(collect::path_of(&self.name));
+        let path = folder.join(path_of(&self.name));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match &self.made {
             Made::File(bytes) => fs::write(path, bytes).unwrap(),
