@@ -6,6 +6,10 @@ use crate::step::Result;
 /// Of the run, from its beginning, that is not counted: pools, caches and allocators fill.
 const WARM_UP: f64 = 0.2;
 
+/// Parts of the time after it. Memory goes up and down with each part that is written, by more than a hundred times what is
+/// looked for; a leak raises what is left between, so of each part of the time the least counts.
+const PARTS: usize = 10;
+
 /// Most KB of resident memory that 1,000 units may leave behind.
 const MOST_GROWTH: f64 = 1.0;
 
@@ -36,7 +40,7 @@ impl Report {
         let points: Vec<(f64, Sample)> =
             warm.filter_map(|sample| Some((samples.units(sample.at)? / 1000.0, *sample))).collect();
         let slope_of = |value: fn(&Sample) -> f64| slope(points.iter().map(|(units, sample)| (*units, value(sample))));
-        let growth = slope_of(|sample| sample.resident);
+        let growth = slope(floor(&points).into_iter());
         let descriptors = slope_of(|sample| sample.descriptors as f64);
         let (seconds, children, replaced) = (samples.seconds, samples.children.len(), replaced as usize);
         Self { points, seconds, growth, descriptors, children, replaced }
@@ -51,7 +55,7 @@ impl Report {
             format!("{:>10.0} {resident:>12.0} {descriptors:>12} {children:>9}", units * 1000.0)
         }));
         lines.push(format!(
-            "{:.0} s, {} samples after the warm-up; for 1,000 units {:+.2} KB resident and {:+.4} descriptors; {} children",
+            "{:.0} s, {} samples after the warm-up; for 1,000 units {:+.2} KB resident at the least and {:+.4} descriptors; {} children",
             self.seconds,
             self.points.len(),
             self.growth,
@@ -74,6 +78,16 @@ impl Report {
         let problems: Vec<String> = [few, grows, leaks, stale].into_iter().flatten().collect();
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
+}
+
+/// Of each part of the time the sample with the least memory.
+fn floor(points: &[(f64, Sample)]) -> Vec<(f64, f64)> {
+    let parts = points.chunks(points.len().div_ceil(PARTS).max(1));
+    let least = |part: &[(f64, Sample)]| {
+        let memory = part.iter().map(|(units, sample)| (*units, sample.resident));
+        memory.min_by(|one, other| one.1.total_cmp(&other.1))
+    };
+    parts.filter_map(least).collect()
 }
 
 /// The slope of the line through `points` whose squared distances are least; 0 for fewer than two.
