@@ -24,7 +24,7 @@ fn common(pipeline: &Pipeline, shape: &Shape) -> Value {
     let sampler = json!([generate.temperature, generate.top_k, generate.top_p, generate.seed, generate.loop_tokens]);
     let lengths = json!([generate.max_tokens, generate.thinking, generate.thinking_tokens, generate.keeps_thoughts()]);
     let written = written(pipeline);
-    json!([encode.system, encode.prompt, sampler, lengths, shape.schema(), written])
+    json!([encode.system, encode.prompt, encode.schema_in_prompt, sampler, lengths, shape.schema(), written])
 }
 
 /// Tables that concern answers as a whole, as they stand in the file. Where the schema lies is nothing to them.

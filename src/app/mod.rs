@@ -22,5 +22,6 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod score;
 pub mod threads;
 pub mod verify;

@@ -118,6 +118,12 @@ impl Pipeline {
         }
         let ladder = self.ladder.validate(&self.encode, &self.generate, &self.parse);
         problems.extend(ladder.into_iter().map(|problem| format!("[ladder] {problem}")));
+        if !self.encode.schema_in_prompt && self.parse.output == Output::ToolCall {
+            problems.push(
+                "[encode] `schema_in_prompt` is false, but [parse] `output` is `tool_call`, which declares the schema"
+                    .to_owned(),
+            );
+        }
         if self.memory_mb == 0 {
             problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());
         }

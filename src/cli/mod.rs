@@ -16,6 +16,7 @@ mod replay;
 mod run;
 mod runtime;
 mod schema;
+mod score;
 mod show;
 mod summary;
 
@@ -93,6 +94,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Failures(failures) => failures::run(failures),
         Command::Replay(replay) => replay::run(replay),
         Command::Explain(explain) => replay::explain(explain),
+        Command::Score(arguments) => score::run(arguments),
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),

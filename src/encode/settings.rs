@@ -18,11 +18,20 @@ pub struct Settings {
     /// The task, in the user's turn. `{schema}` stands for the JSON Schema; where neither this nor `system` names it,
     /// a sentence with the schema is added to the end of `system`.
     pub prompt: String,
+    /// Whether the model is told the schema. A model that was trained for one task knows it, and is spared the tokens; its
+    /// answers follow the schema all the same.
+    pub schema_in_prompt: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { budget: Budget::Tokens(1120), frame_budget: 70, system: String::new(), prompt: String::new() }
+        Self {
+            budget: Budget::Tokens(1120),
+            frame_budget: 70,
+            system: String::new(),
+            prompt: String::new(),
+            schema_in_prompt: true,
+        }
     }
 }
 
@@ -31,7 +40,17 @@ impl Settings {
     pub fn validate(&self) -> Vec<String> {
         let budgets = [("budget", self.budget.most()), ("frame_budget", self.frame_budget)];
         let unknown = budgets.into_iter().filter(|(_, budget)| !BUDGETS.contains(budget));
-        unknown.map(|(name, budget)| format!("encode.{name} is {budget}, but must be one of {BUDGETS:?}")).collect()
+        let unknown =
+            unknown.map(|(name, budget)| format!("encode.{name} is {budget}, but must be one of {BUDGETS:?}"));
+        let placed = [("system", &self.system), ("prompt", &self.prompt)];
+        let placed =
+            placed.into_iter().filter(|(_, text)| !self.schema_in_prompt && text.contains(super::wording::PLACE));
+        let placed = placed.map(|(name, _)| {
+            format!(
+                "encode.{name} has a place for {{schema}}, but encode.schema_in_prompt is false: leave out one of them"
+            )
+        });
+        unknown.chain(placed).collect()
     }
 }
 
@@ -46,5 +65,13 @@ mod tests {
         assert_eq!(problems.len(), 2);
         assert!(problems[0].contains("encode.budget is 100"), "{problems:?}");
         assert!(Settings::default().validate().is_empty());
+    }
+
+    #[test]
+    fn a_place_for_a_schema_that_is_not_told_is_named() {
+        let silent = Settings { prompt: "Use {schema}.".to_owned(), schema_in_prompt: false, ..Settings::default() };
+        assert_eq!(silent.validate().len(), 1);
+        assert!(silent.validate()[0].starts_with("encode.prompt has a place"), "{:?}", silent.validate());
+        assert!(Settings { schema_in_prompt: true, ..silent }.validate().is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use super::Settings;
 
 /// Where the schema is to stand.
-const PLACE: &str = "{schema}";
+pub(super) const PLACE: &str = "{schema}";
 
 /// What is added to the system text when neither text has a place for the schema: what stands before the pictures is the
 /// same for all units, and is prefilled once.
@@ -28,7 +28,7 @@ impl Wording {
     pub fn new(settings: &Settings, schema: &str, declared: bool) -> Self {
         let placed = [&settings.system, &settings.prompt].iter().any(|text| text.contains(PLACE));
         let mut system = settings.system.trim().to_owned();
-        if !placed && !schema.trim().is_empty() {
+        if settings.schema_in_prompt && !placed && !schema.trim().is_empty() {
             let gap = if system.is_empty() { "" } else { "\n\n" };
             system = format!("{system}{gap}{}", if declared { CALL } else { SENTENCE });
         }
@@ -63,5 +63,11 @@ mod tests {
         assert_eq!(both.task, "Read the page.");
         assert!(wording("", "Read.", "{}").system.unwrap().starts_with("Answer with one"));
         assert_eq!(wording("", "Read.", "").system, None);
+    }
+
+    #[test]
+    fn a_model_that_knows_its_task_is_not_told_the_schema() {
+        let settings = Settings { prompt: "Read.".to_owned(), schema_in_prompt: false, ..Settings::default() };
+        assert_eq!(Wording::new(&settings, "{}", false), Wording { system: None, task: "Read.".to_owned() });
     }
 }

@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 27] = [
+const HOMES: [(&str, &[&str]); 28] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -33,6 +33,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("rustfft", &["encode"]),
     ("rubato", &["decode"]),
     ("seccompiler", &["decode"]),
+    ("strsim", &["app"]),
     ("symphonia", &["decode"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["parse"]),

@@ -3,6 +3,7 @@
 mod failures;
 mod model;
 mod schema;
+mod score;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use failures::*;
 pub use model::*;
 pub use schema::*;
+pub use score::*;
 
 use crate::base::Budget;
 
@@ -61,6 +63,8 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Show how a row of a dataset came about
     Explain(ExplainArguments),
+    /// Compare a dataset with what is known of some of its documents
+    Score(ScoreArguments),
     /// Write what the model would receive for each unit as safetensors
     Encode(EncodeArguments),
     /// Make and examine model bundles

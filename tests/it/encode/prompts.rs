@@ -16,7 +16,13 @@ use super::{page, tiny};
 
 fn settings() -> Settings {
     let system = "You read documents.".to_owned();
-    Settings { budget: 70.into(), frame_budget: 70, system, prompt: "Read. Use {schema}.".to_owned() }
+    Settings {
+        budget: 70.into(),
+        frame_budget: 70,
+        system,
+        prompt: "Read. Use {schema}.".to_owned(),
+        schema_in_prompt: true,
+    }
 }
 
 fn encoder(model: Model) -> Encoder {

@@ -1,0 +1,142 @@
+//! What is known: JSON lines, each with the end of a file's path, the record that belongs to it and, where a file has
+//! several, its page.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::{Component, Path},
+};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::base::Fatal;
+
+const SHAPE: &str = "one JSON object a line: {\"file\": \"scans/7.pdf\", \"page\": 2, \"record\": {...}}, `page` only where a file has several records";
+
+/// One line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Truth {
+    /// The end of the file's path: any number of its folders, and its name.
+    file: String,
+    /// From 1, as `_page` has it; absent: the first row of the file.
+    page: Option<i64>,
+    /// What a row ought to hold. Columns that it does not name are not looked at.
+    record: Map<String, Value>,
+}
+
+/// All lines of a file, each of which belongs to one row at most.
+#[derive(Debug)]
+pub(super) struct Truths {
+    truths: Vec<(Truth, bool)>,
+    /// Lines by the file's name.
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl Truths {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read or a line is not of that shape.
+    pub fn read(path: &Path) -> Result<Self, Fatal> {
+        let cannot = |why: String| Fatal::new(format!("`{}`: {why}", path.display()), SHAPE);
+        let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
+        let mut truths = Vec::new();
+        for (number, line) in BufReader::new(file).lines().enumerate() {
+            let line = line.map_err(|error| cannot(error.to_string()))?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let truth: Truth =
+                serde_json::from_str(&line).map_err(|error| cannot(format!("line {}: {error}", number + 1)))?;
+            truths.push((truth, false));
+        }
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, (truth, _)) in truths.iter().enumerate() {
+            by_name.entry(name(&truth.file)).or_default().push(place);
+        }
+        Ok(Self { truths, by_name })
+    }
+
+    /// The record that a row ought to hold, once: the one whose path fits best. `None` where nothing is known of the row, or
+    /// another row has had it.
+    pub fn take(&mut self, row: &Value) -> Option<&Map<String, Value>> {
+        let (source, page) = (row["_source"].as_str()?, row["_page"].as_i64());
+        let fits = |truth: &Truth| {
+            let named = components(&truth.file);
+            let ends = components(source).rev().zip(named.clone().rev()).all(|(one, other)| one == other);
+            let on_page = truth.page.is_none() || truth.page == page;
+            (ends && on_page && named.clone().count() <= components(source).count()).then(|| named.count())
+        };
+        let lines = self.by_name.get(&name(source))?;
+        let open = lines.iter().filter(|place| !self.truths[**place].1);
+        let best =
+            open.filter_map(|place| Some((fits(&self.truths[*place].0)?, *place))).max_by_key(|(fit, _)| *fit)?.1;
+        let (truth, taken) = &mut self.truths[best];
+        *taken = true;
+        Some(&truth.record)
+    }
+
+    /// The records that no row has had.
+    pub fn left(&self) -> impl Iterator<Item = &Map<String, Value>> {
+        self.truths.iter().filter(|(_, taken)| !taken).map(|(truth, _)| &truth.record)
+    }
+}
+
+fn components(path: &str) -> impl DoubleEndedIterator<Item = Component<'_>> + Clone {
+    Path::new(path).components().filter(|part| !matches!(part, Component::CurDir))
+}
+
+fn name(path: &str) -> String {
+    Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn truths(text: &str) -> Result<Truths, Fatal> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("truth.jsonl");
+        fs::write(&path, text).unwrap();
+        Truths::read(&path)
+    }
+
+    fn row(source: &str, page: Option<i64>) -> Value {
+        json!({ "_source": source, "_page": page })
+    }
+
+    #[test]
+    fn a_file_is_known_by_the_end_of_its_path_and_once() {
+        let mut known = truths(
+            "{\"file\": \"7.pdf\", \"record\": {\"of\": \"any\"}}\n\n{\"file\": \"b/7.pdf\", \"record\": {\"of\": \"b\"}}\n",
+        )
+        .unwrap();
+        assert!(known.take(&row("/data/b/17.pdf", None)).is_none());
+        assert_eq!(known.take(&row("/data/b/7.pdf", None)).unwrap()["of"], "b");
+        assert_eq!(known.take(&row("/data/c/7.pdf", None)).unwrap()["of"], "any");
+        assert!(known.take(&row("/data/c/7.pdf", None)).is_none());
+        assert_eq!(known.left().count(), 0);
+    }
+
+    #[test]
+    fn pages_have_records_of_their_own() {
+        let line = |page| format!("{{\"file\": \"a.pdf\", \"page\": {page}, \"record\": {{\"page\": {page}}}}}\n");
+        let mut known = truths(&(line(1) + &line(2) + &line(3))).unwrap();
+        assert_eq!(known.take(&row("x/a.pdf", Some(2))).unwrap()["page"], 2);
+        assert!(known.take(&row("x/a.pdf", None)).is_none());
+        assert_eq!(known.left().map(|record| record["page"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn a_line_of_another_shape_is_named() {
+        let error = truths("{\"file\": \"a.pdf\", \"record\": {}}\n{\"path\": \"a.pdf\"}\n").unwrap_err();
+        assert!(error.message.contains("line 2: unknown field `path`"), "{error:?}");
+    }
+}
