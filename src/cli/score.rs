@@ -1,6 +1,6 @@
 //! `lapidary score`: what is right of a dataset, as tables or as JSON.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Ended, args::ScoreArguments, print};
 use crate::{
@@ -10,7 +10,11 @@ use crate::{
 
 pub fn run(arguments: &ScoreArguments) -> Result<Ended, Fatal> {
     let score = score::score(&arguments.dataset, &arguments.truth)?;
-    print::result(&if arguments.json { json(&score) } else { told(&score) })?;
+    let mut text = if arguments.json { json(&score, arguments.differences) } else { told(&score) };
+    if arguments.differences && !arguments.json {
+        text += &differences(&score);
+    }
+    print::result(&text)?;
     let (values, right) = score.values();
     let enough = arguments.at_least.is_none_or(|least| right as f64 >= least * values as f64);
     Ok(if enough { Ended::Well } else { Ended::WithFailures })
@@ -37,6 +41,16 @@ fn told(score: &Score) -> String {
     text
 }
 
+fn differences(score: &Score) -> String {
+    let heading = ["file", "value", "known", "read"].map(str::to_owned).to_vec();
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace('\n', "\\n");
+    let lines = score.differences.iter().map(|one| {
+        let held = one.held.as_ref().map_or("(no row)".to_owned(), plain);
+        vec![one.file.clone(), one.path.clone(), plain(&one.wanted), held]
+    });
+    format!("\nValues that are not right\n\n{}", print::table(&[heading].into_iter().chain(lines).collect::<Vec<_>>()))
+}
+
 fn field(field: &FieldScore) -> Vec<String> {
     let wrong = field.character_error_rate().map_or(String::new(), |rate| format!("{:.2} %", 100.0 * rate));
     let share = percent(field.right, field.values);
@@ -55,7 +69,7 @@ fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-fn json(score: &Score) -> String {
+fn json(score: &Score, with_differences: bool) -> String {
     let fields = score.fields.iter().map(|field| {
         json!({ "field": field.field, "values": field.values, "right": field.right, "character_error_rate": field.character_error_rate() })
     });
@@ -64,11 +78,17 @@ fn json(score: &Score) -> String {
         .iter()
         .map(|bucket| json!({ "from": bucket.from, "values": bucket.values, "right": bucket.right }));
     let (values, right) = score.values();
-    let all = json!({
+    let mut all = json!({
         "records": score.records, "whole": score.whole, "missing": score.missing, "unasked": score.unasked,
         "values": values, "right": right,
         "fields": fields.collect::<Vec<_>>(), "confidence": buckets.collect::<Vec<_>>(),
     });
+    if with_differences {
+        let list = score.differences.iter().map(|one| {
+            json!({ "file": one.file, "path": one.path, "known": one.wanted, "read": one.held, "has_row": one.held.is_some() })
+        });
+        all["differences"] = list.collect();
+    }
     format!("{all}\n")
 }
 
@@ -81,7 +101,15 @@ mod tests {
         let total = FieldScore { field: "/total".to_owned(), values: 4, right: 3, edits: (0, 0) };
         let shop = FieldScore { field: "/shop".to_owned(), values: 4, right: 4, edits: (1, 40) };
         let buckets = vec![Bucket { from: 0.9, values: 2, right: 1 }];
-        let score = Score { records: 4, whole: 3, missing: 1, unasked: 2, fields: vec![total, shop], buckets };
+        let score = Score {
+            records: 4,
+            whole: 3,
+            missing: 1,
+            unasked: 2,
+            fields: vec![total, shop],
+            buckets,
+            differences: Vec::new(),
+        };
         let text = told(&score);
         assert!(text.contains("/total  4       3      75.0 %\n"), "{text}");
         assert!(text.contains("/shop   4       4      100.0 %  2.50 %\n"), "{text}");

@@ -26,6 +26,7 @@ mod pipelines;
 mod plain;
 mod records;
 mod rooms;
+mod score;
 mod stuck;
 mod synthetic;
 mod towers;

@@ -119,7 +119,10 @@ fn every_pipeline_can_be_asked_to_think_and_to_call() {
         let folder = tempfile::tempdir().unwrap();
         // Evidence is gathered from answers in JSON alone.
         let silent = ("evidence = true", "evidence = false");
-        let changes = if pipeline.contains(silent.0) { vec![call, thinking, silent] } else { vec![call, thinking] };
+        // A function is declared with the schema.
+        let told = ("schema_in_prompt = false", "schema_in_prompt = true");
+        let apply = [silent, told].into_iter().filter(|(from, _)| pipeline.contains(from));
+        let changes: Vec<_> = [call, thinking].into_iter().chain(apply).collect();
         let path = shortened(&pipeline, &changes, folder.path());
         let output = run(&["check", text(&path), "--model", "onnx/tiny"]);
         assert_eq!(code(&output), 0, "{name}: {}", errors(&output));
@@ -129,6 +132,20 @@ fn every_pipeline_can_be_asked_to_think_and_to_call() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_call_without_its_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = all().into_iter().find(|(name, _)| name == "classify").unwrap().1;
+    let changes = [("[parse]", "[parse]\noutput = \"tool_call\""), ("[encode]", "[encode]\nschema_in_prompt = false")];
+    let output = run(&["check", text(&shortened(&pipeline, &changes, folder.path())), "--model", "onnx/tiny"]);
+    assert_eq!(code(&output), 2);
+    assert!(
+        errors(&output).contains("`schema_in_prompt` is false, but [parse] `output` is `tool_call`"),
+        "{}",
+        errors(&output)
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """Writes the held-out set: python make_held_out.py ../../../fixtures/demo
 
 Receipts and pages of prose with other seeds and other words than training: PDFs with a text layer, scanned PDFs, and
-JPEGs as a phone takes them; and truth.jsonl, which says of each file what is on it. Running it again gives the same bytes."""
+JPEGs as a phone takes them; and receipts.jsonl and texts.jsonl, which say of each file what is on it. Running it again gives the same bytes."""
 import io
 import json
 import pathlib
@@ -83,8 +83,8 @@ def legible(sheet, width, height):
 def main(out):
     """Receipts, then pages of prose."""
     out = pathlib.Path(out)
-    truth = []
-    for folder in ("receipts", "texts"):
+    truth = {"receipts": [], "texts": []}
+    for folder in truth:
         (out / folder).mkdir(parents=True, exist_ok=True)
     place = 0
     for seed in range(SEED, SEED + 10_000):
@@ -101,10 +101,11 @@ def main(out):
         if not legible(sheet, width, height):
             continue
         path = put(chance, out / folder, folder[:-1], count, sheet, width, height)
-        truth.append({"file": f"{folder}/{path.name}", "record": record})
+        truth[folder].append({"file": f"{folder}/{path.name}", "record": record})
         place += 1
-    lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in truth]
-    (out / "truth.jsonl").write_text("".join(lines), encoding="utf-8")
+    for folder, known in truth.items():
+        lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in known]
+        (out / f"{folder}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

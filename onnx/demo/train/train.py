@@ -150,7 +150,7 @@ class Trainer:
     def learn(self, batch):
         """One step."""
         dense, said, *right = self.losses(batch)
-        loss = dense if said is None else said + 0.3 * dense
+        loss = dense if said is None else said + dense
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
         groups = [group for optimiser in self.optimisers for group in optimiser.param_groups]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-pub use tally::{Bucket, FieldScore, Score};
+pub use tally::{Bucket, Difference, FieldScore, Score};
 
 use crate::{
     base::Fatal,
@@ -29,15 +29,15 @@ pub fn score(dataset: &Path, truth: &Path) -> Result<Score, Fatal> {
     read::read(dataset, &request, &mut |batch| {
         for row in read::json(batch) {
             match truths.take(&row) {
-                Some(record) => score.add(&leaves(record), Some(&row)),
+                Some(known) => score.add(&known.file, &leaves(&known.record), Some(&row)),
                 None => score.unasked += 1,
             }
         }
         Ok(())
     })?;
     let compared = score.records;
-    for record in truths.left() {
-        score.add(&leaves(record), None);
+    for known in truths.left() {
+        score.add(&known.file, &leaves(&known.record), None);
         score.missing += 1;
     }
     match compared {

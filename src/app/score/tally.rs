@@ -25,6 +25,21 @@ pub struct Score {
     pub fields: Vec<FieldScore>,
     /// By the least likely token of a value, where the dataset has `_evidence`.
     pub buckets: Vec<Bucket>,
+    /// Every value that is not right.
+    pub differences: Vec<Difference>,
+}
+
+/// A value that is not what it ought to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Which file, as the known record names it.
+    pub file: String,
+    /// JSON Pointer of the value.
+    pub path: String,
+    /// What ought to be there; of a list, its length.
+    pub wanted: Value,
+    /// What is there; of a list, its length. `None` where there is no row.
+    pub held: Option<Value>,
 }
 
 /// Values of one field.
@@ -53,12 +68,15 @@ pub struct Bucket {
 
 impl Score {
     /// Counts a known record with the row that ought to hold it, or without.
-    pub(super) fn add(&mut self, leaves: &[Leaf], row: Option<&Value>) {
+    pub(super) fn add(&mut self, file: &str, leaves: &[Leaf], row: Option<&Value>) {
         let mut whole = row.is_some();
         for leaf in leaves {
             let held = at(row, &leaf.path);
             let right = row.is_some() && leaf.wanted.is(held);
             whole &= right;
+            if !right {
+                self.differences.push(difference(file, leaf, row.map(|_| held)));
+            }
             self.field(&leaf.field).add(&leaf.wanted, held, right);
             if let (Wanted::Value(_), Some(confidence)) = (&leaf.wanted, confidence(row, &leaf.path)) {
                 self.bucket(confidence, right);
@@ -112,6 +130,16 @@ impl FieldScore {
     }
 }
 
+fn difference(file: &str, leaf: &Leaf, held: Option<Option<&Value>>) -> Difference {
+    let length = |value: &Value| value.as_array().map_or(value.clone(), |items| items.len().into());
+    let wanted = match &leaf.wanted {
+        Wanted::Items(count) => (*count).into(),
+        Wanted::Value(value) => value.clone(),
+    };
+    let held = held.map(|held| held.map_or(Value::Null, length));
+    Difference { file: file.to_owned(), path: leaf.path.clone(), wanted, held }
+}
+
 /// How likely the least likely token of a value was.
 fn confidence(row: Option<&Value>, path: &str) -> Option<f32> {
     let evidence = row?.get("_evidence")?.as_array()?;
@@ -128,7 +156,7 @@ mod tests {
 
     fn scored(record: &Value, row: Option<&Value>) -> Score {
         let mut score = Score::default();
-        score.add(&leaves(record.as_object().unwrap()), row);
+        score.add("a.pdf", &leaves(record.as_object().unwrap()), row);
         score
     }
 
@@ -142,6 +170,14 @@ mod tests {
         assert_eq!(told, [("/shop", 1, 0), ("/items", 1, 0), ("/items/*/price", 2, 1)]);
         assert_eq!(score.fields[0].character_error_rate(), Some(0.2));
         assert_eq!((score.records, score.whole), (1, 0));
+        let told: Vec<(&str, Value, Option<Value>)> =
+            score.differences.iter().map(|one| (one.path.as_str(), one.wanted.clone(), one.held.clone())).collect();
+        let expected = [
+            ("/shop", json!("Agate"), Some(json!("Agata"))),
+            ("/items", json!(2), Some(json!(1))),
+            ("/items/1/price", json!(2), Some(Value::Null)),
+        ];
+        assert_eq!(told, expected);
         assert_eq!(scored(&record, Some(&record)).whole, 1);
     }
 
@@ -150,6 +186,7 @@ mod tests {
         let score = scored(&json!({ "due": null, "shop": "abc" }), None);
         assert_eq!((score.whole, score.values()), (0, (2, 0)));
         assert_eq!(score.fields[1].edits, (3, 3));
+        assert!(score.differences.iter().all(|one| one.held.is_none() && one.file == "a.pdf"));
     }
 
     #[test]

@@ -15,16 +15,16 @@ use crate::base::Fatal;
 
 const SHAPE: &str = "one JSON object a line: {\"file\": \"scans/7.pdf\", \"page\": 2, \"record\": {...}}, `page` only where a file has several records";
 
-/// One line.
+/// What is known of one row: one line.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Truth {
+pub(super) struct Truth {
     /// The end of the file's path: any number of its folders, and its name.
-    file: String,
+    pub file: String,
     /// From 1, as `_page` has it; absent: the first row of the file.
     page: Option<i64>,
     /// What a row ought to hold. Columns that it does not name are not looked at.
-    record: Map<String, Value>,
+    pub record: Map<String, Value>,
 }
 
 /// All lines of a file, each of which belongs to one row at most.
@@ -60,9 +60,9 @@ impl Truths {
         Ok(Self { truths, by_name })
     }
 
-    /// The record that a row ought to hold, once: the one whose path fits best. `None` where nothing is known of the row, or
+    /// What is known of a row, once: the one whose path fits best. `None` where nothing is known of the row, or
     /// another row has had it.
-    pub fn take(&mut self, row: &Value) -> Option<&Map<String, Value>> {
+    pub fn take(&mut self, row: &Value) -> Option<&Truth> {
         let (source, page) = (row["_source"].as_str()?, row["_page"].as_i64());
         let fits = |truth: &Truth| {
             let named = components(&truth.file);
@@ -76,12 +76,12 @@ impl Truths {
             open.filter_map(|place| Some((fits(&self.truths[*place].0)?, *place))).max_by_key(|(fit, _)| *fit)?.1;
         let (truth, taken) = &mut self.truths[best];
         *taken = true;
-        Some(&truth.record)
+        Some(truth)
     }
 
-    /// The records that no row has had.
-    pub fn left(&self) -> impl Iterator<Item = &Map<String, Value>> {
-        self.truths.iter().filter(|(_, taken)| !taken).map(|(truth, _)| &truth.record)
+    /// What no row has had.
+    pub fn left(&self) -> impl Iterator<Item = &Truth> {
+        self.truths.iter().filter(|(_, taken)| !taken).map(|(truth, _)| truth)
     }
 }
 
@@ -119,8 +119,8 @@ mod tests {
         )
         .unwrap();
         assert!(known.take(&row("/data/b/17.pdf", None)).is_none());
-        assert_eq!(known.take(&row("/data/b/7.pdf", None)).unwrap()["of"], "b");
-        assert_eq!(known.take(&row("/data/c/7.pdf", None)).unwrap()["of"], "any");
+        assert_eq!(known.take(&row("/data/b/7.pdf", None)).unwrap().record["of"], "b");
+        assert_eq!(known.take(&row("/data/c/7.pdf", None)).unwrap().record["of"], "any");
         assert!(known.take(&row("/data/c/7.pdf", None)).is_none());
         assert_eq!(known.left().count(), 0);
     }
@@ -129,9 +129,9 @@ mod tests {
     fn pages_have_records_of_their_own() {
         let line = |page| format!("{{\"file\": \"a.pdf\", \"page\": {page}, \"record\": {{\"page\": {page}}}}}\n");
         let mut known = truths(&(line(1) + &line(2) + &line(3))).unwrap();
-        assert_eq!(known.take(&row("x/a.pdf", Some(2))).unwrap()["page"], 2);
+        assert_eq!(known.take(&row("x/a.pdf", Some(2))).unwrap().record["page"], 2);
         assert!(known.take(&row("x/a.pdf", None)).is_none());
-        assert_eq!(known.left().map(|record| record["page"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(known.left().map(|truth| truth.record["page"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 3]);
     }
 
     #[test]

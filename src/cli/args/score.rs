@@ -26,6 +26,10 @@ pub struct ScoreArguments {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub at_least: Option<f64>,
 
+    /// List every value that is not right
+    #[arg(long)]
+    pub differences: bool,
+
     /// One JSON object instead of tables
     #[arg(long)]
     pub json: bool,
