@@ -235,7 +235,9 @@ mod tests {
     }
 
     fn named(document: Option<DocumentKey>) -> impl FnOnce(&mut Findings) {
-        move |findings| drop(findings.named.insert(NameKey::of("a.pdf"), document))
+        move |findings| {
+            findings.named.insert(NameKey::of("a.pdf"), document);
+        }
     }
 
     #[test]
