@@ -20,20 +20,6 @@ use lapidary::{
 };
 use serde_json::{Value, json};
 
-/// The target of that name.
-pub fn target(name: &str) -> Option<fn(&[u8]) -> bool> {
-    Some(match name {
-        "sniff" => sniff,
-        "wire" => wire,
-        "parse" => parse,
-        "manifest" => manifest,
-        "safetensors" => safetensors,
-        "pipeline" => pipeline,
-        "schema" => schema,
-        _ => return None,
-    })
-}
-
 /// The kind of a file, by its content.
 pub fn sniff(content: &[u8]) -> bool {
     let head = &content[..content.len().min(1 << 16)];

@@ -23,7 +23,7 @@ cargo xtask deny [--advisories-if-reachable]
 cargo xtask soak [--units N] [--program PATH]
                     100,000 synthetic units through the release build; fails when memory grows
 cargo xtask fuzz [--seconds N] [TARGETS]
-                    each fuzz target for 60 or N seconds (needs a C++ compiler)
+                    each fuzz target for 60 or N seconds (needs cargo-fuzz)
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
 
 Needs Rust, a C compiler, Python 3 with pip, and git. Native libraries go to the user's data folder

@@ -47,13 +47,8 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn build() -> Result<PathBuf> {
     say("Building lapidary (the first build compiles all dependencies: about ten minutes on two cores)");
     run(&mut cargo(&["build", "--package", "lapidary", "--bin", "lapidary"]))?;
-    Ok(debug_program("lapidary"))
-}
-
-/// Where a debug build puts a program.
-pub fn debug_program(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    Ok(target.join("debug").join(format!("lapidary{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Installs the native libraries with the program's own command; does nothing when they are there.
