@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench decode                        pages per second with one and with two children
 //!     cargo bench --bench decode -- against PYTHON      ratio to pypdfium2 in one process, taken in turns in one run
-//!     cargo bench --bench decode -- walls               seconds with all walls over seconds without, in turns in one run
+//!     cargo bench --bench decode -- walls               seconds in a child, with and without walls, over seconds in this process
 //!     cargo bench --bench decode -- memory 1000         peak memory of this program for a PDF of so many pages
 //!
 //! PYTHON is an interpreter with pypdfium2 and numpy; what the peer does stands in `peers/rasterise.py`. The pages are
@@ -23,7 +23,7 @@ use lapidary::{
         ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Part, Source, Stage, Stop, Unit,
         UnitQuota, grid::Grid,
     },
-    decode::{Decoder, Render, Sandbox, Settings},
+    decode::{Decoder, Input, Order, Output, PdfReader, Render, Sandbox, Settings},
 };
 
 /// What documents are read with.
@@ -72,27 +72,33 @@ fn against(python: &str) {
     );
 }
 
-/// What the walls cost: five rounds each, in turns.
+/// What a child and its walls cost: seven rounds each, in turns, one lane, since PDFium bears one in a process.
 fn walls() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let files = pages::archive(folder.path(), ARCHIVE.0, ARCHIVE.1);
-    let (mut within, mut without) = (lanes(2), lanes(2));
-    without = without.into_iter().map(|lane| lane.with_sandbox(Sandbox::OFF)).collect();
+    let (reader, mut within) = (PdfReader::load().expect("PDFium"), lanes(1));
+    let mut without: Vec<Decoder> = lanes(1).into_iter().map(|lane| lane.with_sandbox(Sandbox::OFF)).collect();
     let reached = within[0].probe().expect("a child");
-    decode(&mut within, &files);
-    decode(&mut without, &files);
-    let (mut walled, mut open) = (Vec::new(), Vec::new());
-    for _ in 0..5 {
+    let (mut here, mut open, mut walled) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..8 {
+        here.push(timed(|| decode_here(&reader, &files)));
         open.push(timed(|| decode(&mut without, &files)));
         walled.push(timed(|| decode(&mut within, &files)));
     }
-    let (walled, open) = (median(walled), median(open));
-    println!(
-        "walls {reached}: {:.1} pages/s, without {:.1} pages/s, ratio {:.3}",
-        100.0 / walled,
-        100.0 / open,
-        walled / open
-    );
+    // The first round starts the children.
+    let [here, open, walled] = [here, open, walled].map(|seconds| median(seconds[1..].to_vec()));
+    println!("in this process:        {:.1} pages/s", 100.0 / here);
+    println!("in a child:             {:.1} pages/s, time {:.3}", 100.0 / open, open / here);
+    println!("in a child, walls {reached}: {:.1} pages/s, time {:.3}", 100.0 / walled, walled / here);
+}
+
+/// The same without a child, without a look at the file's length and without a lease.
+fn decode_here(reader: &PdfReader, files: &[PathBuf]) {
+    let order = Order::new(&Settings::default(), render()).expect("good settings");
+    for path in files {
+        let input = Input::open(path).expect("a file");
+        reader.decode(&input, &order, &mut Sink).expect("pages");
+    }
 }
 
 fn peer(python: &str, what: &str, files: &[PathBuf]) -> f64 {
@@ -115,13 +121,17 @@ fn memory(count: usize) {
 }
 
 fn lanes(children: usize) -> Vec<Decoder> {
-    let (settings, render) = (Settings::default(), Render { page_budget: BUDGET.into(), frame_budget: 70 });
+    let settings = Settings::default();
     let (budget, quota) = (ByteBudget::new(256 << 20), UnitQuota::new(None));
     let lane = |_| {
-        Decoder::new(&settings, render, budget.clone(), quota.clone(), Stop::default())
+        Decoder::new(&settings, render(), budget.clone(), quota.clone(), Stop::default())
             .with_program(env!("CARGO_BIN_EXE_lapidary"))
     };
     (0..children).map(lane).collect()
+}
+
+fn render() -> Render {
+    Render { page_budget: BUDGET.into(), frame_budget: 70 }
 }
 
 fn decode(lanes: &mut [Decoder], files: &[PathBuf]) {
@@ -159,8 +169,7 @@ impl Emit<Unit> for Sink {
     fn promise(&mut self, _source: &Arc<Source>, _units: u64) {}
 
     fn item(&mut self, item: Item<Unit>) {
-        let Unit::Page(page) = item.body else { panic!("no page") };
-        assert!(page.text.is_some_and(|layer| layer.words.len() > 300));
+        look(item.body);
     }
 
     fn fault(&mut self, origin: &Origin, fault: Fault) {
@@ -170,6 +179,34 @@ impl Emit<Unit> for Sink {
     fn open(&self) -> bool {
         true
     }
+}
+
+impl Output for Sink {
+    fn promise(&mut self, parts: &[Part]) -> Result<usize, Fault> {
+        Ok(parts.len())
+    }
+
+    fn passed_over(&mut self) -> bool {
+        false
+    }
+
+    fn unit(&mut self, _part: Part, unit: Unit) -> Result<(), Fault> {
+        look(unit);
+        Ok(())
+    }
+
+    fn fault(&mut self, part: Part, fault: Fault) -> Result<(), Fault> {
+        panic!("{part:?}: {fault}");
+    }
+
+    fn heartbeat(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn look(unit: Unit) {
+    let Unit::Page(page) = unit else { panic!("no page") };
+    assert!(page.text.is_some_and(|layer| layer.words.len() > 300));
 }
 
 fn timed(work: impl FnOnce()) -> f64 {

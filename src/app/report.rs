@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -15,7 +13,7 @@ use crate::{
     base::{Fatal, StageName, Stop},
     decode::Reached,
     generate::{Capacity, Card, Stats},
-    write::{Tally, Totals},
+    write::{Over, Tally, Totals, put_json},
 };
 
 /// How a run ended.
@@ -299,20 +297,10 @@ fn stage_report(stage: StageName, gauge: &Gauge, stats: &Stats) -> StageReport {
 /// Writes `OUT/run.json` aside, makes it durable and renames it.
 pub fn save(report: &Report, output: &Path) -> Result<(), Fatal> {
     let path = run::report_path(output);
-    write_aside(report, &path).map_err(|error| {
+    put_json(report, &path.with_extension("json.part"), &path, Over::Earlier).map_err(|error| {
         Fatal::new(
             format!("cannot write `{}`: {error}", path.display()),
             "the parts are whole; make room and look there",
         )
     })
-}
-
-fn write_aside(report: &Report, path: &Path) -> io::Result<()> {
-    let aside = path.with_extension("json.part");
-    let mut file = File::create(&aside)?;
-    serde_json::to_writer_pretty(&mut file, report)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(aside, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

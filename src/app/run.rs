@@ -22,7 +22,8 @@ use super::{
 use crate::{
     base::{ByteBudget, Fatal, Stop, UnitQuota, dataset},
     collect::{self, Collect, Inputs},
-    generate::{self, Generator, Stats},
+    encode::Encoder,
+    generate::{self, Capacity, Card, Generator, Stats},
     parse::Parser,
     write::{Claim, Extras, Known, RunIdentity, Tally, Totals, Writer},
 };
@@ -51,19 +52,10 @@ pub struct Request<'a> {
 /// not start or could not finish; parts written by then are whole.
 pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal> {
     let plan = Plan::new(&request.plan)?;
-    let model = plan.model()?;
     let claim = Claim::take(&request.output)?;
     let shares = shares(&plan, &request.answers);
     let encoder = make::encoder(&plan)?;
-    let vocabulary = make::vocabulary(model, &encoder)?;
-    let guide = make::guide(&plan, &vocabulary)?;
-    let capacity = make::capacity(&plan, &encoder, request.answers.device())?;
-    tracing::info!(target: "lapidary", "{capacity}");
-    capacity.warning().iter().for_each(|warning| tracing::warn!(target: "lapidary", "{warning}"));
-    let engine = make::engine(&plan, request.answers, &vocabulary, shares, &capacity, stop)?;
-    let card = engine.card().clone();
-    let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
-    let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
+    let Opened { generator, card, capacity } = open(&plan, request.answers, &encoder, shares, stop)?;
     let sandbox = make::probe_decoder(&plan.pipeline.decode, plan.sandbox)?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let writer = writer(&plan, &request, &claim)?;
@@ -111,6 +103,26 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     .run(gauge, stop);
     let report = close(&result);
     result.and(report)
+}
+
+/// What answers, ready to.
+struct Opened {
+    generator: Generator<Box<dyn generate::Engine>>,
+    card: Card,
+    capacity: Capacity,
+}
+
+/// Opens the engine, as large as memory allows, under the grammar of the plan's schema.
+fn open(plan: &Plan, answers: Answers, encoder: &Encoder, shares: Shares, stop: &Stop) -> Result<Opened, Fatal> {
+    let vocabulary = make::vocabulary(plan.model()?, encoder)?;
+    let guide = make::guide(plan, &vocabulary)?;
+    let capacity = make::capacity(plan, encoder, answers.device())?;
+    tracing::info!(target: "lapidary", "{capacity}");
+    capacity.warning().iter().for_each(|warning| tracing::warn!(target: "lapidary", "{warning}"));
+    let engine = make::engine(plan, answers, &vocabulary, shares, &capacity, stop)?;
+    let card = engine.card().clone();
+    let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
+    Ok(Opened { generator: generator.with_rungs(plan.pipeline.ladder.rungs()), card, capacity })
 }
 
 fn writer(plan: &Plan, request: &Request, claim: &Claim) -> Result<Writer, Fatal> {

@@ -9,7 +9,7 @@ use crate::base::{
 
 use super::{
     children::{Children, Which, bury},
-    course::{Allowance, Course, Verdict, admit, broken, poisonous, too_much},
+    course::{Allowance, Course, Verdict, broken, poisonous},
     input::Input,
     order::{Order, Render},
     output::refuse,
@@ -18,6 +18,7 @@ use super::{
     walls::{Reached, Sandbox},
     wanted::Wanted,
     wire::{Ask, Reply, Request},
+    word::{Refused, Word},
 };
 
 /// A lane of `decode`: its children are started when the first document comes.
@@ -51,6 +52,15 @@ enum Halt {
 impl From<io::Error> for Halt {
     fn from(error: io::Error) -> Self {
         Self::Silent(error)
+    }
+}
+
+impl From<Refused> for Halt {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Lie(what) => Self::Lied(what),
+            Refused::Excess(fault) => Self::Excess(fault),
+        }
     }
 }
 
@@ -225,36 +235,24 @@ impl Decoder {
             child.hand(input)?;
         }
         loop {
-            match child.reply()? {
-                Reply::Heartbeat => {}
-                Reply::Promise { parts } => {
-                    let (granted, new) = course.promise(&parts, take).map_err(Halt::Lied)?;
+            match Word::of(child.reply()?, request.kind, &request.order.limits, course, take)? {
+                Word::Alive => {}
+                Word::Promise { granted, new } => {
                     if new > 0 && attempt == 0 {
                         emit.promise(source, new as u64);
                     }
                     child.grant(granted)?;
                 }
-                Reply::Unit { of, form } => {
-                    let bytes = admit(&form, request.kind, &request.order.limits).map_err(Halt::Lied)?;
-                    if !course.spend_bytes(bytes) {
-                        return Err(Halt::Excess(too_much(request.order.limits.decoded_bytes)));
-                    }
+                Word::Unit { of, form, bytes } => {
                     let lease = lease(bytes, &budget, &stop)?;
                     let body = child.unit(&form)?;
                     course.settle(of).map_err(Halt::Lied)?;
                     let body = wanted.turned(body);
                     emit.item(Item { origin: origin(source, of), attempt, lease, body });
                 }
-                Reply::UnitFault { of, fault } => {
-                    course.settle(of).map_err(Halt::Lied)?;
-                    emit.fault(&origin(source, of), fault.into());
-                }
-                Reply::NeedsFfmpeg => return Err(Halt::NeedsFfmpeg),
-                Reply::Done => return Err(Halt::Over(Ok(()))),
-                Reply::DocumentFault { fault } => return Err(Halt::Over(Err(fault.into()))),
-                Reply::Raised { .. } | Reply::Tried { .. } | Reply::Cut { .. } => {
-                    return Err(Halt::Lied("it answered another question".to_owned()));
-                }
+                Word::UnitFault { of, fault } => emit.fault(&origin(source, of), fault),
+                Word::NeedsFfmpeg => return Err(Halt::NeedsFfmpeg),
+                Word::End(outcome) => return Err(Halt::Over(outcome)),
             }
             if !emit.open() {
                 return Err(Halt::Aborted);

@@ -37,6 +37,7 @@ pub mod walls;
 mod wanted;
 mod watch;
 mod wire;
+mod word;
 
 pub use decoder::Decoder;
 pub use input::Input;
@@ -45,6 +46,8 @@ pub use output::{Gathered, Output, refuse};
 #[doc(hidden)]
 pub use overhear::overhear;
 pub use pages::PageRanges;
+#[doc(hidden)]
+pub use pdf::PdfReader;
 pub use settings::{Limits, Settings, VideoSettings};
 pub use slice::{Slice, Slicer};
 pub use walls::{Level, Reached, Sandbox, Walls};

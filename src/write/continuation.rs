@@ -122,7 +122,7 @@ impl Continuation {
             aside: &folder.aside,
         };
         let mut revised = Revised::default();
-        if !self.findings.is_new() {
+        if !self.findings.is_new() && !self.findings.leaves_all(&settlement, &self.known) {
             let (extractions, failures) = self.known.parts();
             for (side, parts) in [(Side::Rows, extractions), (Side::Failures, failures)] {
                 let some = revision.apply(side, parts)?;

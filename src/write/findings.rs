@@ -112,6 +112,18 @@ impl Findings {
         settlement
     }
 
+    /// True when every row of before stays as it is, which can be told without reading them; false where that is open.
+    pub fn leaves_all(&self, settlement: &Settlement, known: &Known) -> bool {
+        let is_there = |document: DocumentKey, name: &Name| {
+            self.named.get(&NameKey::of(&name.name)).is_none_or(|now| *now == Some(document))
+        };
+        let holds = |(document, names): (DocumentKey, &[Name])| {
+            names.iter().all(|name| name.others == 0 && is_there(document, name))
+        };
+        let nothing_new = self.through.is_empty() && settlement.renamed.is_empty() && settlement.incomplete.is_empty();
+        nothing_new && !known.is_untidy() && !known.has_strangers() && known.documents().all(holds)
+    }
+
     /// What becomes of a row of an earlier part.
     pub fn fate<'a>(
         &'a self,
@@ -198,5 +210,51 @@ impl Settlement {
         for other in others.filter(|one| path_of(&one.name).exists()) {
             self.copies.add(document, None, other.name.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: Mark = Mark {
+        source: "a.pdf",
+        document: Some(DocumentKey(1)),
+        unit: Some(UnitKey(1)),
+        kind: None,
+        model: "",
+        config: "",
+    };
+
+    fn leaves_all(marks: &[(usize, Mark)], found: impl FnOnce(&mut Findings)) -> bool {
+        let (mut known, mut findings) = (Known::default(), Findings::new(false));
+        marks.iter().for_each(|(part, mark)| known.mark(Side::Rows, *part, mark));
+        found(&mut findings);
+        let settlement = findings.settle(&known);
+        findings.leaves_all(&settlement, &known)
+    }
+
+    fn named(document: Option<DocumentKey>) -> impl FnOnce(&mut Findings) {
+        move |findings| {
+            findings.named.insert(NameKey::of("a.pdf"), document);
+        }
+    }
+
+    #[test]
+    fn rows_need_not_be_read_again_where_nothing_has_changed() {
+        let two = [(0, MARK), (0, Mark { unit: Some(UnitKey(2)), ..MARK })];
+        assert!(leaves_all(&two, |_| {}));
+        assert!(leaves_all(&two, named(MARK.document)));
+    }
+
+    #[test]
+    fn rows_are_read_again_where_one_may_have_to_go() {
+        let one = [(0, MARK)];
+        assert!(!leaves_all(&one, named(Some(DocumentKey(2)))), "another content");
+        assert!(!leaves_all(&one, named(None)), "the file was refused");
+        assert!(!leaves_all(&one, |findings| findings.through("a.pdf", DocumentKey(1))), "it was gone through");
+        assert!(!leaves_all(&[(0, MARK), (1, MARK)], |_| {}), "a kill has left a unit twice");
+        assert!(!leaves_all(&[(0, Mark { config: "other", ..MARK })], |_| {}), "it was asked otherwise");
+        assert!(!leaves_all(&[(0, Mark { unit: None, ..MARK })], |_| {}), "it is about no unit");
     }
 }

@@ -2,9 +2,11 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
+
+use serde::Serialize;
 
 use super::{lock::Lock, read};
 use crate::base::{
@@ -120,6 +122,48 @@ fn cannot_make(path: &Path, error: &io::Error) -> Fatal {
         _ => "choose another `--output`".to_owned(),
     };
     Fatal::new(message, hint)
+}
+
+/// What a file that is put in place may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// An earlier one of that name.
+    Earlier,
+    /// Nothing: where there is a file already, there is an error.
+    Nothing,
+}
+
+/// Writes `value` as JSON to `aside`, makes it last and puts it at `place`.
+///
+/// # Errors
+/// When it cannot be written, or there is what must not be replaced.
+pub fn put_json<T: Serialize>(value: &T, aside: &Path, place: &Path, over: Over) -> io::Result<()> {
+    let mut file = File::create(aside)?;
+    serde_json::to_writer_pretty(&mut file, value)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    put(aside, place, over, || Ok(()))
+}
+
+/// Puts a file that lies aside and is synced at `place`, whole or not at all, and makes that last. `placed` is passed in
+/// between.
+pub(super) fn put(aside: &Path, place: &Path, over: Over, placed: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    match over {
+        Over::Earlier => fs::rename(aside, place)?,
+        Over::Nothing => link(aside, place)?,
+    }
+    placed()?;
+    place.parent().map_or(Ok(()), sync)
+}
+
+/// A link fails where there is a file already, and is there at once or not at all. Where there are no links it is a rename.
+fn link(aside: &Path, place: &Path) -> io::Result<()> {
+    match fs::hard_link(aside, place) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            fs::rename(aside, place)
+        }
+        linked => linked.and_then(|()| fs::remove_file(aside)),
+    }
 }
 
 /// Makes renames inside `folder` last through a power cut.

@@ -31,6 +31,8 @@ pub struct Known {
     tally: Tally,
     /// Rows of both tables, whatever they are about.
     read: u64,
+    /// Those of them that are about no unit: files that could not be read, documents that failed as a whole.
+    strangers: u64,
     parts: [Vec<PathBuf>; 2],
 }
 
@@ -128,10 +130,14 @@ impl Known {
         marks::of_part(path, &mut |mark| self.mark(side, part, &mark))
     }
 
-    fn mark(&mut self, side: Side, part: usize, mark: &Mark) {
+    /// Takes down one row.
+    pub(super) fn mark(&mut self, side: Side, part: usize, mark: &Mark) {
         self.read += 1;
         let ours = self.is_ours(side, mark);
-        let (Some(document), Some(unit)) = (mark.document, mark.unit) else { return };
+        let (Some(document), Some(unit)) = (mark.document, mark.unit) else {
+            self.strangers += 1;
+            return;
+        };
         let place = Place { name: mark.name(), part };
         self.shelves[side as usize].put(unit, place, ours);
         self.name(document, mark.source).count(side, ours);
@@ -214,6 +220,16 @@ impl Known {
     /// Where the rows, or the failure, of a unit that is kept are.
     pub fn place(&self, unit: UnitKey) -> Option<(Side, Place)> {
         self.units.get(&unit).map(|held| (held.side, held.place))
+    }
+
+    /// Every document of which there is a unit, with its names.
+    pub fn documents(&self) -> impl Iterator<Item = (DocumentKey, &[Name])> {
+        self.names.iter().map(|(document, names)| (*document, names.as_slice()))
+    }
+
+    /// True when there are rows that are about no unit.
+    pub fn has_strangers(&self) -> bool {
+        self.strangers > 0
     }
 
     /// The names under which a document stands.

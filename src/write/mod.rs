@@ -44,7 +44,7 @@ mod writer;
 
 pub use asked::{Config, RunIdentity};
 pub use evidence::Extras;
-pub use folder::{Claim, Folder};
+pub use folder::{Claim, Folder, Over, put_json};
 pub use identity::unit_id;
 pub use known::{Continuing, Known, Tally};
 pub use outline::{Column, outline};

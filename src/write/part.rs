@@ -11,7 +11,7 @@ use parquet::{arrow::ArrowWriter, errors::ParquetError, file::properties::Writer
 
 use super::{
     failpoint::{Point, pass},
-    folder,
+    folder::{self, Over},
 };
 use crate::base::Fatal;
 
@@ -46,18 +46,17 @@ impl Part {
     /// Finishes the file and puts it at `place`, so that it is either whole or not there. Returns its length in bytes.
     pub fn publish(self, place: &Path) -> Result<u64, Fatal> {
         let (aside, length) = self.close()?;
-        let renamed = fs::rename(aside, place).and_then(|()| pass(Point::PartRenamed));
-        let synced = renamed.and_then(|()| place.parent().map_or(Ok(()), folder::sync));
-        synced.and_then(|()| pass(Point::PartPublished)).map_err(|error| folder::cannot_write(place, &error))?;
+        let put = folder::put(&aside, place, Over::Earlier, || pass(Point::PartRenamed));
+        put.and_then(|()| pass(Point::PartPublished)).map_err(|error| folder::cannot_write(place, &error))?;
         Ok(length)
     }
 
     /// The same where there is an earlier part, which it replaces.
     pub fn replace(self, place: &Path) -> Result<u64, Fatal> {
         let (aside, length) = self.close()?;
-        let renamed = pass(Point::RevisionWritten).and_then(|()| fs::rename(aside, place));
-        let synced = renamed.and_then(|()| place.parent().map_or(Ok(()), folder::sync));
-        synced.and_then(|()| pass(Point::RevisionRenamed)).map_err(|error| folder::cannot_write(place, &error))?;
+        let written = pass(Point::RevisionWritten);
+        let put = written.and_then(|()| folder::put(&aside, place, Over::Earlier, || Ok(())));
+        put.and_then(|()| pass(Point::RevisionRenamed)).map_err(|error| folder::cannot_write(place, &error))?;
         Ok(length)
     }
 

@@ -2,8 +2,7 @@
 //! on the same dataset begins. It is put there whole or not at all, and never over another.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     failpoint::{Point, pass},
-    folder::{self, Folder},
+    folder::{self, Folder, Over},
     read,
 };
 use crate::base::Fatal;
@@ -76,7 +75,7 @@ pub(super) fn seal(folder: &Folder, extractions: &[PathBuf], failures: &[PathBuf
         extractions: listed(extractions)?,
         failures: listed(failures)?,
     };
-    put(&manifest, &folder.aside.join("manifest.json"), &folder.seal).map_err(cannot)?;
+    folder::put_json(&manifest, &folder.aside.join("manifest.json"), &folder.seal, Over::Nothing).map_err(cannot)?;
     pass(Point::Sealed).map_err(cannot)
 }
 
@@ -88,19 +87,4 @@ fn listed(parts: &[PathBuf]) -> Result<Vec<Listed>, Fatal> {
         Ok(Listed { path: format!("{table}/{file}"), bytes, rows })
     };
     parts.iter().map(one).collect()
-}
-
-/// A link fails where there is a file already, and is there at once or not at all.
-fn put(manifest: &Manifest, aside: &Path, place: &Path) -> io::Result<()> {
-    let mut file = File::create(aside)?;
-    serde_json::to_writer_pretty(&mut file, manifest)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    match fs::hard_link(aside, place) {
-        Err(error) if error.kind() == io::ErrorKind::Unsupported || error.kind() == io::ErrorKind::PermissionDenied => {
-            fs::rename(aside, place)?;
-        }
-        linked => linked.and_then(|()| fs::remove_file(aside))?,
-    }
-    place.parent().map_or(Ok(()), folder::sync)
 }

@@ -1,31 +1,48 @@
 //! `cargo xtask deny`: what comes into the tree, held to deny.toml.
 
-use std::process::Stdio;
+use std::path::Path;
 
-use crate::step::{self, Result, cargo, say};
+use crate::{
+    python::TOOLS,
+    step::{Result, command, run, say},
+};
 
-/// Checks that need nothing but Cargo.lock and the crates themselves.
-const OFFLINE: [&str; 3] = ["bans", "licenses", "sources"];
+/// Checks that need the registry at most.
+const NEAR: [&str; 3] = ["bans", "licenses", "sources"];
 
 /// Known weaknesses; they are fetched from a Git repository.
 const ADVISORIES: &str = "advisories";
 
-/// Runs cargo-deny where it is installed, and says so where it is not.
-pub fn run(arguments: &[String]) -> Result<()> {
-    let checks = match arguments {
-        [] => OFFLINE.to_vec(),
-        [flag] if flag == "--advisories" => [&OFFLINE[..], &[ADVISORIES]].concat(),
-        _ => return Err("deny takes no arguments but --advisories".to_owned()),
-    };
-    if !is_installed() {
-        say("Left out: cargo-deny is not installed (`cargo install cargo-deny --locked`)");
-        return Ok(());
-    }
-    say(&format!("What comes into the tree (cargo deny check {})", checks.join(" ")));
-    step::run(cargo(&["deny", "--workspace", "--all-features", "check"]).args(checks))
+/// What becomes of the known weaknesses where they cannot be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreachable {
+    IsAnError,
+    IsSaid,
 }
 
-fn is_installed() -> bool {
-    let probe = cargo(&["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    probe.is_ok_and(|status| status.success())
+/// All checks. With `--advisories-if-reachable` known weaknesses that cannot be fetched are left out, which is said.
+pub fn run_deny(arguments: &[String]) -> Result<()> {
+    let unreachable = match arguments {
+        [] => Unreachable::IsAnError,
+        [flag] if flag == "--advisories-if-reachable" => Unreachable::IsSaid,
+        _ => return Err("deny takes no arguments but --advisories-if-reachable".to_owned()),
+    };
+    let deny = TOOLS.program("cargo-deny")?;
+    say("What comes into the tree: licences, sources, bans");
+    check(&deny, &NEAR)?;
+    say("Known weaknesses of what comes into the tree: fetching their list");
+    match (run(&mut command(&deny, &["fetch", "db"])), unreachable) {
+        (Ok(()), _) => check(&deny, &["--disable-fetch", ADVISORIES]),
+        (Err(error), Unreachable::IsAnError) => Err(error),
+        (Err(error), Unreachable::IsSaid) => {
+            say(&format!(
+                "LEFT OUT: known weaknesses were NOT looked for, since their list cannot be fetched ({error})"
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn check(deny: &Path, checks: &[&str]) -> Result<()> {
+    run(command(deny, &["--workspace", "--all-features", "check", "--hide-inclusion-graph"]).args(checks))
 }

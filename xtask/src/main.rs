@@ -18,8 +18,8 @@ cargo xtask kills [N]
                     set up, kill a run N times (100) at random moments, go on, compare with an undisturbed one
 cargo xtask bench-peers [--out DIR] [--only NAMES] [--quick]
                     set up llama.cpp and others, run all on the same weights, write BENCHMARKS.md
-cargo xtask deny [--advisories]
-                    licences, sources and bans of all crates; with --advisories known weaknesses too
+cargo xtask deny [--advisories-if-reachable]
+                    licences, sources, bans and known weaknesses of all crates; the flag lets their list be out of reach
 cargo xtask soak [--units N] [--program PATH]
                     100,000 synthetic units through the release build; fails when memory grows
 cargo xtask fuzz [--seconds N] [TARGETS]
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         "test" => tests::run(rest),
         "kills" => tests::kill(rest),
         "bench-peers" => peers::run_peers(rest),
-        "deny" => deny::run(rest),
+        "deny" => deny::run_deny(rest),
         "soak" => soak::run_soak(rest),
         "fuzz" => fuzz::run_fuzz(rest),
         "setup" => tests::set_up().map(drop),

@@ -13,7 +13,7 @@ use crate::{
 /// Builds, installs the native libraries and makes the Python environment. Gives the interpreter.
 pub fn set_up() -> Result<PathBuf> {
     install_native(&build()?)?;
-    python::environment()
+    python::READERS.interpreter()
 }
 
 /// Runs all tests; `filters` go to the test runner.

@@ -24,9 +24,9 @@ pub struct Report {
     points: Vec<(f64, Sample)>,
     seconds: f64,
     /// KB of resident memory for 1,000 units.
-    growth: f64,
+    growth: Slope,
     /// Descriptors for 1,000 units.
-    descriptors: f64,
+    descriptors: Slope,
     /// Children that were seen.
     children: usize,
     /// Children that must at least have been there.
@@ -55,11 +55,12 @@ impl Report {
             format!("{:>10.0} {resident:>12.0} {descriptors:>12} {children:>9}", units * 1000.0)
         }));
         lines.push(format!(
-            "{:.0} s, {} samples after the warm-up; for 1,000 units {:+.2} KB resident at the least and {:+.4} descriptors; {} children",
+            "{:.0} s, {} samples after the warm-up; for 1,000 units {:+.2} (± {:.2}) KB resident at the least and {:+.4} descriptors; {} children",
             self.seconds,
             self.points.len(),
-            self.growth,
-            self.descriptors,
+            self.growth.value,
+            self.growth.error,
+            self.descriptors.value,
             self.children
         ));
         lines.join("\n")
@@ -68,11 +69,11 @@ impl Report {
     /// An error that says what grows.
     pub fn verdict(&self) -> Result<()> {
         let few = (self.points.len() < 10).then(|| "there are under 10 samples: take more units".to_owned());
-        let grows = (self.growth >= MOST_GROWTH).then(|| {
-            format!("resident memory grows by {:.2} KB for 1,000 units, {MOST_GROWTH} are allowed", self.growth)
+        let grows = (self.growth.value >= MOST_GROWTH).then(|| {
+            format!("resident memory grows by {:.2} KB for 1,000 units, {MOST_GROWTH} are allowed", self.growth.value)
         });
-        let leaks = (self.descriptors >= MOST_DESCRIPTORS)
-            .then(|| format!("open descriptors grow by {:.4} for 1,000 units", self.descriptors));
+        let leaks = (self.descriptors.value >= MOST_DESCRIPTORS)
+            .then(|| format!("open descriptors grow by {:.4} for 1,000 units", self.descriptors.value));
         let stale = (self.children < self.replaced)
             .then(|| format!("{} children were seen, {} must have been there", self.children, self.replaced));
         let problems: Vec<String> = [few, grows, leaks, stale].into_iter().flatten().collect();
@@ -90,14 +91,27 @@ fn floor(points: &[(f64, Sample)]) -> Vec<(f64, f64)> {
     parts.filter_map(least).collect()
 }
 
+/// How much something grows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slope {
+    value: f64,
+    /// Its standard error, by how far the points lie from the line: what the slope may be for no reason.
+    error: f64,
+}
+
 /// The slope of the line through `points` whose squared distances are least; 0 for fewer than two.
-fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> Slope {
     let count = points.clone().count().max(1) as f64;
     let (x, y) = points.clone().fold((0.0, 0.0), |(x, y), point| (x + point.0 / count, y + point.1 / count));
-    let (with, alone) = points.fold((0.0, 0.0), |(with, alone), point| {
+    let (with, alone) = points.clone().fold((0.0, 0.0), |(with, alone), point| {
         (with + (point.0 - x) * (point.1 - y), alone + (point.0 - x) * (point.0 - x))
     });
-    if alone > 0.0 { with / alone } else { 0.0 }
+    if alone <= 0.0 {
+        return Slope::default();
+    }
+    let value = with / alone;
+    let left: f64 = points.map(|point| (point.1 - y - value * (point.0 - x)).powi(2)).sum();
+    Slope { value, error: (left / (count - 2.0).max(1.0) / alone).sqrt() }
 }
 
 #[cfg(test)]
@@ -107,7 +121,8 @@ mod tests {
     #[test]
     fn the_slope_of_a_line_is_found_under_what_swings() {
         let swings = (0..1000).map(|x| (f64::from(x), 3.0 * f64::from(x) + if x % 2 == 0 { 50.0 } else { -50.0 }));
-        assert!((slope(swings) - 3.0).abs() < 0.01);
-        assert_eq!(slope([(1.0, 2.0)].into_iter()), 0.0);
+        let found = slope(swings);
+        assert!((found.value - 3.0).abs() < 0.01 && found.error > 0.0 && found.error < 0.01, "{found:?}");
+        assert_eq!(slope([(1.0, 2.0)].into_iter()).value, 0.0);
     }
 }

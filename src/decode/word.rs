@@ -1,0 +1,93 @@
+//! What a word of a child means to the parent, once it has been held against what was promised and what is allowed.
+
+use crate::base::{Fault, Kind, Part};
+
+use super::{
+    course::{Course, admit, too_much},
+    form::Form,
+    settings::Limits,
+    wire::Reply,
+};
+
+/// A word that is believed.
+pub enum Word {
+    /// The child is at work.
+    Alive,
+    /// It has promised units.
+    Promise {
+        /// How many it may give.
+        granted: usize,
+        /// How many of them no child has promised before.
+        new: usize,
+    },
+    /// A unit follows; when it is read, [`Course::settle`] is due.
+    Unit {
+        /// Whose.
+        of: Part,
+        /// Its sizes.
+        form: Form,
+        /// The bytes to lease for it.
+        bytes: u64,
+    },
+    /// A promised unit failed, and is settled.
+    UnitFault {
+        /// Whose.
+        of: Part,
+        /// Why.
+        fault: Fault,
+    },
+    /// The document takes a child that may start ffmpeg.
+    NeedsFfmpeg,
+    /// It is through, or the document as a whole failed.
+    End(Result<(), Fault>),
+}
+
+/// Why a word leads nowhere.
+pub enum Refused {
+    /// It cannot be true.
+    Lie(String),
+    /// It goes over a limit.
+    Excess(Fault),
+}
+
+impl From<String> for Refused {
+    fn from(what: String) -> Self {
+        Self::Lie(what)
+    }
+}
+
+impl Word {
+    /// What `reply` means for a document of `kind`, taken down in its `course`. `take` grants units of the run's quota.
+    pub fn of(
+        reply: Reply,
+        kind: Kind,
+        limits: &Limits,
+        course: &mut Course,
+        take: impl FnOnce(u64) -> u64,
+    ) -> Result<Self, Refused> {
+        Ok(match reply {
+            Reply::Heartbeat => Self::Alive,
+            Reply::Promise { parts } => {
+                let (granted, new) = course.promise(&parts, take)?;
+                Self::Promise { granted, new }
+            }
+            Reply::Unit { of, form } => {
+                let bytes = admit(&form, kind, limits)?;
+                if !course.spend_bytes(bytes) {
+                    return Err(Refused::Excess(too_much(limits.decoded_bytes)));
+                }
+                Self::Unit { of, form, bytes }
+            }
+            Reply::UnitFault { of, fault } => {
+                course.settle(of)?;
+                Self::UnitFault { of, fault: fault.into() }
+            }
+            Reply::NeedsFfmpeg => Self::NeedsFfmpeg,
+            Reply::Done => Self::End(Ok(())),
+            Reply::DocumentFault { fault } => Self::End(Err(fault.into())),
+            Reply::Raised { .. } | Reply::Tried { .. } | Reply::Cut { .. } => {
+                return Err(Refused::Lie("it answered another question".to_owned()));
+            }
+        })
+    }
+}
