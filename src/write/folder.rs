@@ -129,7 +129,7 @@ fn cannot_make(path: &Path, error: &io::Error) -> Fatal {
 pub enum Over {
     /// An earlier one of that name.
     Earlier,
-    /// Nothing: where there is a file already, there is an error.
+    /// Nothing: where there is a file already, there is an error. Disks without links replace it all the same.
     Nothing,
 }
 
