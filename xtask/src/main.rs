@@ -21,7 +21,7 @@ cargo xtask bench-peers [--out DIR] [--only NAMES] [--quick]
 cargo xtask deny [--advisories-if-reachable]
                     licences, sources, bans and known weaknesses of all crates; the flag lets their list be out of reach
 cargo xtask soak [--units N] [--program PATH]
-                    100,000 synthetic units through the release build; fails when memory grows
+                    a million synthetic units through the release build (20 min); fails when memory grows
 cargo xtask fuzz [--seconds N] [TARGETS]
                     each fuzz target for 60 or N seconds (needs cargo-fuzz)
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
