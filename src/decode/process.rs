@@ -77,6 +77,7 @@ impl Process {
             return Err(failed(io::Error::other("it has no pipes")));
         };
         let words = listen(errors).map_err(failed)?;
+        widen(&output);
         let output = BufReader::with_capacity(1 << 16, output);
         Ok(Self { input, output, words, watched, patience, left: Duration::MAX })
     }
@@ -205,6 +206,18 @@ fn spawn(mut command: Command) -> io::Result<(Child, Way)> {
     let input = child.stdin.take().ok_or_else(|| io::Error::other("it has no pipes"))?;
     Ok((child, input))
 }
+
+/// Lets a page's pixels through in few turns: the system's usual pipe holds 64 KB. One that stays narrow is only slower.
+#[cfg(target_os = "linux")]
+fn widen(output: &ChildStdout) {
+    const BYTES: usize = 1 << 20;
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(output, BYTES) {
+        tracing::debug!(target: "decode", "the pipe of a decoder process stays narrow: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn widen(_output: &ChildStdout) {}
 
 fn no_progress(patience: Duration) -> Fault {
     let message = format!("the decoder showed no progress for {} s and was killed", patience.as_secs_f64());
