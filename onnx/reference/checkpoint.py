@@ -130,12 +130,14 @@ def draw(name, tensor, generator):
         raise ValueError(f"no rule for {name} {tuple(tensor.shape)}")
 
 
-def save(model, folder):
-    """config.json, generation_config.json and model.safetensors, as `save_pretrained` names things."""
+def save(model, folder, tensors=None):
+    """config.json, generation_config.json and model.safetensors, as `save_pretrained` names things; other tensors in place
+    of the model's own where they are given."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     model.config.architectures = ["Gemma4ForConditionalGeneration"]
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
+    tensors = {name: tensor.contiguous() for name, tensor in (tensors or model.state_dict()).items()}
+    tensors.pop("lm_head.weight", None)  # tied
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})

@@ -11,12 +11,9 @@ import sys
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from checkpoint import e_series, random_model, save
+from vocabulary import BEFORE, BEHIND, BYTES, generation, named, tokenizer_file
 
 VOCABULARY = 1024
-BEFORE = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>",
-          "<|tool_response>", "<tool_response|>", '<|"|>', "<|think|>", "<|channel>", "<channel|>", "<|turn>", "<turn|>"]
-BEHIND = ["<|image>", "<|audio>", "<|image|>", "<|audio|>", "<image|>", "<audio|>", "<|video|>"]
-BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 CHARACTERS = ["\n", "\t", "▁", *(chr(code) for code in range(0x21, 0x7F)), *"äöüÄÖÜßéèêàçñøåæ€£§°·–—’“”…"]
 
 TEXT = """\
@@ -59,44 +56,18 @@ def merges(count):
 
 
 def tokenizer():
-    """tokenizer.json in the shape of Gemma 4's."""
+    """tokenizer.json and its ids."""
     words = VOCABULARY - len(BEFORE) - len(BYTES) - len(CHARACTERS) - len(BEHIND)
-    learned = merges(words)
-    pieces = list(dict.fromkeys("".join(pair) for pair in learned))
-    tokens = BEFORE + BYTES + CHARACTERS + pieces
-    tokens += [f"<unused{n}>" for n in range(VOCABULARY - len(BEHIND) - len(tokens))] + BEHIND
-    assert len(tokens) == len(set(tokens)) == VOCABULARY, len(tokens)
-    ids = {token: place for place, token in enumerate(tokens)}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return {
-        "version": "1.0", "truncation": None, "padding": None,
-        "added_tokens": [{"id": ids[token], "content": token, **flags} for token in BEFORE + BEHIND],
-        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-        "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
-        "post_processor": None,
-        "decoder": {"type": "Sequence", "decoders": [
-            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]},
-        "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
-                  "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True, "ignore_merges": False,
-                  "vocab": ids, "merges": learned},
-    }, ids
+    return tokenizer_file(CHARACTERS, merges(words), VOCABULARY)
 
 
 def main(out, seed):
     """Writes the folder."""
     out = pathlib.Path(out)
     vocabulary, ids = tokenizer()
-    named = {
-        "pad": ids["<pad>"], "eos": ids["<eos>"], "bos": ids["<bos>"], "image": ids["<|image|>"],
-        "video": ids["<|video|>"], "audio": ids["<|audio|>"], "begin_image": ids["<|image>"],
-        "end_image": ids["<image|>"], "begin_audio": ids["<|audio>"], "end_audio": ids["<audio|>"],
-    }
-    config = e_series(named, VOCABULARY, hidden=64, per_layer=32, window=64, max_positions=8192, positions=3360)
+    config = e_series(named(ids), VOCABULARY, hidden=64, per_layer=32, window=64, max_positions=8192, positions=3360)
     model = random_model(config, seed)
-    model.generation_config.update(
-        do_sample=True, temperature=1.0, top_k=64, top_p=0.95, pad_token_id=named["pad"], bos_token_id=named["bos"],
-        eos_token_id=[named["eos"], ids["<turn|>"], ids["<|tool_response>"]],
-    )
+    model.generation_config.update(do_sample=True, temperature=1.0, top_k=64, top_p=0.95, **generation(ids))
     save(model, out)
     (out / "tokenizer.json").write_text(json.dumps(vocabulary, ensure_ascii=False, indent=1), encoding="utf-8")
     Tokenizer.from_file(str(out / "tokenizer.json"))

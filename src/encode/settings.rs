@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::wording::PLACE;
 use crate::base::{Budget, grid::BUDGETS};
 
 /// How units become prompts.
@@ -40,17 +41,19 @@ impl Settings {
     pub fn validate(&self) -> Vec<String> {
         let budgets = [("budget", self.budget.most()), ("frame_budget", self.frame_budget)];
         let unknown = budgets.into_iter().filter(|(_, budget)| !BUDGETS.contains(budget));
-        let unknown =
-            unknown.map(|(name, budget)| format!("encode.{name} is {budget}, but must be one of {BUDGETS:?}"));
-        let placed = [("system", &self.system), ("prompt", &self.prompt)];
-        let placed =
-            placed.into_iter().filter(|(_, text)| !self.schema_in_prompt && text.contains(super::wording::PLACE));
-        let placed = placed.map(|(name, _)| {
-            format!(
-                "encode.{name} has a place for {{schema}}, but encode.schema_in_prompt is false: leave out one of them"
-            )
-        });
-        unknown.chain(placed).collect()
+        let mut problems: Vec<String> = unknown
+            .map(|(name, budget)| format!("encode.{name} is {budget}, but must be one of {BUDGETS:?}"))
+            .collect();
+        if !self.schema_in_prompt {
+            let texts = [("system", &self.system), ("prompt", &self.prompt)];
+            let placed = texts.into_iter().filter(|(_, text)| text.contains(PLACE));
+            problems.extend(placed.map(|(name, _)| {
+                format!(
+                    "encode.{name} has a place for {{schema}}, but encode.schema_in_prompt is false: leave out one of them"
+                )
+            }));
+        }
+        problems
     }
 }
 

@@ -1,6 +1,9 @@
 //! `lapidary score`: the program's own dataset against what is known of its documents.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -27,17 +30,22 @@ fn record(date: &str) -> Value {
     json!({ "merchant": "Cafe Amethyst", "date": date, "number": null, "currency": "EUR", "items": [item], "total": 4.8 })
 }
 
+/// A dataset of `inputs`, each of which is answered with the record of 9 March.
+fn dataset(folder: &Path, inputs: &[&str]) -> PathBuf {
+    let at = |name: &str| folder.join(name);
+    fs::write(at("pipeline.toml"), PIPELINE.replace("ROOT", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    fs::write(at("answers.json"), json!([record("2026-03-09")]).to_string()).unwrap();
+    let (pipeline, answers, set) = (at("pipeline.toml"), at("answers.json"), at("set"));
+    let options = ["--replay", text(&answers), "--output", text(&set)];
+    let output = run(&[&["run", text(&pipeline)], inputs, &options].concat());
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    set
+}
+
 #[test]
 fn a_dataset_is_compared_with_what_is_known() {
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    fs::write(at("pipeline.toml"), PIPELINE.replace("ROOT", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    fs::write(at("answers.json"), json!([record("2026-03-09")]).to_string()).unwrap();
-    let (pipeline, answers, set, truth) = (at("pipeline.toml"), at("answers.json"), at("set"), at("truth.jsonl"));
-    let output =
-        run(&["run", text(&pipeline), INPUTS[0], INPUTS[1], "--replay", text(&answers), "--output", text(&set)]);
-    assert_eq!(code(&output), 0, "{}", errors(&output));
-
+    let (set, truth) = (dataset(folder.path(), &INPUTS), folder.path().join("truth.jsonl"));
     let known = [
         json!({ "file": "documents/receipt.pdf", "page": 1, "record": record("2026-03-09") }),
         json!({ "file": "form.pdf", "record": record("2026-03-19") }),
@@ -67,12 +75,8 @@ fn a_dataset_is_compared_with_what_is_known() {
 #[test]
 fn a_truth_about_other_documents_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    fs::write(at("pipeline.toml"), PIPELINE.replace("ROOT", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    fs::write(at("answers.json"), json!([record("2026-03-09")]).to_string()).unwrap();
-    fs::write(at("truth.jsonl"), "{\"file\": \"unknown.pdf\", \"record\": {}}\n").unwrap();
-    let (pipeline, answers, set, truth) = (at("pipeline.toml"), at("answers.json"), at("set"), at("truth.jsonl"));
-    run(&["run", text(&pipeline), INPUTS[0], "--replay", text(&answers), "--output", text(&set)]);
+    let (set, truth) = (dataset(folder.path(), &INPUTS[..1]), folder.path().join("truth.jsonl"));
+    fs::write(&truth, "{\"file\": \"unknown.pdf\", \"record\": {}}\n").unwrap();
     let output = run(&["score", text(&set), text(&truth)]);
     assert_eq!(code(&output), 2);
     assert!(errors(&output).contains("none of the documents in"), "{}", errors(&output));

@@ -1,7 +1,8 @@
 """Writes the held-out set: python make_held_out.py ../../../fixtures/demo
 
 Receipts and pages of prose with other seeds and other words than training: PDFs with a text layer, scanned PDFs, and
-JPEGs as a phone takes them; and receipts.jsonl and texts.jsonl, which say of each file what is on it. Running it again gives the same bytes."""
+JPEGs as a phone takes them; and receipts.jsonl and texts.jsonl, which say of each file what is on it. Running it again
+gives the same bytes."""
 import io
 import json
 import pathlib
@@ -22,11 +23,11 @@ from wording import HELD_OUT, dice
 rl_config.invariant = 1
 SEED = 7_000_000
 RECEIPTS, TEXTS = 60, 24
-BUDGET, SMALLEST = 70, 12   # letters that are no smaller at that budget
-POINTS = 0.6                # of a pixel
+BUDGET = 70     # at which the demo reads
+POINTS = 0.6    # of a pixel
 
 
-def typeset(sheet, width, height, path):
+def typeset(_, sheet, width, height, path):
     """A PDF of one page whose text can be selected."""
     page = canvas.Canvas(str(path), pagesize=(width * POINTS, height * POINTS), pageCompression=1)
     for x, y, size, text, face in sheet.set:
@@ -59,25 +60,21 @@ def photographed(chance, sheet, width, height, path):
     Image.merge("RGB", [picture, picture.point(lambda grey: grey * (1 + warmth) / 2), picture.point(lambda grey: grey * warmth)]).save(path, quality=75)
 
 
-FORMS = [("typeset", "pdf", None), ("scan", "pdf", scanned), ("photo", "jpg", photographed)]
+FORMS = [("typeset", "pdf", typeset), ("scan", "pdf", scanned), ("photo", "jpg", photographed)]
 
 
 def put(chance, out, name, place, sheet, width, height):
     """One file in the form whose turn it is; gives its path within the set."""
     form, ending, make = FORMS[place % len(FORMS)]
     path = out / f"{name}-{place:02}-{form}.{ending}"
-    if make is None:
-        typeset(sheet, width, height, path)
-    else:
-        make(chance, sheet, width, height, path)
+    make(chance, sheet, width, height, path)
     return path
 
 
 def legible(sheet, width, height):
     """Whether the smallest letters are large enough at the budget that the demo reads with."""
     columns, rows = pages.grid(round(width), round(height), BUDGET)
-    scale = min(columns * pages.CELL / width, rows * pages.CELL / height)
-    return min(size for _, _, size, _, _ in sheet.set) * scale >= SMALLEST * 1.1
+    return sheet.smallest(width, height, columns, rows) >= 1.1 * pages.LEGIBLE
 
 
 def main(out):
@@ -95,7 +92,7 @@ def main(out):
             folder, record, count = "receipts", json.loads(bought.record()), place
         elif place < RECEIPTS + TEXTS:
             sheet, width, height, said = pages.set_prose(chance, HELD_OUT, chance.randint(2, 7), chance.randint(10, 24), chance.randint(16, 26))
-            folder, record, count = "texts", {"text": said.replace("\\", "").replace('"', "")}, place - RECEIPTS
+            folder, record, count = "texts", {"text": said}, place - RECEIPTS
         else:
             break
         if not legible(sheet, width, height):

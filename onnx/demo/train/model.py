@@ -7,14 +7,14 @@ import math
 import pathlib
 
 import torch
-from safetensors.torch import save_file
 from torch.nn import functional
 from transformers.models.gemma4 import Gemma4Config, Gemma4ForConditionalGeneration, Gemma4TextConfig, Gemma4VisionConfig
 
+from shared import generation, media_ids, named, save
 from spelling import VOCABULARY
 
 HIDDEN, SLOTS_ACROSS, SLOTS_DOWN = 256, 6, 3
-PLACES = 3360     # patches on a side: a line of the largest picture
+PLACES = 3360      # patches on a side: a line of the largest picture
 TRAINED = 144      # of which training sees these; the rest are none
 CONSTANT = 6.0
 BOUND = 3.0e4      # of the clipped linears, which training leaves open
@@ -36,9 +36,7 @@ def configuration(ids):
     )
     return Gemma4Config(
         text_config=text, vision_config=vision, audio_config=None, tie_word_embeddings=True,
-        image_token_id=ids["<|image|>"], video_token_id=ids["<|video|>"], audio_token_id=ids["<|audio|>"],
-        boi_token_id=ids["<|image>"], eoi_token_id=ids["<image|>"], boa_token_id=ids["<|audio>"],
-        eoa_token_index=ids["<audio|>"],
+        **media_ids(named(ids)),
     )
 
 
@@ -84,8 +82,8 @@ class Reader(torch.nn.Module):
                 module.use_clipped_linears = False
 
     def see(self, pixels, places, columns, rows):
-        """Soft tokens [B, T, HIDDEN], and patches [B, N, width] before the last layer, of pictures of one grid: grey patches [B, N, 256] in 0..1, places [B, N, 2]. Pools
-        by shape, as transformers does by place, which must begin at 0 there."""
+        """Soft tokens [B, T, HIDDEN], and patches [B, N, width] before the last layer, of pictures of one grid: grey patches
+        [B, N, 256] in 0..1, places [B, N, 2]. Pools by shape, as transformers does by place, which must begin at 0 there."""
         tower = self.gemma.model.vision_tower
         whole = torch.zeros(places.shape[:2], dtype=torch.bool)
         patches = tower.patch_embedder(pixels.repeat_interleave(3, dim=-1), places, whole)
@@ -103,12 +101,11 @@ class Reader(torch.nn.Module):
         embedded = language.embed_tokens(plain)
         per_layer = language.get_per_layer_inputs(plain, embedded)
         embedded = embedded.masked_scatter(place.unsqueeze(-1), soft.to(embedded.dtype))
-        hidden = language(
+        return language(
             inputs_embeds=embedded, per_layer_inputs=per_layer, use_cache=False,
             attention_mask={"full_attention": None, "sliding_attention": None},
             position_ids=torch.arange(tokens.shape[1])[None],
         ).last_hidden_state
-        return hidden
 
     def logits(self, hidden):
         """Scores of the vocabulary."""
@@ -156,30 +153,22 @@ def look_near(attention, looks):
                 rows[axis * 32 + 16:axis * 32 + 22, -1] = 0.7 * angle.sin()
 
 
-def save(gemma, speller, folder):
+def write(gemma, speller, folder):
     """A Hugging Face folder for `lapidary model export`."""
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    ids = speller.ids
-    gemma.config.architectures = ["Gemma4ForConditionalGeneration"]
+    gemma.generation_config.update(do_sample=False, **generation(speller.ids))
     gemma.config.vision_config.position_embedding_size = PLACES
-    gemma.config.save_pretrained(folder)
+    save(gemma, folder, {name: whole(name, tensor.detach()) for name, tensor in gemma.state_dict().items()})
     gemma.config.vision_config.position_embedding_size = TRAINED
-    gemma.generation_config.update(
-        do_sample=False, pad_token_id=ids["<pad>"], bos_token_id=ids["<bos>"],
-        eos_token_id=[ids["<eos>"], ids["<turn|>"], ids["<|tool_response>"]],
-    )
-    gemma.generation_config.save_pretrained(folder)
-    tensors = {}
-    for name, tensor in gemma.state_dict().items():
-        if name == "lm_head.weight":
-            continue
-        if name.endswith(("input_min", "output_min")):
-            tensor = torch.tensor(-BOUND)
-        elif name.endswith(("input_max", "output_max")):
-            tensor = torch.tensor(BOUND)
-        elif name.endswith("position_embedding_table"):
-            tensor = functional.pad(tensor, (0, 0, 0, PLACES - TRAINED))
-        tensors[name] = tensor.detach().to(torch.float32).contiguous()
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     (folder / "tokenizer.json").write_text(json.dumps(speller.file, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def whole(name, tensor):
+    """A tensor as it is kept: with bounds, and with all places."""
+    if name.endswith(("input_min", "output_min")):
+        return torch.tensor(-BOUND)
+    if name.endswith(("input_max", "output_max")):
+        return torch.tensor(BOUND)
+    if name.endswith("position_embedding_table"):
+        return functional.pad(tensor, (0, 0, 0, PLACES - TRAINED))
+    return tensor

@@ -11,6 +11,7 @@ from wording import prose
 
 CELL = 48          # pixels of a soft token: 3 x 3 patches of 16
 PATCH = 16
+LEGIBLE = 12       # pixels of the smallest type that is to be read
 
 
 def grid(width, height, budget):
@@ -38,6 +39,10 @@ class Sheet:
     def line(self, x, y, size, text, face=None):
         """Sets one line whose ascent begins at y."""
         self.set.append((x, y, size, text, face or self.face))
+
+    def smallest(self, width, height, columns, rows):
+        """The smallest type, in pixels, once the page is that many soft tokens wide and high."""
+        return min(size for _, _, size, _, _ in self.set) * min(columns * CELL / width, rows * CELL / height)
 
     def draw(self, width, height):
         """The picture in grey, and its characters as (character, x, y)."""

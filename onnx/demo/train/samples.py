@@ -53,7 +53,7 @@ def text(chance, budget, lists=TRAINING):
     columns = chance.randint(6, 26) if budget >= 40 else chance.randint(4, 14)
     lines = chance.randint(1, 3) if budget < 40 else chance.randint(2, 7)
     sheet, width, height, said = pages.set_prose(chance, lists, lines, columns, size)
-    answer = '{"text":"' + said.replace("\\", "").replace('"', "").replace("\n", "\\n") + '"}'
+    answer = '{"text":"' + said.replace("\n", "\\n") + '"}'
     return finish(chance, sheet, width, height, budget, TEXT, answer)
 
 
@@ -67,9 +67,7 @@ def receipt(chance, budget, lists=TRAINING, most_items=4):
 def finish(chance, sheet, width, height, budget, task, answer):
     """Draws, wears and cuts a sheet; nothing when its letters would be too small to be told apart."""
     columns, rows = pages.grid(round(width), round(height), budget)
-    scale = min(columns * pages.CELL / width, rows * pages.CELL / height)
-    smallest = min(size for _, _, size, _, _ in sheet.set) * scale
-    if smallest < 12 or columns * 3 > TRAINED or rows * 3 > TRAINED:
+    if sheet.smallest(width, height, columns, rows) < pages.LEGIBLE or columns * 3 > TRAINED or rows * 3 > TRAINED:
         return None
     picture, placed = sheet.draw(width, height)
     if task == RECEIPT and chance.random() < 0.25:
@@ -80,7 +78,7 @@ def finish(chance, sheet, width, height, budget, task, answer):
 
 
 KINDS = {
-    "crop": lambda chance: crop(chance),
+    "crop": crop,
     "text16": lambda chance: text(chance, 16),
     "text30": lambda chance: text(chance, 30),
     "text70": lambda chance: text(chance, 70),

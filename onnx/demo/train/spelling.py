@@ -7,10 +7,8 @@ import json
 
 from tokenizers import Tokenizer
 
-BEFORE = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>",
-          "<|tool_response>", "<tool_response|>", '<|"|>', "<|think|>", "<|channel>", "<channel|>", "<|turn>", "<turn|>"]
-BEHIND = ["<|image>", "<|audio>", "<|image|>", "<|audio|>", "<image|>", "<audio|>", "<|video|>"]
-BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+from shared import tokenizer_file
+
 CHARACTERS = ["\n", "\t", "▁", *(chr(code) for code in range(0x21, 0x7F)), *"€£äöüÄÖÜßéèàç"]
 FRAMES = [
     '{"merchant":"', '","date":"', '","number":"', '","currency":"', '","items":[', '{"description":"', '","quantity":',
@@ -25,41 +23,15 @@ RECEIPT, TEXT = "Read the receipt.", "Read the text."
 
 def merges():
     """The chains: each merge adds one character to the frame begun so far."""
-    chain = {}
-    for frame in FRAMES:
-        for length in range(1, len(frame)):
-            chain[(frame[:length], frame[length])] = None
-    return list(chain)
-
-
-def tokenizer():
-    """tokenizer.json in the shape of Gemma 4's, and its ids."""
-    pairs = merges()
-    pieces = list(dict.fromkeys("".join(pair) for pair in pairs))
-    tokens = BEFORE + BYTES + CHARACTERS + pieces
-    tokens += [f"<unused{n}>" for n in range(VOCABULARY - len(BEHIND) - len(tokens))] + BEHIND
-    assert len(tokens) == len(set(tokens)) == VOCABULARY, len(tokens)
-    ids = {token: place for place, token in enumerate(tokens)}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return {
-        "version": "1.0", "truncation": None, "padding": None,
-        "added_tokens": [{"id": ids[token], "content": token, **flags} for token in BEFORE + BEHIND],
-        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-        "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
-        "post_processor": None,
-        "decoder": {"type": "Sequence", "decoders": [
-            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]},
-        "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
-                  "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True, "ignore_merges": False,
-                  "vocab": ids, "merges": [list(pair) for pair in pairs]},
-    }, ids
+    chain = dict.fromkeys((frame[:length], frame[length]) for frame in FRAMES for length in range(1, len(frame)))
+    return [list(pair) for pair in chain]
 
 
 class Speller:
     """Texts to ids and back, and the prompt around a picture."""
 
     def __init__(self):
-        self.file, self.ids = tokenizer()
+        self.file, self.ids = tokenizer_file(CHARACTERS, merges(), VOCABULARY)
         self.tokenizer = Tokenizer.from_str(json.dumps(self.file))
 
     def spell(self, text):

@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import samples
-from model import Reader, save
+from model import Reader, write
 from spelling import Speller
 from wording import dice
 
@@ -88,7 +88,7 @@ class Trainer:
         torch.save({"reader": self.reader.state_dict(), "optimisers": [one.state_dict() for one in self.optimisers],
                     "step": self.step, "spent": self.spent}, part)
         part.replace(self.folder / "state.pt")
-        save(self.reader.gemma, self.speller, self.folder / "checkpoint")
+        write(self.reader.gemma, self.speller, self.folder / "checkpoint")
 
     def stage(self):
         """The stage of this moment."""

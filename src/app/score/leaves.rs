@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::base::shape::below;
+
 /// One value that a row ought to hold.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Leaf {
@@ -31,8 +33,7 @@ pub(super) fn leaves(record: &Map<String, Value>) -> Vec<Leaf> {
 
 fn of_object(object: &Map<String, Value>, path: &str, field: &str, found: &mut Vec<Leaf>) {
     for (name, value) in object {
-        let step = name.replace('~', "~0").replace('/', "~1");
-        of_value(value, &format!("{path}/{step}"), &format!("{field}/{step}"), found);
+        of_value(value, &below(path, name), &below(field, name), found);
     }
 }
 

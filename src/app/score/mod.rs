@@ -7,8 +7,6 @@ mod truth;
 
 use std::path::Path;
 
-use serde_json::Value;
-
 pub use tally::{Bucket, Difference, FieldScore, Score};
 
 use crate::{
@@ -47,9 +45,4 @@ pub fn score(dataset: &Path, truth: &Path) -> Result<Score, Fatal> {
         )),
         _ => Ok(score),
     }
-}
-
-/// The value at a JSON Pointer of a row; of a row that is not there, nothing.
-fn at<'row>(row: Option<&'row Value>, path: &str) -> Option<&'row Value> {
-    row.and_then(|row| row.pointer(path))
 }

@@ -1,11 +1,10 @@
 //! Counting what is right: by field, by record, and by how sure the model was.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
-use super::{
-    at,
-    leaves::{Leaf, Wanted},
-};
+use super::leaves::{Leaf, Wanted};
 
 /// Lower bounds of the buckets of confidence.
 const BUCKETS: [f32; 7] = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999];
@@ -70,16 +69,17 @@ impl Score {
     /// Counts a known record with the row that ought to hold it, or without.
     pub(super) fn add(&mut self, file: &str, leaves: &[Leaf], row: Option<&Value>) {
         let mut whole = row.is_some();
+        let confidences = row.map(confidences).unwrap_or_default();
         for leaf in leaves {
-            let held = at(row, &leaf.path);
+            let held = row.and_then(|row| row.pointer(&leaf.path));
             let right = row.is_some() && leaf.wanted.is(held);
             whole &= right;
             if !right {
                 self.differences.push(difference(file, leaf, row.map(|_| held)));
             }
             self.field(&leaf.field).add(&leaf.wanted, held, right);
-            if let (Wanted::Value(_), Some(confidence)) = (&leaf.wanted, confidence(row, &leaf.path)) {
-                self.bucket(confidence, right);
+            if let (Wanted::Value(_), Some(Some(confidence))) = (&leaf.wanted, confidences.get(leaf.path.as_str())) {
+                self.bucket(*confidence as f32, right);
             }
         }
         self.records += 1;
@@ -140,11 +140,13 @@ fn difference(file: &str, leaf: &Leaf, held: Option<Option<&Value>>) -> Differen
     Difference { file: file.to_owned(), path: leaf.path.clone(), wanted, held }
 }
 
-/// How likely the least likely token of a value was.
-fn confidence(row: Option<&Value>, path: &str) -> Option<f32> {
-    let evidence = row?.get("_evidence")?.as_array()?;
-    let grounds = evidence.iter().find(|grounds| grounds["path"] == path)?;
-    grounds["confidence_min"].as_f64().map(|confidence| confidence as f32)
+/// How likely the least likely token of each value was, by its place; the first of a place counts.
+fn confidences(row: &Value) -> HashMap<&str, Option<f64>> {
+    let all = row.get("_evidence").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    all.iter()
+        .rev()
+        .filter_map(|grounds| Some((grounds["path"].as_str()?, grounds["confidence_min"].as_f64())))
+        .collect()
 }
 
 #[cfg(test)]
