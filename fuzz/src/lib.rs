@@ -103,6 +103,7 @@ fn assert_told(fault: &Fault) {
 
 fn assert_whole(unit: &Unit) {
     let rasters: Vec<_> = match unit {
+        Unit::Pages(pages) => return pages.iter().for_each(assert_whole),
         Unit::Page(page) => vec![&page.raster],
         Unit::Image(raster) => vec![raster],
         Unit::Film(film) => film.frames.iter().map(|frame| &frame.raster).collect(),

@@ -39,8 +39,8 @@ fn written(pipeline: &Pipeline) -> Value {
 fn of_kind(pipeline: &Pipeline, kind: Kind) -> Value {
     let (decode, encode) = (&pipeline.decode, &pipeline.encode);
     match kind {
-        Kind::Pdf => json!([encode.budget.to_string(), decode.text_layer]),
-        Kind::Image => json!([encode.budget.to_string()]),
+        Kind::Pdf => json!([encode.budget.to_string(), decode.text_layer, decode.pages_per_unit]),
+        Kind::Image => json!([encode.budget.to_string(), decode.pages_per_unit]),
         Kind::Video => json!([encode.frame_budget, told(&decode.video)]),
         Kind::Audio | Kind::Text => json!([]),
     }
@@ -56,7 +56,7 @@ fn chances(pipeline: &Pipeline) -> Value {
 
 fn units(pipeline: &Pipeline, kind: Kind) -> Value {
     match kind {
-        Kind::Pdf | Kind::Image => json!([pipeline.decode.pages]),
+        Kind::Pdf | Kind::Image => json!([pipeline.decode.pages, pipeline.decode.pages_per_unit]),
         Kind::Audio | Kind::Video | Kind::Text => json!([]),
     }
 }

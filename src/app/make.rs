@@ -91,7 +91,8 @@ fn unguidable(problems: Vec<String>) -> Fatal {
 pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capacity, Fatal> {
     let (model, settings, decode) = (plan.model()?, &plan.pipeline.generate, &plan.pipeline.decode);
     let manifest = &model.manifest;
-    let longest = encoder.longest(decode.video.frames as usize, decode.limits.seconds);
+    let (pages, frames) = (decode.pages_per_unit as usize, decode.video.frames as usize);
+    let longest = encoder.longest(pages, frames, decode.limits.seconds);
     let prompt = longest.map_err(|fault| Fatal::new(fault.message, fault.hint))?;
     let element = declared_element(manifest, settings.decoder, device);
     let keeping = Keeping { manifest, layout: model.layout, element, prefill_chunk: settings.prefill_chunk };

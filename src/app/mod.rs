@@ -1,6 +1,7 @@
 //! The wiring: a pipeline file and flags become a [`plan::Plan`], a plan becomes a [`line::Line`] of threads and
 //! channels, and what the line did becomes a [`report::Report`] whose totals must balance.
 
+pub mod again;
 pub mod check;
 pub mod collate;
 pub mod configs;

@@ -124,6 +124,12 @@ impl Pipeline {
                     .to_owned(),
             );
         }
+        if self.decode.pages_per_unit > 1 && self.ladder.steps.iter().any(|step| step.tiles.is_some()) {
+            problems.push(
+                "[ladder] a step has `tiles`, but [decode] `pages_per_unit` shows several pages at once: leave out one of them"
+                    .to_owned(),
+            );
+        }
         if self.memory_mb == 0 {
             problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());
         }

@@ -85,6 +85,9 @@ impl Plan {
             Some(beside(file, named))
         });
         let model = model_path.and_then(|path| keep(open_model(&path), &mut problems));
+        if let (Some(pipeline), Some(shape)) = (&pipeline, &shape) {
+            problems.extend(boxes_without_a_page(pipeline, shape));
+        }
         if let (Some(pipeline), Some(model)) = (&pipeline, &model) {
             problems.extend(contradictions(pipeline, model));
         }
@@ -157,6 +160,16 @@ fn contradictions(pipeline: &Pipeline, model: &Model) -> Vec<String> {
         }
     }
     problems
+}
+
+/// A box says nothing of which picture it is on.
+fn boxes_without_a_page(pipeline: &Pipeline, shape: &Shape) -> Option<String> {
+    let lost = pipeline.decode.pages_per_unit > 1 && parse::asks_for_boxes(shape);
+    lost.then(|| {
+        "[decode] `pages_per_unit` shows several pages at once, but the schema asks for `box_2d`, which does not tell on which \
+         page it is: leave out one of them"
+            .to_owned()
+    })
 }
 
 fn config_hash(pipeline: &Pipeline, shape: &Shape) -> String {

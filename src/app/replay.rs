@@ -1,11 +1,12 @@
 //! `lapidary replay` without its command line: one row of a dataset is asked for again, from its file to its answer, with
 //! the settings that the dataset remembers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use crossbeam::channel::bounded;
 
 use super::{
+    again::Again,
     configs,
     make::{self, Answers},
     one::One,
@@ -14,10 +15,7 @@ use super::{
     threads::Shares,
 };
 use crate::{
-    base::{
-        ByteBudget, Document, Extraction, Fatal, Fault, Item, Kind, Lease, Origin, RecordOf, Source, Stop, UnitQuota,
-    },
-    collect::{Collect, Found, Inputs},
+    base::{Extraction, Fatal, Fault, Kind, Stop},
     decode::Sandbox,
     generate::{Device, Generator},
     parse::Parser,
@@ -64,42 +62,12 @@ impl Replayed {
 /// When the row, its file or its model is not there, or the file has another content.
 pub fn replay(request: &Request) -> Result<Replayed, Fatal> {
     let recorded = Recorded::read(&request.dataset, request.row)?;
-    let plan = Plan { sandbox: request.sandbox, ..Plan::recorded(&recorded, request.model.clone())? };
-    if plan.pipeline.parse.record == RecordOf::Document {
-        return Err(Fatal::new(
-            format!("row {} is merged of the answers about several units, and a single one is replayed", request.row),
-            "look at `_parts`, or run the pipeline with `record = \"unit\"` on this document and replay its rows",
-        ));
-    }
-    let origin = Origin { source: source(&plan, &recorded)?, part: recorded.part() };
-    let attempt = recorded.number("_attempt").and_then(|attempt| u8::try_from(attempt).ok()).unwrap_or(0);
-    let item = Item { origin: origin.clone(), attempt, lease: Lease::none(), body: Document };
-    let after = through_the_line(&plan, item, request.device)?;
-    let changes = changes(&plan, origin.source.kind, &recorded)?;
+    let again = Again::of(&recorded, request.model.clone(), request.sandbox)?;
+    let after = through_the_line(&again, request.device)?;
+    let origin = &again.origin;
+    let changes = changes(&again.plan, origin.source.kind, &recorded)?;
     let before = recorded.text("_raw").to_owned();
     Ok(Replayed { origin: origin.to_string(), changes, before, after: after.map(|extraction| extraction.raw) })
-}
-
-/// The row's file, if it still has the content that it had.
-fn source(plan: &Plan, recorded: &Recorded) -> Result<Arc<Source>, Fatal> {
-    let name = recorded.text("_source");
-    let inputs = Inputs { paths: vec![name.to_owned()], ..Inputs::default() };
-    let collect = Collect::new(plan.pipeline.collect.clone(), inputs).map_err(|problems| {
-        Fatal::new(problems.join("; "), "call this where the run was called: names are relative")
-    })?;
-    let mut source = None;
-    collect.run(&Stop::default(), &mut |found| {
-        if let Found::Document(item) = found {
-            source = Some(item.origin.source);
-        }
-    });
-    let Some(source) = source else {
-        return Err(Fatal::new(format!("`{name}` cannot be read any more"), "bring the file back to its place"));
-    };
-    match source.hash.to_string() == recorded.text("_hash") {
-        true => Ok(source),
-        false => Err(Fatal::new(format!("`{name}` has another content than then"), "bring the file back as it was")),
-    }
 }
 
 /// What is not as it was when the row was made.
@@ -110,9 +78,9 @@ fn changes(plan: &Plan, kind: Kind, recorded: &Recorded) -> Result<Vec<String>, 
     Ok(other.map(|(_, what, _)| format!("{what} is not the same as then")).collect())
 }
 
-/// The item through all stages but the last, one after the other.
-fn through_the_line(plan: &Plan, item: Item<Document>, device: Device) -> Result<Result<Extraction, Fault>, Fatal> {
-    let stop = Stop::default();
+/// The unit through all stages but the last, one after the other.
+fn through_the_line(again: &Again, device: Device) -> Result<Result<Extraction, Fault>, Fatal> {
+    let (plan, stop) = (&again.plan, Stop::default());
     let mut encoder = make::encoder(plan)?;
     let vocabulary = make::vocabulary(plan.model()?, &encoder)?;
     let guide = make::guide(plan, &vocabulary)?;
@@ -121,9 +89,7 @@ fn through_the_line(plan: &Plan, item: Item<Document>, device: Device) -> Result
     let engine = make::engine(plan, Answers::Model(device), &vocabulary, shares, &capacity, &stop)?;
     let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
     let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
-    let mut decoder = make::decoder(plan, &ByteBudget::new(u64::MAX), &UnitQuota::new(None), &stop);
-    let prompt = One::through(&mut decoder, item).and_then(|unit| One::through(&mut encoder, unit));
-    let prompt = match prompt {
+    let prompt = match again.encoded(&mut encoder) {
         Ok(prompt) => prompt,
         Err(fault) => return Ok(Err(fault)),
     };

@@ -44,6 +44,8 @@ impl Agreement {
 pub struct Passage {
     /// The words of the page.
     pub quote: String,
+    /// On which of the unit's pages its first word stands, from 0.
+    pub page: u32,
     /// The box around these words, as in [`super::Word::bounds`]; `None` where the text has no places.
     pub bounds: Option<[f32; 4]>,
     /// Places that would do as well, this one included.

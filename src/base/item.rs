@@ -76,6 +76,15 @@ pub enum Part {
         /// Pages in the document.
         of: u32,
     },
+    /// Several pages in a row, which are asked about together.
+    Pages {
+        /// The first of them, from 1.
+        first: u32,
+        /// The last of them.
+        last: u32,
+        /// Pages in the document.
+        of: u32,
+    },
     /// A span of sound, in seconds from the start of the recording or film.
     Time {
         /// First second of the span.
@@ -93,11 +102,29 @@ pub enum Part {
 }
 
 impl Part {
+    /// First and last page, where it is pages of a document.
+    pub fn pages(&self) -> Option<(u32, u32)> {
+        match *self {
+            Self::Page { number, .. } => Some((number, number)),
+            Self::Pages { first, last, .. } => Some((first, last)),
+            Self::Whole | Self::Time { .. } | Self::Frames { .. } => None,
+        }
+    }
+
+    /// Of several pages the one at `place`, from 0; of other parts the part itself.
+    pub fn page_at(self, place: u32) -> Self {
+        match self {
+            Self::Pages { first, last, of } => Self::Page { number: first.saturating_add(place).min(last), of },
+            other => other,
+        }
+    }
+
     /// The order of the document: by page, or by time, the sound of a span before its frames.
     pub fn order(&self, other: &Self) -> Ordering {
         let place = |part: &Self| match *part {
             Self::Whole => (0.0, 0.0, 0),
             Self::Page { number, .. } => (f64::from(number), 0.0, 0),
+            Self::Pages { first, last, .. } => (f64::from(first), f64::from(last), 0),
             Self::Time { start, end } => (start, end, 1),
             Self::Frames { start, end } => (start, end, 2),
         };
@@ -111,6 +138,7 @@ impl fmt::Display for Part {
         match self {
             Self::Whole => write!(f, "whole"),
             Self::Page { number, of } => write!(f, "page {number} of {of}"),
+            Self::Pages { first, last, of } => write!(f, "pages {first} to {last} of {of}"),
             Self::Time { start, end } => write!(f, "{start:.2} s to {end:.2} s"),
             Self::Frames { start, end } => write!(f, "frames from {start:.2} s to {end:.2} s"),
         }

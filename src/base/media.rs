@@ -121,7 +121,7 @@ pub struct Word {
 /// The text that a PDF carries beside its picture, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TextLayer {
-    /// The whole text with its line breaks.
+    /// The whole text with its line breaks; of several pages with a [`PAGE_BREAK`] between each two.
     pub text: String,
     /// Its words with their boxes.
     pub words: Vec<Word>,
@@ -178,6 +178,8 @@ pub enum Unit {
     Film(Film),
     /// A text document.
     Text(String),
+    /// Pages in a row that are shown together: each a [`Unit::Page`] or a [`Unit::Image`].
+    Pages(Vec<Self>),
 }
 
 impl Unit {
@@ -185,6 +187,7 @@ impl Unit {
     pub fn bytes(&self) -> u64 {
         let raster = |raster: &Raster| raster.rgb.len();
         let bytes = match self {
+            Self::Pages(pages) => return pages.iter().map(Self::bytes).sum(),
             Self::Page(page) => raster(&page.raster) + page.text.as_ref().map_or(0, TextLayer::bytes),
             Self::Image(picture) => raster(picture),
             Self::Clip(clip) => clip.samples.len() * 4,
@@ -193,9 +196,39 @@ impl Unit {
         };
         bytes as u64
     }
+
+    /// Pages and pictures turned clockwise; a text layer keeps its places.
+    pub fn turned(self, degrees: u32) -> Self {
+        match self {
+            Self::Page(page) => Self::Page(Page { raster: page.raster.turned(degrees), ..page }),
+            Self::Image(raster) => Self::Image(raster.turned(degrees)),
+            Self::Pages(pages) => Self::Pages(pages.into_iter().map(|page| page.turned(degrees)).collect()),
+            other => other,
+        }
+    }
 }
 
+/// What stands between the texts of two pages.
+pub const PAGE_BREAK: char = '\u{c}';
+
 impl TextLayer {
+    /// The text of several pages as one, with a [`PAGE_BREAK`] between each two; nothing where no page has any. The boxes of a
+    /// word are on its own page.
+    pub fn joined(pages: Vec<Option<Self>>) -> Option<Self> {
+        if pages.iter().all(Option::is_none) {
+            return None;
+        }
+        let mut joined = Self::default();
+        for (place, page) in pages.into_iter().map(Option::unwrap_or_default).enumerate() {
+            if place > 0 {
+                joined.text.push(PAGE_BREAK);
+            }
+            joined.text.push_str(&page.text.replace(PAGE_BREAK, "\n"));
+            joined.words.extend(page.words);
+        }
+        Some(joined)
+    }
+
     /// Bytes that it holds in memory.
     pub fn bytes(&self) -> usize {
         self.text.len() + self.words.iter().map(|word| word.text.len() + size_of::<Word>()).sum::<usize>()
@@ -219,6 +252,13 @@ mod tests {
         assert_eq!(picture.clone().turned(180), raster(3, b"fedcba"));
         assert_eq!(picture.clone().turned(270), raster(2, b"cfbead"));
         assert_eq!(picture.clone().turned(90).turned(270), picture);
+    }
+
+    #[test]
+    fn texts_of_pages_are_joined_though_some_have_none() {
+        let page = |text: &str| Some(TextLayer { text: text.to_owned(), words: Vec::new() });
+        assert_eq!(TextLayer::joined(vec![page("one\u{c}two"), None, page("three")]), page("one\ntwo\u{c}\u{c}three"));
+        assert_eq!(TextLayer::joined(vec![None, None]), None);
     }
 
     #[test]

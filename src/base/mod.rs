@@ -27,7 +27,7 @@ pub use evidence::{Agreement, Confidence, Evidence, Grounds, Passage, Verdict};
 pub use fault::{Failure, Fatal, Fault, FaultKind, Limit, StageName};
 pub use item::{ContentHash, Document, Item, Origin, Part, Source};
 pub use limit::UnitQuota;
-pub use media::{Clip, Film, Frame, Kind, Page, Raster, TextLayer, Unit, Word};
+pub use media::{Clip, Film, Frame, Kind, PAGE_BREAK, Page, Raster, TextLayer, Unit, Word};
 pub use model::Model;
 pub use prompt::{Features, ImagePatches, LogMel, Prompt};
 pub use record::{Conflict, Merged, MergedPart, RECORDS, RecordOf};

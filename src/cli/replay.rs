@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     app::{
+        again,
         recorded::Recorded,
         replay::{Replayed, Request, replay},
     },
@@ -60,15 +61,18 @@ fn difference(before: &str, after: &str) -> String {
 /// Shows how a row came about.
 pub fn explain(arguments: &ExplainArguments) -> Result<Ended, Fatal> {
     let recorded = Recorded::read(&arguments.dataset, arguments.row)?;
-    print::result(&explained(&recorded))?;
+    let prompt = again::prompt(&recorded, arguments.model.clone(), arguments.sandbox.wanted());
+    let prompt = prompt.unwrap_or_else(|fatal| format!("not to be had any more: {} ({})", fatal.message, fatal.hint));
+    print::result(&explained(&recorded, &prompt))?;
     Ok(Ended::Well)
 }
 
-fn explained(recorded: &Recorded) -> String {
+fn explained(recorded: &Recorded, prompt: &str) -> String {
     let part = recorded.part();
     let mut lines = vec![format!("{} ({part}), content {}", recorded.text("_source"), recorded.text("_hash"))];
     lines.push(format!("model {}, configuration {}", recorded.text("_model"), recorded.text("_config")));
     lines.extend(section("pipeline", &recorded.made.settings));
+    lines.extend(section("prompt", prompt));
     lines.extend(section("record", &serde_json::to_string_pretty(&recorded.record()).unwrap_or_default()));
     lines.extend(section("answer", recorded.text("_raw")));
     lines.push("\nnumbers".to_owned());

@@ -278,6 +278,13 @@ mod tests {
         let small = Form::Image { width: 10, height: 10 };
         assert_eq!(admit(&small, Kind::Image, &limits), Ok(300));
         assert!(admit(&small, Kind::Text, &limits).is_err());
-        assert!(admit(&Form::Image { width: 60_000, height: 60_000 }, Kind::Image, &limits).is_err());
+        let large = Form::Image { width: 60_000, height: 60_000 };
+        assert!(admit(&large, Kind::Image, &limits).is_err());
+        let admitted = |pages: &[&Form]| {
+            admit(&Form::Pages { pages: pages.iter().copied().cloned().collect() }, Kind::Image, &limits)
+        };
+        assert_eq!(admitted(&[&small, &small]), Ok(600));
+        assert!(admitted(&[&small, &large]).is_err());
+        assert!(admitted(&[&Form::Pages { pages: vec![small.clone()] }]).is_err(), "pages within pages");
     }
 }

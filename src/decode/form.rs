@@ -1,7 +1,7 @@
 //! Units as they cross from the child: a form with all sizes in the message, then the bytes themselves.
 //!
 //! Bytes in order: page = pixels, text, words; image = pixels; clip = samples, f32 little endian; film = the pixels of
-//! its frames; text = UTF-8. A word is its length (`u32`), its UTF-8 and four f32, all little endian.
+//! its frames; text = UTF-8; pages = one after the other. A word is its length (`u32`), its UTF-8 and four f32, all little endian.
 
 use std::io::{self, Read, Write};
 
@@ -44,6 +44,11 @@ pub enum Form {
         /// Length in UTF-8.
         bytes: u32,
     },
+    /// Pages in a row.
+    Pages {
+        /// Each of them: pages, or pictures.
+        pages: Vec<Self>,
+    },
 }
 
 /// Sizes of a text layer.
@@ -76,6 +81,7 @@ impl Form {
                 Self::Film { frames: film.frames.iter().map(frame).collect() }
             }
             Unit::Text(text) => Self::Text { bytes: text.len().try_into().ok()? },
+            Unit::Pages(pages) => Self::Pages { pages: pages.iter().map(Self::of).collect::<Option<_>>()? },
         })
     }
 
@@ -92,6 +98,7 @@ impl Form {
                 frames.iter().try_fold(0_u64, |sum, (_, width, height)| sum.checked_add(pixels(*width, *height)?))
             }
             Self::Text { bytes } => Some(u64::from(*bytes)),
+            Self::Pages { pages } => pages.iter().try_fold(0_u64, |sum, page| sum.checked_add(page.bytes()?)),
         }
     }
 
@@ -103,6 +110,9 @@ impl Form {
             Self::Clip { .. } => matches!(kind, Kind::Audio | Kind::Video),
             Self::Film { .. } => kind == Kind::Video,
             Self::Text { .. } => kind == Kind::Text,
+            Self::Pages { pages } => {
+                pages.iter().all(|page| matches!(page, Self::Page { .. } | Self::Image { .. }) && page.suits(kind))
+            }
         }
     }
 
@@ -125,6 +135,7 @@ impl Form {
                 Unit::Film(Film { frames: frames.iter().map(frame).collect::<io::Result<_>>()? })
             }
             Self::Text { bytes } => Unit::Text(read_text(from, *bytes)?),
+            Self::Pages { pages } => Unit::Pages(pages.iter().map(|page| page.read(from)).collect::<io::Result<_>>()?),
         })
     }
 }
@@ -145,6 +156,7 @@ pub fn write(unit: &Unit, to: &mut impl Write) -> io::Result<()> {
         }
         Unit::Film(film) => film.frames.iter().try_for_each(|frame| write_raster(&frame.raster, to)),
         Unit::Text(text) => to.write_all(text.as_bytes()),
+        Unit::Pages(pages) => pages.iter().try_for_each(|page| write(page, to)),
     }
 }
 
@@ -240,7 +252,7 @@ mod tests {
         Raster { width, height, rgb: (0..3 * width * height).map(|n| n as u8).collect() }
     }
 
-    fn units() -> [Unit; 5] {
+    fn units() -> [Unit; 6] {
         let word = Word { text: "Grüße".into(), bounds: [0.1, 0.2, 0.3, 0.4] };
         let layer = TextLayer { text: "Grüße\n".into(), words: vec![word.clone(), word] };
         [
@@ -249,6 +261,7 @@ mod tests {
             Unit::Clip(Clip { samples: vec![0.5, -1.0] }),
             Unit::Film(Film { frames: vec![Frame { time: 0.5, raster: raster(1, 2) }] }),
             Unit::Text("text".into()),
+            Unit::Pages(vec![Unit::Page(Page { raster: raster(1, 1), text: None }), Unit::Image(raster(2, 1))]),
         ]
     }
 

@@ -33,6 +33,7 @@ mod shelter;
 mod slice;
 pub mod sound;
 mod text;
+mod together;
 pub mod walls;
 mod wanted;
 mod watch;

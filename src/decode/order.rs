@@ -25,6 +25,8 @@ pub struct Order {
     pub tiles: u32,
     /// Which pages of a document of pages (PDF, TIFF).
     pub pages: PageRanges,
+    /// Most pages in a row that make one unit.
+    pub pages_per_unit: u32,
     /// Passwords to try on an encrypted PDF.
     pub passwords: Vec<String>,
     /// Whether the text layer of a PDF comes along.
@@ -47,6 +49,7 @@ impl Order {
             render,
             tiles: 1,
             pages: settings.pages.parse()?,
+            pages_per_unit: settings.pages_per_unit,
             passwords: settings.passwords.clone(),
             text_layer: settings.text_layer,
             seconds: settings.seconds_per_document,

@@ -4,12 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::PageRanges;
 
+/// Most pages of one unit: two of a large budget fill the context of a small machine, and no model was trained on so many.
+const MOST_PAGES: u32 = 64;
+
 /// How documents become units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Page ranges such as `1-3,7,10-`; empty is all pages.
     pub pages: String,
+    /// Pages in a row of a document (PDF, TIFF) that are shown to the model together and become one record; 1 is each page by
+    /// itself.
+    pub pages_per_unit: u32,
     /// Passwords to try, in turn, on encrypted PDFs.
     pub passwords: Vec<String>,
     /// Whether the text layer of a PDF comes along with the picture of its page.
@@ -34,6 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             pages: String::new(),
+            pages_per_unit: 1,
             passwords: Vec::new(),
             text_layer: true,
             lanes: 0,
@@ -115,6 +122,7 @@ impl Settings {
         demand(progress.is_finite() && progress <= 86_400.0, "seconds_without_progress: must be at most 86400");
         demand(document.is_finite() && document > 0.0, "seconds_per_document: must be more than 0");
         demand(document.is_finite() && document <= 604_800.0, "seconds_per_document: must be at most 604800");
+        demand((1..=MOST_PAGES).contains(&self.pages_per_unit), "pages_per_unit: must be from 1 to 64");
         demand(self.children_per_document > 0, "children_per_document: must be more than 0");
         demand(self.lanes <= 1024, "lanes: must be at most 1024");
         demand(limits.pixels > 0, "limits.pixels: must be more than 0");

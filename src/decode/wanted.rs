@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{
-    Budget, Document, Item, Page, Part, Source, Unit,
+    Budget, Document, Item, Part, Source, Unit,
     ladder::{Rung, Rungs},
 };
 
@@ -38,10 +38,6 @@ impl<'a> Wanted<'a> {
     /// Pages and pictures as the rung turns them; their text layer keeps its places.
     pub fn turned(&self, unit: Unit) -> Unit {
         let Some(degrees) = self.rung.rotate else { return unit };
-        match unit {
-            Unit::Page(page) => Unit::Page(Page { raster: page.raster.turned(degrees), ..page }),
-            Unit::Image(raster) => Unit::Image(raster.turned(degrees)),
-            other => other,
-        }
+        unit.turned(degrees)
     }
 }

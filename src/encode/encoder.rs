@@ -33,9 +33,6 @@ pub struct Encoder {
     spectrograph: Spectrograph,
 }
 
-/// How a picture becomes patches: by its raster, the budget, and the positions that the model has.
-type Cut = fn(&mut Patcher, &Raster, u32, usize) -> Result<ImagePatches, Fault>;
-
 struct Shared {
     model: Arc<Model>,
     settings: Settings,
@@ -91,6 +88,14 @@ impl Encoder {
         move |text| shared.vocabulary.ids(text).ok()
     }
 
+    /// The text of a prompt's ids, special tokens and all; of many equal ones in a row the number.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses them.
+    pub fn spelled(&self, ids: &[u32]) -> Result<String, Fault> {
+        self.shared.vocabulary.spelled(ids)
+    }
+
     /// What the model will receive for a unit.
     pub fn prompt(&mut self, unit: Unit) -> Result<Prompt, Fault> {
         self.prompt_within(unit, self.shared.settings.budget, 1)
@@ -102,14 +107,8 @@ impl Encoder {
         let mut prompt = match unit {
             Unit::Page(page) if tiles > 1 => self.tiles(&page.raster, budget.most(), tiles, page.text),
             Unit::Image(raster) if tiles > 1 => self.tiles(&raster, budget.most(), tiles, None),
-            Unit::Page(page) => {
-                let budget = self.budget_of_page(&page, budget);
-                self.picture(&page.raster, budget, Patcher::page_patches, page.text)
-            }
-            Unit::Image(raster) => {
-                let budget = self.budget_of_picture(&raster, budget);
-                self.picture(&raster, budget, Patcher::patches, None)
-            }
+            Unit::Page(_) | Unit::Image(_) => self.pages(vec![unit], budget),
+            Unit::Pages(pages) => self.pages(pages, budget),
             Unit::Clip(clip) => self.clip(&clip),
             Unit::Film(film) => self.film(&film),
             Unit::Text(text) => self.text(&text),
@@ -118,18 +117,18 @@ impl Encoder {
         Ok(prompt)
     }
 
-    /// Tokens of the longest prompt that pages, pictures, clips and films can have, when a film has so many frames over
-    /// so many seconds. A text can be of any length; its layout alone is counted.
+    /// Tokens of the longest prompt that pages, pictures, clips and films can have, when so many pages are shown together and a
+    /// film has so many frames over so many seconds. A text can be of any length; its layout alone is counted.
     ///
     /// # Errors
     /// When the vocabulary cannot spell the layout.
-    pub fn longest(&self, frames: usize, seconds: f64) -> Result<usize, Fault> {
+    pub fn longest(&self, pages: usize, frames: usize, seconds: f64) -> Result<usize, Fault> {
         let (shared, settings) = (&self.shared, &self.shared.settings);
         let mut lengths = vec![shared.compose(&shared.document, "", |_| Ok(()))?.len()];
         if let Some(layout) = &shared.image {
             let shown = self.rungs.pictures(settings.budget.most()).max_by_key(|(budget, tiles)| budget * tiles);
             let (budget, tiles) = shown.unwrap_or((settings.budget.most(), 1));
-            lengths.push(shared.pictures(layout, &vec![budget as usize; tiles as usize])?.len());
+            lengths.push(shared.pictures(layout, &vec![budget as usize; tiles as usize * pages])?.len());
         }
         if let Some(layout) = shared.video.as_ref().filter(|_| frames > 0) {
             let soft_tokens = vec![settings.frame_budget as usize; frames];
@@ -141,11 +140,36 @@ impl Encoder {
         Ok(lengths.into_iter().max().unwrap_or(0))
     }
 
-    fn picture(&mut self, raster: &Raster, budget: u32, cut: Cut, text: Option<TextLayer>) -> Result<Prompt, Fault> {
-        let (layout, vision) = self.shared.sight(&self.shared.image)?;
-        let patches = cut(&mut self.patcher, raster, budget, vision.positions)?;
-        let tokens = self.shared.pictures(layout, &[patches.soft_tokens])?;
-        Ok(Prompt { tokens, images: vec![patches], budget, text, ..Prompt::default() })
+    /// Pages and pictures, one after the other. The prompt's budget is the largest of theirs.
+    fn pages(&mut self, pages: Vec<Unit>, budget: Budget) -> Result<Prompt, Fault> {
+        let (mut images, mut texts, mut largest) = (Vec::new(), Vec::new(), 0);
+        for page in pages {
+            let (image, own, text) = self.page(page, budget)?;
+            images.push(image);
+            texts.push(text);
+            largest = largest.max(own);
+        }
+        // The text of one page is its own, whatever is in it.
+        let text = if texts.len() == 1 { texts.remove(0) } else { TextLayer::joined(texts) };
+        let soft_tokens: Vec<usize> = images.iter().map(|image| image.soft_tokens).collect();
+        let tokens = self.shared.pictures(self.shared.sight(&self.shared.image)?.0, &soft_tokens)?;
+        Ok(Prompt { tokens, images, budget: largest, text, ..Prompt::default() })
+    }
+
+    /// Its patches, its budget and its text.
+    fn page(&mut self, page: Unit, budget: Budget) -> Result<(ImagePatches, u32, Option<TextLayer>), Fault> {
+        let positions = self.shared.sight(&self.shared.image)?.1.positions;
+        match page {
+            Unit::Page(page) => {
+                let budget = self.budget_of_page(&page, budget);
+                Ok((self.patcher.page_patches(&page.raster, budget, positions)?, budget, page.text))
+            }
+            Unit::Image(raster) => {
+                let budget = self.budget_of_picture(&raster, budget);
+                Ok((self.patcher.patches(&raster, budget, positions)?, budget, None))
+            }
+            _ => Err(fault(FaultKind::Internal, "something else than a page stands among pages", "please report this")),
+        }
     }
 
     /// One picture after the other, row by row; those without area are left out.

@@ -92,6 +92,26 @@ impl Vocabulary {
         })
     }
 
+    /// The text of some ids with their special tokens; of many equal ones in a row the number: `<|image|> (280 times)`.
+    pub fn spelled(&self, ids: &[u32]) -> Result<String, Fault> {
+        const MANY: usize = 4;
+        let mut text = String::new();
+        for run in ids.chunk_by(|one, next| self.is_special(*one) == self.is_special(*next)) {
+            if !self.is_special(run[0]) {
+                text.push_str(&self.text(run)?);
+                continue;
+            }
+            for equal in run.chunk_by(|one, next| one == next) {
+                let spelling = self.spelling(equal[0]);
+                match equal.len() {
+                    count if count < MANY => text.push_str(&spelling.repeat(count)),
+                    count => text.push_str(&format!("{spelling} ({count} times)")),
+                }
+            }
+        }
+        Ok(text)
+    }
+
     fn is_special(&self, id: u32) -> bool {
         self.specials.iter().any(|(_, special)| *special == id)
     }

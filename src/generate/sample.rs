@@ -133,6 +133,7 @@ impl SplitMix {
         let (start, end) = match origin.part {
             Part::Whole => (0, 0),
             Part::Page { number, .. } => (u64::from(number), 0),
+            Part::Pages { first, last, .. } => (u64::from(first), u64::from(last)),
             Part::Time { start, end } => (start.to_bits(), end.to_bits()),
             Part::Frames { start, end } => (start.to_bits() ^ 1, end.to_bits()),
         };

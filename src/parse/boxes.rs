@@ -2,14 +2,14 @@
 //! whole picture, becomes fractions of its width and height.
 //!
 //! A picture reaches the model whole: it is resized, each side on its own, but never cropped or padded, so that its own
-//! shares are those of the page as displayed. A picture that a ladder has turned is turned back; boxes on tiles cannot be
-//! told apart, and there are none.
+//! shares are those of the page as displayed. A picture that a ladder has turned is turned back; boxes on tiles or on several
+//! pages cannot be told apart, and there are none.
 
 use serde_json::Value;
 
 use super::pointer;
 use crate::base::{
-    PageBox, Part,
+    PageBox, Part, Shape,
     ladder::Rung,
     shape::{Field, Form, Integer, Node},
 };
@@ -26,11 +26,26 @@ type Found = (String, [f32; 4]);
 /// All boxes of the record of a part, in order, on the page as it was before the rung changed it.
 pub fn of(fields: &[Field], record: &Value, rung: &Rung, part: Part) -> Vec<PageBox> {
     let mut found = Vec::new();
-    if rung.tiles.is_none() {
+    if rung.tiles.is_none() && !matches!(part, Part::Pages { .. }) {
         in_fields(fields, record, "", &mut found);
     }
     let degrees = rung.rotate.unwrap_or(0);
     found.into_iter().map(|(path, bounds)| PageBox { path, part, bounds: turned_back(bounds, degrees) }).collect()
+}
+
+/// True when records of this shape have boxes.
+pub fn asks_for_boxes(shape: &Shape) -> bool {
+    shape.fields().iter().any(holds_box)
+}
+
+fn holds_box(field: &Field) -> bool {
+    let is_box = field.name == NAME && is_box(&field.node);
+    is_box
+        || match &field.node.form {
+            Form::Object(fields) => fields.iter().any(holds_box),
+            Form::List(list) => matches!(&list.item.form, Form::Object(fields) if fields.iter().any(holds_box)),
+            _ => false,
+        }
 }
 
 /// `[left, top, right, bottom]` of a picture that was turned clockwise, on the picture as it was.
@@ -89,13 +104,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::base::Shape;
 
     fn boxes(rung: &Rung) -> Vec<PageBox> {
         let corners = json!({ "type": "integer", "minimum": 0, "maximum": 1000 });
         let list = json!({ "type": "array", "items": corners, "minItems": 4, "maxItems": 4 });
         let schema = json!({ "type": "object", "properties": { "box_2d": list } });
         let shape = Shape::compile(&schema).unwrap();
+        assert!(asks_for_boxes(&shape));
         of(shape.fields(), &json!({ "box_2d": [100, 200, 300, 600] }), rung, Part::Whole)
     }
 

@@ -14,6 +14,7 @@ mod settings;
 mod split;
 mod twice;
 
+pub use boxes::asks_for_boxes;
 pub use checks::{Check, Settings as CheckSettings};
 pub use merge::Merging;
 pub use parser::Parser;

@@ -53,6 +53,7 @@ pub fn fields() -> Vec<Field> {
         field("_kind", DataType::Utf8, true),
         field("_part", DataType::Utf8, false),
         field("_page", DataType::Int32, true),
+        field("_last_page", DataType::Int32, true),
         field("_pages", DataType::Int32, true),
         field("_start", DataType::Float64, true),
         field("_end", DataType::Float64, true),
@@ -69,8 +70,9 @@ pub fn arrays(rows: &[&Identity]) -> Vec<ArrayRef> {
         Arc::new(rows.iter().map(unit).collect::<StringArray>()),
         Arc::new(rows.iter().map(|row| row.kind.map(Kind::as_str)).collect::<StringArray>()),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| part_name(&row.part)))),
-        Arc::new(rows.iter().map(|row| page(&row.part).map(|(number, _)| number)).collect::<Int32Array>()),
-        Arc::new(rows.iter().map(|row| page(&row.part).map(|(_, of)| of)).collect::<Int32Array>()),
+        Arc::new(rows.iter().map(|row| page(&row.part).map(|(first, _)| first)).collect::<Int32Array>()),
+        Arc::new(rows.iter().map(|row| page(&row.part).map(|(_, last)| last)).collect::<Int32Array>()),
+        Arc::new(rows.iter().map(|row| pages(&row.part)).collect::<Int32Array>()),
         Arc::new(rows.iter().map(|row| span(&row.part).map(|(start, _)| start)).collect::<Float64Array>()),
         Arc::new(rows.iter().map(|row| span(&row.part).map(|(_, end)| end)).collect::<Float64Array>()),
     ]
@@ -80,15 +82,22 @@ fn part_name(part: &Part) -> &'static str {
     match part {
         Part::Whole => "whole",
         Part::Page { .. } => "page",
+        Part::Pages { .. } => "pages",
         Part::Time { .. } => "time",
         Part::Frames { .. } => "frames",
     }
 }
 
-/// Page and pages of a part that is a page.
+/// First and last page of a part that is pages.
 pub fn page(part: &Part) -> Option<(i32, i32)> {
-    let Part::Page { number, of } = part else { return None };
-    Some((i32::try_from(*number).ok()?, i32::try_from(*of).ok()?))
+    let (first, last) = part.pages()?;
+    Some((i32::try_from(first).ok()?, i32::try_from(last).ok()?))
+}
+
+/// How many pages the document has.
+fn pages(part: &Part) -> Option<i32> {
+    let (Part::Page { of, .. } | Part::Pages { of, .. }) = part else { return None };
+    i32::try_from(*of).ok()
 }
 
 /// Start and end, in seconds, of a part of sound or film.

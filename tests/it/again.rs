@@ -77,4 +77,23 @@ fn a_row_tells_how_it_came_about() {
     for words in ["form.pdf (page 1 of 1)", "prompt = \"Describe.\"", "_budget", "evidence", "agreement: ", "model "] {
         assert!(said.contains(words), "{words} is not in {said}");
     }
+    // The prompt is made again from the file: the chat's turns, the schema, and as many soft tokens as the row counts.
+    let row = &shown(&folder.path().join("set"), &[])[0];
+    let soft = format!("<|image|> ({} times)", row["_image_tokens"]);
+    for words in ["<bos><|turn>system", "\"properties\"", &soft, "Describe.<turn|>"] {
+        assert!(said.contains(words), "{words} is not in {said}");
+    }
+}
+
+#[test]
+fn a_row_whose_file_is_gone_is_explained_without_its_prompt() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = folder.path().join("note.txt");
+    fs::write(&note, "A note.").unwrap();
+    extracted(folder.path(), &[text(&note)]);
+    fs::remove_file(&note).unwrap();
+    let output = run(&["explain", text(&folder.path().join("set")), "--row", "1"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(said.contains("not to be had any more") && said.contains("note.txt"), "{said}");
 }

@@ -56,6 +56,53 @@ fn a_document_is_one_row() {
 }
 
 #[test]
+fn pages_that_are_shown_together_are_one_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, report) = extracted(folder.path(), "[decode]\npages_per_unit = 3\n");
+    let of: Vec<_> = rows.iter().map(|row| (&row["_part"], &row["_page"], &row["_last_page"], &row["_pages"])).collect();
+    // The form has one page, the invoice two.
+    let [page, pages] = [Value::from("page"), Value::from("pages")];
+    assert_eq!(of, [(&page, &1.into(), &1.into(), &1.into()), (&pages, &1.into(), &2.into(), &2.into())]);
+    assert!(rows[1]["_image_tokens"].as_i64() > Some(70), "two pictures");
+    assert_eq!(report["totals"]["balanced"], true);
+    let on: Vec<i64> = evidence(&rows[1]).iter().filter_map(|one| one["page"].as_i64()).collect();
+    assert!(on.iter().all(|page| (1..=2).contains(page)), "{on:?}");
+    let set = folder.path().join("set");
+    let output = run(&["replay", text(&set), "--row", "2", "--device", "cpu"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    // Shown one by one the invoice's pages are other units; the form, which has only one, is asked about again.
+    let before: Vec<Value> = rows.iter().map(|row| row["_unit"].clone()).collect();
+    let (rows, _) = extracted(folder.path(), "");
+    assert_eq!(rows.iter().filter(|row| before.contains(&row["_unit"])).count(), 1);
+    assert_eq!(rows.len(), 3, "the row of both is gone");
+    fs::remove_dir_all(&set).unwrap();
+    let (rows, _) = extracted(folder.path(), "record = \"document\"\n[decode]\npages_per_unit = 2\n");
+    let part = &rows[1]["_parts"][0];
+    assert_eq!((&rows[1]["_part"], &part["page"], &part["last_page"]), (&"whole".into(), &1.into(), &2.into()));
+}
+
+fn evidence(row: &Value) -> &[Value] {
+    row["_evidence"].as_array().unwrap()
+}
+
+#[test]
+fn what_pages_together_cannot_have_is_said_before_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |parse: &str| {
+        let path = pipeline(folder.path(), parse);
+        let whole = fs::read_to_string(&path).unwrap();
+        let schema = if parse.contains("boxes") { "detection.json" } else { "demo.json" };
+        fs::write(&path, whole.replace("demo.json", schema)).unwrap();
+        let output = run(&["check", text(&path)]);
+        assert_eq!(code(&output), 2, "{parse}");
+        errors(&output)
+    };
+    assert!(refused("[decode]\npages_per_unit = 2\n[ladder]\nsteps = [{ tiles = 2 }]\n").contains("`tiles`"));
+    assert!(refused("# boxes\n[decode]\npages_per_unit = 2\n").contains("`box_2d`"));
+    assert!(refused("[decode]\npages_per_unit = 0\n").contains("from 1 to 64"));
+}
+
+#[test]
 fn a_unit_may_list_many_records() {
     let folder = tempfile::tempdir().unwrap();
     let (rows, report) = extracted(folder.path(), "record = \"list\"\nmost_records = 3\n");

@@ -27,7 +27,7 @@ impl Cutter {
     /// Cuts under the limits of `pipeline`; slices of more than `largest` bytes are refused.
     pub fn new(pipeline: &Pipeline, sandbox: Sandbox, largest: u64) -> Self {
         // The wanted part was chosen by the run; alone it has another number.
-        let settings = decode::Settings { pages: String::new(), ..pipeline.decode.clone() };
+        let settings = decode::Settings { pages: String::new(), pages_per_unit: 1, ..pipeline.decode.clone() };
         let (budget, quota) = (ByteBudget::new(u64::MAX), UnitQuota::new(None));
         let decoder = Decoder::new(&settings, make::render(pipeline), budget, quota, Stop::default());
         Self { slicer: Slicer::new(&settings, sandbox, largest), decoder: decoder.with_sandbox(sandbox) }
@@ -39,6 +39,9 @@ impl Cutter {
     /// Why there is none, as the end of a sentence.
     pub fn cut(&mut self, row: &Failed, source: &Arc<Source>) -> Result<Cut, String> {
         let part = row.part();
+        if let Part::Pages { .. } = part {
+            return Err(unsliced(source.kind, part).message);
+        }
         let before = match row.was_decoded() {
             true => Some(self.decode(source, part).map_err(|fault| format!("it is not decoded any more: {fault}"))?),
             false => None,

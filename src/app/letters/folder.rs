@@ -35,6 +35,7 @@ pub fn name(number: usize, row: &Failed) -> String {
     let part = match row.part() {
         Part::Whole => String::new(),
         Part::Page { number, .. } => format!("-page-{number}"),
+        Part::Pages { first, last, .. } => format!("-pages-{first}-{last}"),
         Part::Time { start, .. } => format!("-from-{start:.0}s"),
         Part::Frames { start, .. } => format!("-frames-from-{start:.0}s"),
     };

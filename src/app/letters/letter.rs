@@ -129,9 +129,9 @@ impl<'a> Office<'a> {
         let facts = serde_json::to_string_pretty(&facts(row, document, letter, made)).unwrap_or_default();
         let outside = document.path.display().to_string();
         let subject = match &letter.enclosed {
-            Enclosed::Part(file) => Subject { file, page: script::page(row.part()).map(|_| 1) },
-            Enclosed::Document(file) => Subject { file, page: script::page(row.part()) },
-            Enclosed::Nothing => Subject { file: &outside, page: script::page(row.part()) },
+            Enclosed::Part(file) => Subject { file, pages: script::pages(row.part()).map(|_| "1".to_owned()) },
+            Enclosed::Document(file) => Subject { file, pages: script::pages(row.part()) },
+            Enclosed::Nothing => Subject { file: &outside, pages: script::pages(row.part()) },
         };
         let script = script::script(row, &subject, (made, folder), &self.request.program);
         put(&letter.folder.join("failure.json"), &(facts + "\n"))?;

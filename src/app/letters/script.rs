@@ -12,13 +12,13 @@ use crate::{
 pub struct Subject<'a> {
     /// The file that fails: in the letter's folder, or by its full path.
     pub file: &'a str,
-    /// The page of it, where it has pages.
-    pub page: Option<u32>,
+    /// The pages of it, where it has pages.
+    pub pages: Option<String>,
 }
 
 /// The script, which runs with settings in a folder beside the letter's. What fails before the model is asked needs no model to run: it is only encoded.
 pub fn script(row: &Failed, subject: &Subject, (made, settings): (&Made, &str), program: &Path) -> String {
-    let pages = subject.page.map(|page| format!(" --pages {page}")).unwrap_or_default();
+    let pages = subject.pages.as_ref().map(|pages| format!(" --pages {pages}")).unwrap_or_default();
     let file = quoted(subject.file);
     let command = match StageName::from_name(row.text("stage")) {
         Some(StageName::Collect | StageName::Decode | StageName::Encode) => {
@@ -44,12 +44,10 @@ pub fn script(row: &Failed, subject: &Subject, (made, settings): (&Made, &str), 
     )
 }
 
-/// The number by which the part is asked for in its whole document.
-pub fn page(part: Part) -> Option<u32> {
-    match part {
-        Part::Page { number, .. } => Some(number),
-        _ => None,
-    }
+/// The pages by which the part is asked for in its whole document.
+pub fn pages(part: Part) -> Option<String> {
+    let (first, last) = part.pages()?;
+    Some(if first == last { first.to_string() } else { format!("{first}-{last}") })
 }
 
 /// One word for the shell, whatever is in it.

@@ -259,6 +259,14 @@ pub struct ExplainArguments {
     /// The row, from 1, in the order of `lapidary show`
     #[arg(long, value_name = "K")]
     pub row: usize,
+
+    /// The model, where it does not lie any more where it did
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<PathBuf>,
+
+    /// How far the decoder processes are shut in
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
 }
 
 /// `lapidary encode`

@@ -7,7 +7,7 @@ mod page;
 use pdfium_render::prelude::{PdfDocument, Pdfium, PdfiumError, PdfiumInternalError};
 
 use crate::base::{
-    Fault, FaultKind, Limit, Part,
+    Fault, FaultKind, Limit,
     native::{Library, pinned},
 };
 
@@ -15,6 +15,7 @@ use super::{
     input::Input,
     order::Order,
     output::{Output, refuse},
+    together,
 };
 
 /// PDFium, loaded. It is not thread-safe, so there is one a process.
@@ -41,23 +42,12 @@ impl PdfReader {
     pub fn decode(&self, input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
         let document = self.open(input, &order.passwords)?;
         let count = count(&document, order)?;
-        let parts: Vec<Part> = order.pages.of(count).map(|number| Part::Page { number, of: count }).collect();
+        let parts = together::parts(order, count);
         if parts.is_empty() {
             let message = format!("it has {count} pages, and `pages = \"{}\"` is none of them", order.pages);
             return Err(refuse(FaultKind::Empty, message, "change `pages` or leave the file out"));
         }
-        let granted = out.promise(&parts)?;
-        for part in parts.into_iter().take(granted) {
-            let Part::Page { number, .. } = part else { continue };
-            if out.passed_over() {
-                continue;
-            }
-            match page::render(&document, number, order) {
-                Ok(unit) => out.unit(part, unit)?,
-                Err(fault) => out.fault(part, fault)?,
-            }
-        }
-        Ok(())
+        together::make(&parts, order, out, |number| page::render(&document, number, order))
     }
 
     fn open<'a>(&'a self, input: &Input, passwords: &[String]) -> Result<PdfDocument<'a>, Fault> {

@@ -1,14 +1,15 @@
-//! A TIFF as a document of pages: one unit for each page that the order wants.
+//! A TIFF as a document of pages: the pages that the order wants, one by one or several together.
 
 use std::io::{BufReader, Read, Seek};
 
-use crate::base::{Fault, FaultKind, Limit, Part, Raster, Unit};
+use crate::base::{Fault, FaultKind, Limit, Raster, Unit};
 
 use super::{
     super::{
         order::Order,
         output::{Output, refuse},
         settings::Limits,
+        together,
     },
     fault, reader,
     tiff::Header,
@@ -26,19 +27,9 @@ pub fn decode<R: Read + Seek>(
 ) -> Result<(), Fault> {
     let directories = directories(&mut source, header, &order.limits)?;
     let of = directories.len() as u32;
-    let wanted: Vec<u32> = order.pages.of(of).collect();
-    let parts: Vec<Part> = wanted.iter().map(|&number| Part::Page { number, of }).collect();
-    let granted = out.promise(&parts)?;
-    for (&part, &number) in parts.iter().zip(&wanted).take(granted) {
-        if out.passed_over() {
-            continue;
-        }
-        match page(&mut source, header, directories[number as usize - 1], &order.limits) {
-            Ok(raster) => out.unit(part, Unit::Image(raster))?,
-            Err(fault) => out.fault(part, fault)?,
-        }
-    }
-    Ok(())
+    together::make(&together::parts(order, of), order, out, |number| {
+        page(&mut source, header, directories[number as usize - 1], &order.limits).map(Unit::Image)
+    })
 }
 
 fn directories(source: &mut (impl Read + Seek), header: &Header, limits: &Limits) -> Result<Vec<u64>, Fault> {

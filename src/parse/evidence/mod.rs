@@ -104,8 +104,12 @@ fn with_layer(claims: &[Claim], layer: &TextLayer) -> Evidence {
 
 fn grounded(claim: &Claim, page: &Page, places: &[Option<Places>], index: usize) -> Grounds {
     let Some(own) = &places[index] else { return bare(claim) };
+    if own.agreement == Agreement::Absent && page.has_gaps {
+        return Grounds { agreement: Some(Agreement::NoTextLayer), ..bare(claim) };
+    }
     let passage = chosen(places, index).map(|words| page.passage(words, own.words.len()));
-    Grounds { agreement: Some(own.agreement), score: Some(own.score), passage, ..bare(claim) }
+    let part = passage.as_ref().map_or(claim.part, |passage| claim.part.page_at(passage.page));
+    Grounds { agreement: Some(own.agreement), score: Some(own.score), part, passage, ..bare(claim) }
 }
 
 /// The place of a value that has several: the one nearest to the value before it, or else after it, that has one alone.

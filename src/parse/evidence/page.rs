@@ -6,7 +6,7 @@ use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 
 use super::spelling::Spelling;
-use crate::base::{Passage, TextLayer, Word};
+use crate::base::{PAGE_BREAK, Passage, TextLayer, Word};
 
 /// Bytes of a text that are searched: more than any page has; of a long text document what comes later counts as absent.
 const MOST: usize = 1 << 18;
@@ -19,12 +19,16 @@ const LONGEST_QUOTE: usize = 1000;
 pub struct Placed<'a> {
     /// Its characters.
     pub text: &'a str,
+    /// On which of the pages, from 0.
+    page: u32,
     bounds: Option<[f32; 4]>,
 }
 
-/// The page.
+/// The page, or several in a row.
 #[derive(Debug)]
 pub struct Page<'a> {
+    /// True when a page among several has no text: what is not found may stand there.
+    pub has_gaps: bool,
     /// All words, in the order of the file.
     pub words: Vec<Placed<'a>>,
     /// The words with single blanks between them.
@@ -36,18 +40,21 @@ pub struct Page<'a> {
 impl<'a> Page<'a> {
     /// Reads a text layer.
     pub fn new(layer: &'a TextLayer) -> Self {
-        let mut page = Self { words: Vec::new(), exact: Spelling::default(), plain: Spelling::default() };
+        let (exact, plain) = (Spelling::default(), Spelling::default());
+        let mut read = Self { has_gaps: has_gaps(&layer.text), words: Vec::new(), exact, plain };
         let mut boxes = layer.words.as_slice();
         let mut goes_on = false;
-        for line in beginning(&layer.text).lines() {
-            for text in line.split_whitespace() {
-                let apart = !(goes_on && text.starts_with(char::is_alphabetic) && page.plain.take_hyphen());
-                goes_on = false;
-                page.push(Placed { text, bounds: taken(&mut boxes, text) }, apart);
+        for (page, text) in (0..).zip(beginning(&layer.text).split(PAGE_BREAK)) {
+            for line in text.lines() {
+                for text in line.split_whitespace() {
+                    let apart = !(goes_on && text.starts_with(char::is_alphabetic) && read.plain.take_hyphen());
+                    goes_on = false;
+                    read.push(Placed { text, page, bounds: taken(&mut boxes, text) }, apart);
+                }
+                goes_on = true;
             }
-            goes_on = true;
         }
-        page
+        read
     }
 
     fn push(&mut self, word: Placed<'a>, apart: bool) {
@@ -64,11 +71,16 @@ impl<'a> Page<'a> {
             quote.push_str(if quote.is_empty() { "" } else { " " });
             quote.push_str(word.text);
         }
+        let page = words.first().map_or(0, |word| word.page);
         let cut = quote.char_indices().nth(LONGEST_QUOTE).map_or(quote.len(), |(at, _)| at);
         quote.truncate(cut);
-        let bounds = words.iter().filter_map(|word| word.bounds).reduce(union);
-        Passage { quote, bounds, occurrences: u32::try_from(occurrences).unwrap_or(u32::MAX) }
+        let bounds = words.iter().filter(|word| word.page == page).filter_map(|word| word.bounds).reduce(union);
+        Passage { quote, page, bounds, occurrences: u32::try_from(occurrences).unwrap_or(u32::MAX) }
     }
+}
+
+fn has_gaps(text: &str) -> bool {
+    text.contains(PAGE_BREAK) && text.split(PAGE_BREAK).any(|page| page.trim().is_empty())
 }
 
 /// Words whose place is not known are left out of the boxes, so the next box is that of the next word that reads so.
@@ -135,6 +147,18 @@ mod tests {
         assert_eq!(page.plain.text(), "a lapidary wheel 2026- 0417");
         assert_eq!(page.plain.find("lapidary"), std::slice::from_ref(&(1..3)));
         assert_eq!(page.passage(&(1..3), 1).quote, "lapi- dary");
+    }
+
+    #[test]
+    fn a_passage_stands_on_the_page_of_its_first_word() {
+        let word = |text: &str, left: f32| Word { text: text.into(), bounds: [left, 0.1, left + 0.1, 0.2] };
+        let words = vec![word("one", 0.0), word("two", 0.5), word("three", 0.2)];
+        let layer = TextLayer { text: "one two\u{c}three".into(), words };
+        let page = Page::new(&layer);
+        let passage = page.passage(&(1..3), 1);
+        assert_eq!((passage.quote.as_str(), passage.page, passage.bounds), ("two three", 0, Some([0.5, 0.1, 0.6, 0.2])));
+        assert_eq!(page.passage(&(2..3), 1).page, 1);
+        assert!(!page.has_gaps && Page::new(&TextLayer { text: "one\u{c}".into(), words: Vec::new() }).has_gaps);
     }
 
     #[test]

@@ -64,6 +64,19 @@ fn a_page_stands_before_the_task_with_as_many_places_as_it_has_soft_tokens() {
 }
 
 #[test]
+fn pages_that_are_shown_together_stand_one_behind_the_other() {
+    let layer = |text: &str| Some(TextLayer { text: text.to_owned(), words: Vec::new() });
+    let page = |text| Unit::Page(Page { raster: page(), text });
+    let unit = Unit::Pages(vec![page(layer("Total")), Unit::Image(picture(9)), page(layer("12"))]);
+    let prompt = encoder(tiny()).prompt(unit).unwrap();
+    let one = "<|image>63*<|image|><image|>";
+    assert_eq!(spelled(&prompt), format!("{SYSTEM}<|turn>user\n{one}{one}{one}{TASK}"));
+    assert_eq!((prompt.image_tokens(), prompt.budget), (189, 70));
+    assert_eq!(prompt.text, layer("Total\u{c}\u{c}12"), "the picture among them has no text");
+    assert_eq!(prompt.images[1].pixels[[0, 0]], 9.0 / 255.0);
+}
+
+#[test]
 fn a_clip_stands_before_the_task() {
     let prompt = encoder(tiny()).prompt(Unit::Clip(Clip { samples: vec![0.1; 16_000] })).unwrap();
     assert_eq!(spelled(&prompt), format!("{SYSTEM}<|turn>user\n<|audio>25*<|audio|><audio|>{TASK}"));

@@ -104,6 +104,25 @@ fn a_box_holds_the_words_of_the_quote() {
 }
 
 #[test]
+fn of_several_pages_the_one_that_says_it_is_told() {
+    let pages = |text: &str| {
+        evidence_of(&json!({"vendor": "Sons", "currency": "USD"}).to_string(), |generation| {
+            let texts: Vec<_> = text.split('|').map(|page| (!page.is_empty()).then(|| layer(page))).collect();
+            generation.layer = TextLayer::joined(texts);
+        })
+    };
+    let whole = pages("Granat &|by Sons");
+    // The unit of these tests is a document as a whole; its place among pages is told by the passage.
+    let passage = grounds(&whole, "/vendor").passage.as_ref().unwrap();
+    assert_eq!((passage.page, passage.bounds), (1, Some([0.1, 0.0, 0.2, 0.1])), "the box is on its own page");
+    assert_eq!(grounds(&whole, "/currency").agreement, Some(Agreement::Absent));
+    let gap = pages("by Sons||Granat");
+    assert_eq!(grounds(&gap, "/vendor").agreement, Some(Agreement::Exact));
+    assert_eq!(grounds(&gap, "/currency").agreement, Some(Agreement::NoTextLayer), "it may stand on the page without text");
+    assert_eq!(gap.agreement, Some(1.0));
+}
+
+#[test]
 fn of_several_places_the_one_near_its_neighbours_is_taken() {
     let page = "Tea 2.50\nMilk 2.50\nSum 5.00";
     let answer = json!({"lines": [{"what": "Tea", "price": 2.5}, {"what": "Milk", "price": 2.5}]});
