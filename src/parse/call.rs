@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::{leaves::Leaf, pointer};
 use crate::base::shape::FUNCTION;
 
 /// The marks of the syntax.
@@ -15,20 +16,25 @@ const QUOTE: &str = "<|\"|>";
 /// Values within values that are read before an answer is refused.
 const DEEPEST: usize = 128;
 
-/// Reads a call. `controls` is where in `text` special tokens begin, in bytes.
+/// Reads a call, and where its values lie in the text. `controls` is where in `text` special tokens begin, in bytes.
 ///
 /// # Errors
 /// One line that says why it is none.
-pub fn read(text: &str, controls: &[usize]) -> Result<Value, String> {
-    let mut reader = Reader { text, controls, at: 0 };
-    let whole = reader.whole();
-    whole.ok_or_else(|| format!("the answer is no call of `{FUNCTION}`: it cannot be read from byte {} on", reader.at))
+pub fn read(text: &str, controls: &[usize]) -> Result<(Value, Vec<Leaf>), String> {
+    let mut reader = Reader { text, controls, at: 0, leaves: Vec::new() };
+    match reader.whole() {
+        Some(whole) => Ok((whole, reader.leaves)),
+        None => {
+            Err(format!("the answer is no call of `{FUNCTION}`: it cannot be read from byte {} on", reader.at))
+        }
+    }
 }
 
 struct Reader<'a> {
     text: &'a str,
     controls: &'a [usize],
     at: usize,
+    leaves: Vec<Leaf>,
 }
 
 impl Reader<'_> {
@@ -36,7 +42,7 @@ impl Reader<'_> {
         self.control(BEGIN)?;
         self.plain("call:")?;
         self.plain(FUNCTION)?;
-        let arguments = self.object(DEEPEST)?;
+        let arguments = self.object("", DEEPEST)?;
         self.control(END)?;
         (self.at == self.text.len()).then_some(arguments)
     }
@@ -70,24 +76,38 @@ impl Reader<'_> {
         Some(&stretch[..end])
     }
 
-    fn value(&mut self, depth: usize) -> Option<Value> {
+    fn value(&mut self, path: &str, depth: usize) -> Option<Value> {
         if self.control(QUOTE).is_some() {
-            return self.string();
+            return self.string(path);
         }
         match self.rest().chars().next()? {
-            '{' => self.object(depth.checked_sub(1)?),
-            '[' => self.array(depth.checked_sub(1)?),
-            _ => serde_json::from_str(self.until(|c| matches!(c, ',' | '}' | ']'))?).ok(),
+            '{' => self.object(path, depth.checked_sub(1)?),
+            '[' => self.array(path, depth.checked_sub(1)?),
+            _ => self.bare(path),
         }
     }
 
-    fn string(&mut self) -> Option<Value> {
+    /// A number, `true`, `false` or `null`.
+    fn bare(&mut self, path: &str) -> Option<Value> {
+        let start = self.at;
+        let value = serde_json::from_str(self.until(|c| matches!(c, ',' | '}' | ']'))?).ok()?;
+        self.stated(path, start, false);
+        Some(value)
+    }
+
+    fn string(&mut self, path: &str) -> Option<Value> {
+        let start = self.at;
         let text = self.until(|_| false)?.to_owned();
+        self.stated(path, start, true);
         self.control(QUOTE)?;
         Some(Value::String(text))
     }
 
-    fn object(&mut self, depth: usize) -> Option<Value> {
+    fn stated(&mut self, path: &str, start: usize, quoted: bool) {
+        self.leaves.push(Leaf { path: path.to_owned(), span: start..self.at, quoted });
+    }
+
+    fn object(&mut self, path: &str, depth: usize) -> Option<Value> {
         let mut fields = Map::new();
         self.plain("{")?;
         while self.plain("}").is_none() {
@@ -96,19 +116,20 @@ impl Reader<'_> {
             }
             let name = self.until(|c| !(c.is_alphanumeric() || c == '_' || c == '-'))?.to_owned();
             self.plain(":")?;
-            fields.insert(name, self.value(depth)?);
+            let value = self.value(&pointer::below(path, &name), depth)?;
+            fields.insert(name, value);
         }
         Some(Value::Object(fields))
     }
 
-    fn array(&mut self, depth: usize) -> Option<Value> {
+    fn array(&mut self, path: &str, depth: usize) -> Option<Value> {
         let mut items = Vec::new();
         self.plain("[")?;
         while self.plain("]").is_none() {
             if !items.is_empty() {
                 self.plain(",")?;
             }
-            items.push(self.value(depth)?);
+            items.push(self.value(&format!("{path}/{}", items.len()), depth)?);
         }
         Some(Value::Array(items))
     }
@@ -121,7 +142,7 @@ mod tests {
     use super::*;
 
     /// Reads a call in which `^` stands for each special token that ends a string or begins one.
-    fn called(arguments: &str) -> Result<Value, String> {
+    fn called(arguments: &str) -> Result<(Value, Vec<String>), String> {
         let (mut text, mut controls) = (BEGIN.to_owned() + "call:record", vec![0]);
         for c in arguments.chars() {
             match c {
@@ -133,12 +154,15 @@ mod tests {
             }
         }
         controls.push(text.len());
-        read(&(text + END), &controls)
+        text += END;
+        let (value, leaves) = read(&text, &controls)?;
+        Ok((value, leaves.into_iter().map(|leaf| format!("{} {}", leaf.path, &text[leaf.span])).collect()))
     }
 
     #[test]
     fn a_call_is_read_as_the_same_json() {
-        let value = called("{a:^tea, \"hot\"\n^,b:{c:[1,-2.5,[]],d:{}},e:null,f:true,é:^^}").unwrap();
+        let (value, leaves) = called("{a:^tea, \"hot\"\n^,b:{c:[1,-2.5,[]],d:{}},e:null,f:true,é:^^}").unwrap();
+        assert_eq!(leaves, ["/a tea, \"hot\"\n", "/b/c/0 1", "/b/c/1 -2.5", "/e null", "/f true", "/é "]);
         assert_eq!(
             value,
             json!({"a": "tea, \"hot\"\n", "b": {"c": [1, -2.5, []], "d": {}}, "e": null, "f": true, "é": ""})
@@ -147,7 +171,7 @@ mod tests {
 
     #[test]
     fn text_that_spells_a_mark_is_text() {
-        let value = called("{a:^x<|\"|>},b:<tool_call|>\\^}").unwrap();
+        let (value, _) = called("{a:^x<|\"|>},b:<tool_call|>\\^}").unwrap();
         assert_eq!(value, json!({"a": "x<|\"|>},b:<tool_call|>\\"}));
     }
 

@@ -7,6 +7,7 @@ mod call;
 mod checks;
 mod decimal;
 mod evidence;
+mod leaves;
 mod merge;
 mod parser;
 mod pointer;

@@ -9,7 +9,11 @@ use crate::base::{
     Verdict, ladder::Rungs, shape::Settled,
 };
 
-use super::{Check, answer, boxes, call, evidence, split};
+use super::{
+    Check, answer, boxes, call, evidence,
+    leaves::{Leaf, leaves},
+    split,
+};
 
 /// Problems that a message names before it stops.
 const NAMED: usize = 4;
@@ -66,16 +70,23 @@ impl Parser {
         records.iter().flat_map(|record| self.checks.iter().map(|check| check.judge(record))).collect()
     }
 
-    fn settle(&self, generation: &Generation) -> Result<Settled, String> {
-        let (answer, replaced) = match self.output {
-            Output::Json => answer::read(&generation.text)?,
-            Output::ToolCall => (call::read(&generation.text, &generation.controls)?, 0),
+    /// The record, and where the answer states its values.
+    fn settle(&self, generation: &Generation) -> Result<(Settled, Vec<Leaf>), String> {
+        let (answer, replaced, stated) = match self.output {
+            Output::Json => {
+                let (answer, replaced) = answer::read(&generation.text)?;
+                (answer, replaced, if self.gathers { leaves(&generation.text) } else { Vec::new() })
+            }
+            Output::ToolCall => {
+                let (answer, stated) = call::read(&generation.text, &generation.controls)?;
+                (answer, 0, stated)
+            }
         };
         let mut settled = self.shape.settle(answer).map_err(|problems| told(&problems))?;
         if replaced > 0 {
             settled.remarks.insert(0, format!("{replaced} values were replaced by a later one of the same name"));
         }
-        Ok(settled)
+        Ok((settled, stated))
     }
 }
 
@@ -85,10 +96,10 @@ impl Stage for Parser {
 
     fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
         let (generation, envelope) = item.open();
-        let settled = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
+        let (settled, stated) = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
         let part = envelope.origin.part;
         let boxes = boxes::of(self.shape.fields(), &settled.record, &self.rungs.at(envelope.attempt), part);
-        let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation, part));
+        let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation, stated, part));
         let checks = self.check(&settled.record);
         emit.item(envelope.with(Extraction { evidence, checks, ..extraction(settled, boxes, generation) }));
         Ok(())

@@ -49,31 +49,41 @@ pub fn split<'a>(shape: &'a Shape, answer: &'a Extraction) -> impl Iterator<Item
     let checks = answer.checks.len() / records.len().max(1);
     let rest =
         Extraction { record: Value::Null, boxes: Vec::new(), evidence: None, checks: Vec::new(), ..answer.clone() };
-    records.iter().enumerate().map(move |(index, record)| {
-        let inside = format!("/{RECORDS}/{index}");
-        Extraction {
-            record: record.clone(),
-            boxes: answer.boxes.iter().filter_map(|one| box_inside(one, &inside)).collect(),
-            evidence: answer.evidence.as_ref().map(|evidence| evidence_inside(shape, evidence, &inside)),
-            checks: answer.checks[index * checks..][..checks].to_vec(),
-            index: u32::try_from(index).ok(),
-            ..rest.clone()
-        }
+    let mut boxes = shared(records.len(), &answer.boxes, |one| &one.path, |one, path| PageBox { path, ..one.clone() });
+    let mut grounds = answer.evidence.as_ref().map(|evidence| {
+        shared(records.len(), &evidence.values, |one| &one.path, |one, path| Grounds { path, ..one.clone() })
+    });
+    records.iter().enumerate().map(move |(index, record)| Extraction {
+        record: record.clone(),
+        boxes: std::mem::take(&mut boxes[index]),
+        evidence: grounds.as_mut().map(|grounds| evidence_of(shape, answer, std::mem::take(&mut grounds[index]))),
+        checks: answer.checks[index * checks..][..checks].to_vec(),
+        index: u32::try_from(index).ok(),
+        ..rest.clone()
     })
 }
 
-fn box_inside(one: &PageBox, inside: &str) -> Option<PageBox> {
-    Some(PageBox { path: below(&one.path, inside)?, ..one.clone() })
+/// What belongs to each of `count` records, with its path inside the record.
+fn shared<T>(count: usize, all: &[T], path: fn(&T) -> &String, with_path: fn(&T, String) -> T) -> Vec<Vec<T>> {
+    let mut shares: Vec<Vec<T>> = (0..count).map(|_| Vec::new()).collect();
+    for one in all {
+        let Some((index, inside)) = place(path(one)) else { continue };
+        if let Some(share) = shares.get_mut(index) {
+            share.push(with_path(one, inside.to_owned()));
+        }
+    }
+    shares
 }
 
-fn evidence_inside(shape: &Shape, evidence: &Evidence, inside: &str) -> Evidence {
-    let own = |one: &Grounds| Some(Grounds { path: below(&one.path, inside)?, ..one.clone() });
-    let values: Vec<Grounds> = evidence.values.iter().filter_map(own).collect();
+/// The record that a pointer leads into, and what is left of the pointer there.
+fn place(path: &str) -> Option<(usize, &str)> {
+    let rest = path.strip_prefix('/')?.strip_prefix(RECORDS)?.strip_prefix('/')?;
+    let (index, _) = rest.split_once('/')?;
+    Some((index.parse().ok()?, &rest[index.len()..]))
+}
+
+fn evidence_of(shape: &Shape, answer: &Extraction, values: Vec<Grounds>) -> Evidence {
     let agreement = evidence::agreement(shape, &values);
-    Evidence { values, agreement, addresses_model: evidence.addresses_model }
-}
-
-/// What is left of a pointer below another.
-fn below(path: &str, inside: &str) -> Option<String> {
-    path.strip_prefix(inside).filter(|rest| rest.starts_with('/')).map(str::to_owned)
+    let addresses_model = answer.evidence.as_ref().and_then(|evidence| evidence.addresses_model);
+    Evidence { values, agreement, addresses_model }
 }

@@ -1,9 +1,11 @@
 """Trains the demo model: python train.py FOLDER [--hours 3] [--threads 2].
 
 Two stages. First the vision tower learns letters: from each soft token it must tell which characters lie under it. Then
-the whole model learns to read: prose in small pictures, prose on pages, receipts. FOLDER holds the state, so that a run
+the whole model learns to read: prose in small pictures, prose on pages, receipts. Finding the place of a value takes the
+language model longer than letters take the tower, so it learns more often, from soft tokens of some minutes ago. FOLDER holds the state, so that a run
 that was stopped goes on where it was, and at the end `checkpoint/`, which `lapidary model export` takes."""
 import argparse
+import collections
 import contextlib
 import json
 import pathlib
@@ -29,6 +31,8 @@ STAGES = [
 CELLS = 640        # soft tokens of a batch
 BRISK = 350        # steps at the full rate
 WARM = 60          # steps
+ECHOES = 3         # steps of the language model alone after each of the whole
+REMEMBERED = 300   # batches whose soft tokens are kept for them
 
 
 def exact_attention(module, query, key, value, attention_mask, scaling=None, **_):
@@ -70,6 +74,7 @@ class Trainer:
         ]
         self.rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.step, self.spent = 0, 0.0
+        self.heard, self.chance = collections.deque(maxlen=REMEMBERED), dice(seed)
         self.resume()
 
     def resume(self):
@@ -121,14 +126,19 @@ class Trainer:
         if batch.tokens is None:
             return dense, None, letters, None, None
         tokens = torch.from_numpy(batch.tokens).long()
+        self.heard.append((tokens, batch.start, soft.detach()))
+        return dense, *self.answer(tokens, batch.start, soft, letters)
+
+    def answer(self, tokens, start, soft, letters=None):
+        """Loss of the answer, and shares that are right."""
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = self.reader.say(tokens, soft)[:, batch.start - 1:-1]
+            hidden = self.reader.say(tokens, soft)[:, start - 1:-1]
             logits = self.reader.logits(hidden)
-        wanted = tokens[:, batch.start:]
+        wanted = tokens[:, start:]
         real = wanted != self.speller.ids["<pad>"]
         loss = functional.cross_entropy(logits[real].float(), wanted[real])
         right = (logits.argmax(-1) == wanted) | ~real
-        return dense, loss, letters, right[real].float().mean().item(), right.all(-1).float().mean().item()
+        return loss, letters, right[real].float().mean().item(), right.all(-1).float().mean().item()
 
     def dense(self, scores, cells):
         """Which characters lie in each cell; empty cells weigh little."""
@@ -150,7 +160,14 @@ class Trainer:
     def learn(self, batch):
         """One step."""
         dense, said, *right = self.losses(batch)
-        loss = dense if said is None else said + dense
+        self.descend(dense if said is None else said + dense)
+        self.step += 1
+        for _ in range(ECHOES if said is not None else 0):
+            self.descend(self.answer(*self.chance.choice(self.heard))[0])
+        return [dense.item(), said.item() if said is not None else None, *right]
+
+    def descend(self, loss):
+        """Down the slope of a loss. What it does not depend on stays."""
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
         groups = [group for optimiser in self.optimisers for group in optimiser.param_groups]
@@ -159,8 +176,6 @@ class Trainer:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        self.step += 1
-        return [dense.item(), said.item() if said is not None else None, *right]
 
     def run(self):
         """To the end of the time."""

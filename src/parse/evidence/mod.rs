@@ -3,7 +3,6 @@
 mod address;
 mod confidence;
 mod dates;
-mod leaves;
 mod likeness;
 mod lookup;
 mod numbers;
@@ -15,16 +14,15 @@ use std::{collections::HashSet, ops::Range};
 use serde_json::Value;
 
 use self::{
-    leaves::Leaf,
     lookup::{Lookup, Places},
     page::Page,
 };
-use super::pointer;
+use super::{leaves::Leaf, pointer};
 use crate::base::{Agreement, Evidence, Generation, Grounds, Part, Shape, TextLayer, shape::Form};
 
-/// Gathers what speaks for `record`, which was made of `generation` about `part`.
-pub fn gather(shape: &Shape, record: &Value, generation: &Generation, part: Part) -> Evidence {
-    let claims = claims(shape, record, &generation.text, part);
+/// Gathers what speaks for `record`, which was made of `generation` about `part`; `leaves` is what the answer states.
+pub fn gather(shape: &Shape, record: &Value, generation: &Generation, leaves: Vec<Leaf>, part: Part) -> Evidence {
+    let claims = claims(shape, record, (&generation.text, leaves), part);
     let layer = generation.layer.as_ref();
     let mut evidence = layer.map_or_else(|| without_layer(&claims), |layer| with_layer(&claims, layer));
     evidence.agreement = agreement(shape, &evidence.values);
@@ -58,7 +56,7 @@ impl Claim<'_> {
 }
 
 /// The values that the answer states and the record holds. Where an answer states one twice, the last counts.
-fn claims<'a>(shape: &'a Shape, record: &Value, text: &str, part: Part) -> Vec<Claim<'a>> {
+fn claims<'a>(shape: &'a Shape, record: &Value, (text, leaves): (&str, Vec<Leaf>), part: Part) -> Vec<Claim<'a>> {
     let claim = |leaf: Leaf| {
         let form = &pointer::node(shape, &leaf.path)?.form;
         let text = match record.pointer(&leaf.path)? {
@@ -70,7 +68,7 @@ fn claims<'a>(shape: &'a Shape, record: &Value, text: &str, part: Part) -> Vec<C
         };
         Some(Claim { leaf, part, form, text })
     };
-    let mut claims: Vec<Claim> = leaves::leaves(text).into_iter().filter_map(claim).collect();
+    let mut claims: Vec<Claim> = leaves.into_iter().filter_map(claim).collect();
     let mut stated = HashSet::new();
     claims.reverse();
     claims.retain(|claim| stated.insert(claim.leaf.path.clone()));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lapidary::{
-    base::{Agreement, Evidence, Finish, Generation, Grounds, Item, Shape, Stage, TextLayer, Tokens, Word},
+    base::{Agreement, Evidence, Finish, Generation, Grounds, Item, Output, Shape, Stage, TextLayer, Tokens, Word},
     parse::Parser,
 };
 use proptest::prelude::*;
@@ -146,6 +146,31 @@ fn without_a_text_layer_only_confidence_is_told() {
     assert!((confidence.mean - 0.25).abs() < 1e-6 && (confidence.least - 0.125).abs() < 1e-6);
     assert!((grounds(&evidence, "/day").confidence.unwrap().mean - 0.9).abs() < 1e-6);
     assert_eq!((evidence.agreement, evidence.addresses_model), (None, None));
+}
+
+#[test]
+fn a_call_has_evidence_like_an_object() {
+    let quote = "<|\"|>";
+    let (head, tail) = ("<|tool_call>call:record{", "}<tool_call|>");
+    let text = format!("{head}vendor:{quote}Granat & Sons{quote},lines:[{{what:{quote}Wheel{quote},price:2.5}}]{tail}");
+    let controls = [0, text.len() - tail.len() + 1].into_iter().chain(text.match_indices(quote).map(|(at, _)| at));
+    let mut generation: Item<Generation> = item(&text, Finish::Stop);
+    generation.body.controls = controls.collect();
+    generation.body.controls.sort_unstable();
+    generation.body.layer = Some(layer("Granat & Sons\nWheel 2,50"));
+    // One token for each byte, as likely as its place says.
+    generation.body.places = Tokens { ends: (1..=text.len() as u32).collect(), open: text.len() };
+    let price = text.find("2.5").unwrap();
+    generation.body.logprobs = (0..text.len()).map(|at| if at == price { -1.0 } else { 0.0 }).collect();
+    let mut emitted = Emitted::default();
+    Parser::of(Output::ToolCall, shape()).with_evidence(true).process(generation, &mut emitted).unwrap();
+    let evidence = emitted.0.remove(0).evidence.unwrap();
+    assert_eq!(grounds(&evidence, "/vendor").agreement, Some(Agreement::Exact));
+    let price = grounds(&evidence, "/lines/0/price");
+    assert_eq!((price.agreement, price.value.as_deref()), (Some(Agreement::Normalised), Some("2.5")));
+    let confidence = price.confidence.unwrap();
+    assert!((confidence.least - (-1.0_f32).exp()).abs() < 1e-6, "{confidence:?}");
+    assert_eq!(grounds(&evidence, "/vendor").confidence.unwrap().mean, 1.0);
 }
 
 #[test]

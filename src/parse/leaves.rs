@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::parse::pointer;
+use super::pointer;
 
 /// Objects and arrays inside one another; `serde_json` reads no deeper.
 const DEEPEST: usize = 128;
