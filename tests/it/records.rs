@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{code, errors, run, shown, text};
 
@@ -129,6 +129,29 @@ fn a_unit_may_list_many_records() {
         let output = run(&["replay", text(&folder.path().join("set")), "--row", "1", "--device", "cpu"]);
         assert_eq!(code(&output), 0, "{}", errors(&output));
     }
+}
+
+#[test]
+fn a_unit_that_lists_nothing_is_accounted_for_without_a_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |title: &str| {
+        json!({"kind": "other", "title": title, "keywords": [], "date": null, "legible": true, "people": 0})
+    };
+    let answers = json!([{"records": []}, {"records": [record("one"), record("two")]}, {"records": []}]);
+    fs::write(folder.path().join("answers.json"), answers.to_string()).unwrap();
+    let (path, set) = (pipeline(folder.path(), "record = \"list\"\n"), folder.path().join("set"));
+    let answers = folder.path().join("answers.json");
+    let output = run(&["run", text(&path), INPUTS[0], INPUTS[1], "--output", text(&set), "--replay", text(&answers)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let rows = shown(&set, &[]);
+    assert_eq!(rows.iter().map(|row| &row["title"]).collect::<Vec<_>>(), ["one", "two"]);
+    let report: Value = serde_json::from_slice(&fs::read(set.join("run.json")).unwrap()).unwrap();
+    let totals = &report["totals"];
+    assert_eq!((&totals["answered"], &totals["rows"], &totals["balanced"]), (&3.into(), &2.into(), &true.into()));
+    // Going on finds nothing left to ask, though two units have no row to tell it by.
+    let again = run(&["run", text(&path), INPUTS[0], INPUTS[1], "--output", text(&set), "--replay", text(&answers)]);
+    assert_eq!(code(&again), 0, "{}", errors(&again));
+    assert_eq!(shown(&set, &[]).len(), 2);
 }
 
 #[test]
