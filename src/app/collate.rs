@@ -74,7 +74,11 @@ fn about(outcome: &Outcome) -> Option<Arc<Source>> {
         Outcome::Promise(source, _) | Outcome::Decoded { source, .. } => Some(source.clone()),
         Outcome::Row(item) => Some(item.origin.source.clone()),
         Outcome::Failure(failure) => failure.document.clone(),
-        Outcome::Found(_) | Outcome::Duplicate(_) | Outcome::Answered(_) | Outcome::Record(_) => None,
+        Outcome::Found(_)
+        | Outcome::Duplicate(_)
+        | Outcome::Silence(..)
+        | Outcome::Answered(_)
+        | Outcome::Record(_) => None,
         // Units of a document that becomes one row are never kept alone.
         Outcome::Kept(..) | Outcome::KeptUnit(..) => None,
     }

@@ -41,8 +41,9 @@ fn of_kind(pipeline: &Pipeline, kind: Kind) -> Value {
     match kind {
         Kind::Pdf => json!([encode.budget.to_string(), decode.text_layer, decode.pages_per_unit]),
         Kind::Image => json!([encode.budget.to_string(), decode.pages_per_unit]),
-        Kind::Video => json!([encode.frame_budget, told(&decode.video)]),
-        Kind::Audio | Kind::Text => json!([]),
+        Kind::Video => json!([encode.frame_budget, told(&decode.video), told(&decode.sound)]),
+        Kind::Audio => json!([told(&decode.sound)]),
+        Kind::Text => json!([]),
     }
 }
 
@@ -57,7 +58,8 @@ fn chances(pipeline: &Pipeline) -> Value {
 fn units(pipeline: &Pipeline, kind: Kind) -> Value {
     match kind {
         Kind::Pdf | Kind::Image => json!([pipeline.decode.pages, pipeline.decode.pages_per_unit]),
-        Kind::Audio | Kind::Video | Kind::Text => json!([]),
+        Kind::Audio | Kind::Video => json!([told(&pipeline.decode.sound)]),
+        Kind::Text => json!([]),
     }
 }
 

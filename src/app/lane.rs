@@ -57,13 +57,23 @@ pub struct Outlet<'a, T, F: Forward<T>> {
     waited: Duration,
     promised: u64,
     delivered: u64,
+    /// Silence was told of.
+    silent: bool,
     _body: std::marker::PhantomData<fn(T)>,
 }
 
 impl<'a, T, F: Forward<T>> Outlet<'a, T, F> {
     /// An outlet with fresh counts.
     pub fn new(books: &'a Books<'a>, forward: &'a mut F) -> Self {
-        Self { books, forward, waited: Duration::ZERO, promised: 0, delivered: 0, _body: std::marker::PhantomData }
+        Self {
+            books,
+            forward,
+            waited: Duration::ZERO,
+            promised: 0,
+            delivered: 0,
+            silent: false,
+            _body: std::marker::PhantomData,
+        }
     }
 
     /// Time spent waiting for room in the next channel.
@@ -90,6 +100,11 @@ impl<T, F: Forward<T>> Emit<T> for Outlet<'_, T, F> {
     fn fault(&mut self, origin: &Origin, fault: Fault) {
         self.delivered += 1;
         self.waited += self.books.failure(Failure::of(origin, fault));
+    }
+
+    fn silence(&mut self, source: &Arc<Source>, seconds: f64) {
+        self.silent = true;
+        self.waited += self.books.tell(Outcome::Silence(source.clone(), seconds));
     }
 
     fn open(&self) -> bool {
@@ -206,7 +221,7 @@ fn settle_document<T, F: Forward<T>>(
     }
     match result {
         Err(fault) => fail_whole(outlet, origin, fault),
-        Ok(()) if promised == 0 && !out_of_quota => {
+        Ok(()) if promised == 0 && !out_of_quota && !outlet.silent => {
             fail_whole(outlet, origin, broken("decode gave neither units nor an error"));
         }
         Ok(()) => {}

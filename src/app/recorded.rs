@@ -157,9 +157,7 @@ pub fn part(row: &Value) -> Part {
     let (start, end) = (seconds("_start"), seconds("_end"));
     match row["_part"].as_str() {
         Some("page") => Part::Page { number: number("_page"), of: number("_pages") },
-        Some("pages") => {
-            Part::Pages { first: number("_page"), last: number("_last_page"), of: number("_pages") }
-        }
+        Some("pages") => Part::Pages { first: number("_page"), last: number("_last_page"), of: number("_pages") },
         Some("time") => Part::Time { start, end },
         Some("frames") => Part::Frames { start, end },
         _ => Part::Whole,

@@ -31,6 +31,10 @@ pub trait Emit<T> {
     /// Reports that one item failed, and that the stage goes on with the others.
     fn fault(&mut self, origin: &Origin, fault: Fault);
 
+    /// Says of a document, once at most, how many of its seconds became no unit because nobody speaks in them. Only `decode`
+    /// knows. A document of nothing else has no units.
+    fn silence(&mut self, _source: &Arc<Source>, _seconds: f64) {}
+
     /// False once the run is being aborted: what is emitted now goes nowhere, so stop working.
     fn open(&self) -> bool;
 }
@@ -56,6 +60,8 @@ pub enum Outcome {
     Duplicate(Arc<Source>),
     /// `decode` promises that many more units of the document.
     Promise(Arc<Source>, u64),
+    /// So many seconds of the document became no unit, since nobody speaks in them.
+    Silence(Arc<Source>, f64),
     /// `decode` has promised all units of the document that it ever will.
     Decoded {
         /// The document.

@@ -75,6 +75,7 @@ fn lines(report: &Report, output: &Path) -> Vec<String> {
         answers(report),
         ladder(totals),
         evidence(totals),
+        silence(totals),
         speed(report),
         remarks(report),
         format!("  dataset    {} ({} in {} parts)", output.display(), print::bytes(totals.bytes), parts(totals)),
@@ -186,6 +187,17 @@ fn ladder(totals: &Totals) -> String {
         ),
     };
     format!("  ladder     {told}")
+}
+
+/// Nothing where nobody listened for speech, or somebody speaks all the time.
+fn silence(totals: &Totals) -> String {
+    let told = match (totals.silent_seconds, totals.silent_documents) {
+        (0.0, _) => String::new(),
+        (seconds, 0) => format!("nobody speaks in {}", print::duration(seconds)),
+        (seconds, 1) => format!("nobody speaks in {}, in one recording not at all", print::duration(seconds)),
+        (seconds, n) => format!("nobody speaks in {}, in {n} recordings not at all", print::duration(seconds)),
+    };
+    format!("  silence    {told}")
 }
 
 /// Nothing where neither evidence nor checks were asked for.

@@ -251,6 +251,8 @@ impl Decoder {
                     emit.item(Item { origin: origin(source, of), attempt, lease, body });
                 }
                 Word::UnitFault { of, fault } => emit.fault(&origin(source, of), fault),
+                Word::Silence(seconds) if attempt == 0 => emit.silence(source, seconds),
+                Word::Silence(_) => {}
                 Word::NeedsFfmpeg => return Err(Halt::NeedsFfmpeg),
                 Word::End(outcome) => return Err(Halt::Over(outcome)),
             }

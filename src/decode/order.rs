@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Budget;
 
-use super::{pages::PageRanges, settings::Limits, settings::Settings, settings::VideoSettings};
+use super::{
+    pages::PageRanges,
+    settings::{Limits, Settings, SoundSettings, VideoSettings},
+};
 
 /// The sizes that `encode` will want, so that nothing is rendered larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,8 @@ pub struct Order {
     pub limits: Limits,
     /// How films are sampled.
     pub video: VideoSettings,
+    /// How recordings are cut.
+    pub sound: SoundSettings,
 }
 
 impl Order {
@@ -55,6 +60,7 @@ impl Order {
             seconds: settings.seconds_per_document,
             limits: settings.limits.clone(),
             video: settings.video.clone(),
+            sound: settings.sound.clone(),
         })
     }
 }

@@ -21,6 +21,9 @@ pub trait Output {
     /// Says that the next promised unit cannot be had; the others go on.
     fn fault(&mut self, part: Part, fault: Fault) -> Result<(), Fault>;
 
+    /// Says once, at the end, how many seconds of the document became no unit because nobody speaks in them.
+    fn silence(&mut self, seconds: f64) -> Result<(), Fault>;
+
     /// Shows that work goes on: puts off the deadline of `seconds_without_progress`.
     fn heartbeat(&mut self) -> Result<(), Fault>;
 }
@@ -41,6 +44,8 @@ pub struct Gathered {
     pub settled: Vec<(Part, Result<Unit, Fault>)>,
     /// Signs of life.
     pub heartbeats: usize,
+    /// Seconds that became no unit, when it was said.
+    pub silence: Option<f64>,
 }
 
 impl Gathered {
@@ -69,6 +74,11 @@ impl Output for Gathered {
 
     fn fault(&mut self, part: Part, fault: Fault) -> Result<(), Fault> {
         self.settled.push((part, Err(fault)));
+        Ok(())
+    }
+
+    fn silence(&mut self, seconds: f64) -> Result<(), Fault> {
+        self.silence = Some(seconds);
         Ok(())
     }
 

@@ -40,7 +40,7 @@ fn hear(words: &mut &[u8], kind: Kind, settings: &Settings, course: &mut Course)
             course.settle(of)?;
             Ok(Heard::Unit(unit))
         }
-        Word::Alive | Word::Promise { .. } | Word::UnitFault { .. } => Ok(Heard::Word),
+        Word::Alive | Word::Silence(_) | Word::Promise { .. } | Word::UnitFault { .. } => Ok(Heard::Word),
         Word::End(Ok(())) => Ok(Heard::End),
         Word::End(Err(fault)) => Err(Refused::Excess(fault)),
         Word::NeedsFfmpeg => Err(Refused::Lie("it asked for another child".to_owned())),

@@ -7,6 +7,9 @@ use super::pages::PageRanges;
 /// Most pages of one unit: two of a large budget fill the context of a small machine, and no model was trained on so many.
 const MOST_PAGES: u32 = 64;
 
+/// Seconds that the models hear at once (transformers' `feature_extraction_gemma4.py`).
+const LONGEST_CLIP: f64 = 30.0;
+
 /// How documents become units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,6 +37,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How films are sampled.
     pub video: VideoSettings,
+    /// How recordings, and the sound tracks of films, are cut into clips.
+    pub sound: SoundSettings,
 }
 
 impl Default for Settings {
@@ -50,6 +55,7 @@ impl Default for Settings {
             children_per_document: 32,
             limits: Limits::default(),
             video: VideoSettings::default(),
+            sound: SoundSettings::default(),
         }
     }
 }
@@ -106,6 +112,52 @@ impl Default for VideoSettings {
     }
 }
 
+/// Where clips end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cut {
+    /// Every `longest` seconds, whatever is heard.
+    #[default]
+    Even,
+    /// In the pauses of speech; what nobody speaks in becomes no clip.
+    Pauses,
+}
+
+/// How recordings are cut into clips.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SoundSettings {
+    /// Where clips end.
+    pub cut: Cut,
+    /// Longest clip in seconds; the models hear 30 at once.
+    pub longest: f64,
+    /// Seconds that two clips share where speech has no pause to cut in: at least four or five words, or what both say may come
+    /// twice.
+    pub overlap: f64,
+}
+
+impl Default for SoundSettings {
+    fn default() -> Self {
+        Self { cut: Cut::Even, longest: LONGEST_CLIP, overlap: 2.0 }
+    }
+}
+
+impl SoundSettings {
+    fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !(1.0..=LONGEST_CLIP).contains(&self.longest) {
+            problems.push(format!("sound.longest: must be from 1 to {LONGEST_CLIP} seconds"));
+        }
+        if !(0.0..=5.0).contains(&self.overlap) || self.overlap > self.longest / 2.0 {
+            problems.push("sound.overlap: must be from 0 to 5 seconds, and at most half of `longest`".to_owned());
+        }
+        if self.cut == Cut::Even && self.overlap != Self::default().overlap {
+            problems.push("sound.overlap: has no effect without `cut = \"pauses\"`".to_owned());
+        }
+        problems
+    }
+}
+
 impl Settings {
     /// Everything that is wrong, one line each.
     pub fn validate(&self) -> Vec<String> {
@@ -136,6 +188,7 @@ impl Settings {
         demand(video.frames > 0 || video.fps.is_none(), "video.fps: has no effect when `video.frames` is 0");
         demand(video.frames > 0 || video.sound, "video.sound: nothing is left of a film when `video.frames` is 0 too");
         demand(video.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0), "video.fps: must be more than 0");
+        problems.extend(self.sound.validate());
         problems
     }
 }

@@ -109,6 +109,11 @@ pub enum Reply {
         /// Why.
         fault: WireFault,
     },
+    /// So much of the document became no unit, since nobody speaks in it; said once, at the end.
+    Silence {
+        /// Of the recording.
+        seconds: f64,
+    },
     /// Work goes on.
     Heartbeat,
     /// The document is through.

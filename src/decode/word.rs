@@ -36,6 +36,8 @@ pub enum Word {
         /// Why.
         fault: Fault,
     },
+    /// So many seconds became no unit.
+    Silence(f64),
     /// The document takes a child that may start ffmpeg.
     NeedsFfmpeg,
     /// It is through, or the document as a whole failed.
@@ -82,6 +84,10 @@ impl Word {
                 course.settle(of)?;
                 Self::UnitFault { of, fault: fault.into() }
             }
+            Reply::Silence { seconds } => match (0.0..=limits.seconds).contains(&seconds) {
+                true => Self::Silence(seconds),
+                false => return Err(Refused::Lie(format!("it told of {seconds} silent seconds"))),
+            },
             Reply::NeedsFfmpeg => Self::NeedsFfmpeg,
             Reply::Done => Self::End(Ok(())),
             Reply::DocumentFault { fault } => Self::End(Err(fault.into())),

@@ -24,9 +24,7 @@ pub fn read(text: &str, controls: &[usize]) -> Result<(Value, Vec<Leaf>), String
     let mut reader = Reader { text, controls, at: 0, leaves: Vec::new() };
     match reader.whole() {
         Some(whole) => Ok((whole, reader.leaves)),
-        None => {
-            Err(format!("the answer is no call of `{FUNCTION}`: it cannot be read from byte {} on", reader.at))
-        }
+        None => Err(format!("the answer is no call of `{FUNCTION}`: it cannot be read from byte {} on", reader.at)),
     }
 }
 

@@ -92,6 +92,11 @@ impl Books {
         *promised = Some(promised.unwrap_or(0).saturating_add(units));
     }
 
+    /// All of the document that was promised so far, be it nothing, is all that was expected; true when it is nothing.
+    pub fn silence(&mut self, source: &str) -> bool {
+        *self.account(source).promised.get_or_insert(0) == 0
+    }
+
     /// A unit came through.
     pub fn answer(&mut self, source: &str) {
         self.account(source).answered += 1;

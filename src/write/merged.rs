@@ -67,7 +67,12 @@ fn lists<T>(fields: Fields, rows: &[&[T]], columns: impl Fn(&[&T]) -> Vec<ArrayR
 
 /// Where a part lies in its document.
 fn places() -> Fields {
-    let fields = [("page", DataType::Int32), ("last_page", DataType::Int32), ("start", DataType::Float64), ("end", DataType::Float64)];
+    let fields = [
+        ("page", DataType::Int32),
+        ("last_page", DataType::Int32),
+        ("start", DataType::Float64),
+        ("end", DataType::Float64),
+    ];
     fields.map(|(name, data_type)| Field::new(name, data_type, true)).into_iter().collect()
 }
 

@@ -31,6 +31,10 @@ pub struct Totals {
     pub failures: u64,
     /// The same by stage, then by kind.
     pub failures_by_stage: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// Seconds of recordings that nobody speaks in, where `[decode.sound] cut` looks for speech; they become no units.
+    pub silent_seconds: f64,
+    /// Recordings in which nobody speaks at all.
+    pub silent_documents: u64,
     /// Rows copied for duplicates.
     pub rows_copied: u64,
     /// Failures copied for duplicates.

@@ -106,6 +106,7 @@ impl Writer {
             Outcome::Found(source) => self.books.found(&source.name),
             Outcome::Duplicate(source) => self.duplicate(&source),
             Outcome::Promise(source, units) => self.books.promise(&source.name, units),
+            Outcome::Silence(source, seconds) => self.silence(&source.name, seconds),
             Outcome::Decoded { source, whole } => self.decoded(source, whole),
             Outcome::Kept(source, kept) => self.kept(&source, kept),
             Outcome::KeptUnit(origin, kept) => self.kept_unit(&origin, kept),
@@ -214,6 +215,11 @@ impl Writer {
     fn duplicate(&mut self, source: &Source) {
         self.totals.duplicates += 1;
         self.continuation.findings.duplicate(source);
+    }
+
+    fn silence(&mut self, source: &str, seconds: f64) {
+        self.totals.silent_seconds += seconds;
+        self.totals.silent_documents += u64::from(self.books.silence(source));
     }
 
     fn decoded(&mut self, source: Arc<Source>, whole: bool) {

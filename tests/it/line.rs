@@ -236,7 +236,8 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
                     }
                 }
                 Some(Outcome::Failure(_)) => tally.failures += 1,
-                Some(Outcome::Duplicate(_) | Outcome::Decoded { .. } | Outcome::Kept(..) | Outcome::KeptUnit(..))
+                Some(Outcome::Duplicate(_) | Outcome::Silence(..) | Outcome::Decoded { .. })
+                | Some(Outcome::Kept(..) | Outcome::KeptUnit(..))
                 | None => {}
             }
             (setup.at_outcome)(&tally)

@@ -27,6 +27,7 @@ mod plain;
 mod records;
 mod rooms;
 mod score;
+mod speech;
 mod stuck;
 mod synthetic;
 mod towers;

@@ -59,7 +59,8 @@ fn a_document_is_one_row() {
 fn pages_that_are_shown_together_are_one_unit() {
     let folder = tempfile::tempdir().unwrap();
     let (rows, report) = extracted(folder.path(), "[decode]\npages_per_unit = 3\n");
-    let of: Vec<_> = rows.iter().map(|row| (&row["_part"], &row["_page"], &row["_last_page"], &row["_pages"])).collect();
+    let of: Vec<_> =
+        rows.iter().map(|row| (&row["_part"], &row["_page"], &row["_last_page"], &row["_pages"])).collect();
     // The form has one page, the invoice two.
     let [page, pages] = [Value::from("page"), Value::from("pages")];
     assert_eq!(of, [(&page, &1.into(), &1.into(), &1.into()), (&pages, &1.into(), &2.into(), &2.into())]);
@@ -134,9 +135,7 @@ fn a_unit_may_list_many_records() {
 #[test]
 fn a_unit_that_lists_nothing_is_accounted_for_without_a_row() {
     let folder = tempfile::tempdir().unwrap();
-    let record = |title: &str| {
-        json!({"kind": "other", "title": title, "keywords": [], "date": null, "legible": true, "people": 0})
-    };
+    let record = |title: &str| json!({"kind": "other", "title": title, "keywords": [], "date": null, "legible": true, "people": 0});
     let answers = json!([{"records": []}, {"records": [record("one"), record("two")]}, {"records": []}]);
     fs::write(folder.path().join("answers.json"), answers.to_string()).unwrap();
     let (path, set) = (pipeline(folder.path(), "record = \"list\"\n"), folder.path().join("set"));

@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 28] = [
+const HOMES: [(&str, &[&str]); 29] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -17,6 +17,7 @@ const HOMES: [(&str, &[&str]); 28] = [
     ("fast_image_resize", &["encode"]),
     ("glob", &["collect"]),
     ("image", &["decode"]),
+    ("earshot", &["decode"]),
     ("indicatif", &["cli"]),
     ("infer", &["collect"]),
     ("jsonschema", &["base"]),

@@ -139,6 +139,11 @@ impl Output for Pipe<'_> {
         self.or_break(said)
     }
 
+    fn silence(&mut self, seconds: f64) -> Result<(), Fault> {
+        let said = self.say(&Reply::Silence { seconds });
+        self.or_break(said)
+    }
+
     fn heartbeat(&mut self) -> Result<(), Fault> {
         let said = self.say(&Reply::Heartbeat);
         self.or_break(said)

@@ -1,10 +1,18 @@
 //! Where 16 kHz samples gather until they make a clip.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use crate::base::{Clip, Fault, FaultKind, Limit, Part, Unit};
 
-use super::super::output::{Output, refuse};
+use super::{
+    super::{
+        order::Order,
+        output::{Output, refuse},
+        settings::Cut,
+    },
+    pauses::{FRAME, Pauses},
+    voice::Listener,
+};
 
 /// Samples a second of every clip.
 pub const RATE: u32 = 16_000;
@@ -15,19 +23,43 @@ pub const LONGEST: usize = 30 * RATE as usize;
 /// Fewest samples that become a soft token of their own: one window of the log-mel.
 const SHORTEST: usize = 320;
 
+/// How a recording is cut.
+#[derive(Debug)]
+enum Knife {
+    /// Every so many samples.
+    Even(usize),
+    /// In the pauses of speech. The frames from `heard` on have not been listened to.
+    Pauses { pauses: Pauses, listener: Listener, heard: usize },
+}
+
 /// The samples that are not yet handed over, and where they begin.
 #[derive(Debug)]
 pub struct Clips {
     samples: Vec<f32>,
-    handed: u64,
+    /// Samples before those that are held.
+    gone: u64,
+    knife: Knife,
+    /// Samples that came into clips: those that came into two count once.
+    covered: u64,
+    handed: usize,
+    end: u64,
     most: u64,
     seconds: f64,
 }
 
 impl Clips {
-    /// No samples yet, and at most `seconds` of them in all.
-    pub fn new(seconds: f64) -> Self {
-        Self { samples: Vec::new(), handed: 0, most: (seconds * f64::from(RATE)) as u64, seconds }
+    /// No samples yet, and at most `[decode.limits] seconds` of them in all.
+    pub fn new(order: &Order) -> Self {
+        let (sound, seconds) = (&order.sound, order.limits.seconds);
+        let knife = match sound.cut {
+            Cut::Even => Knife::Even(((sound.longest * f64::from(RATE)) as usize).clamp(1, LONGEST)),
+            Cut::Pauses => {
+                let (pauses, listener) = (Pauses::new(sound.longest, sound.overlap), Listener::new());
+                Knife::Pauses { pauses, listener, heard: 0 }
+            }
+        };
+        let most = (seconds * f64::from(RATE)) as u64;
+        Self { samples: Vec::new(), gone: 0, knife, covered: 0, handed: 0, end: 0, most, seconds }
     }
 
     /// Where new samples go. Call [`Clips::flow`] afterwards.
@@ -42,48 +74,115 @@ impl Clips {
         if self.total() > self.most {
             return Err(too_long(self.seconds));
         }
-        // One sample more than a clip must be there: then the last clip is never empty.
-        while self.samples.len() > LONGEST {
-            let rest = self.samples.split_off(LONGEST);
-            let whole = std::mem::replace(&mut self.samples, rest);
-            if self.hand_over(whole, out)?.is_break() {
+        while let Some(span) = self.next_span() {
+            if self.hand_over(span, out)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
+        self.forget();
         Ok(ControlFlow::Continue(()))
     }
 
     /// Hands over the rest and says at which second it ends; `None` when no more was wanted. A rest that no soft token
-    /// would come of is dropped, unless it is all there is.
+    /// would come of is dropped, unless it is all there is. What nobody speaks in is told as silence.
     pub fn finish(mut self, out: &mut dyn Output) -> Result<Option<f64>, Fault> {
         if self.total() == 0 {
             return Err(refuse(FaultKind::Empty, "there is no sound in the file", "leave it out"));
         }
         let mut flow = self.flow(out)?;
-        if flow.is_continue() && (self.handed == 0 || self.samples.len() >= SHORTEST) {
-            let rest = std::mem::take(&mut self.samples);
+        let rest = if flow.is_continue() { self.rest() } else { None };
+        if let Some(rest) = rest {
             flow = self.hand_over(rest, out)?;
         }
-        Ok(flow.is_continue().then_some(self.handed as f64 / f64::from(RATE)))
+        if flow.is_break() {
+            return Ok(None);
+        }
+        let total = self.total();
+        if matches!(self.knife, Knife::Pauses { .. }) {
+            out.silence(seconds(total - self.covered))?;
+            return Ok(Some(seconds(total)));
+        }
+        Ok(Some(seconds(self.end)))
     }
 
     fn total(&self) -> u64 {
-        self.handed + self.samples.len() as u64
+        self.gone + self.samples.len() as u64
     }
 
-    fn hand_over(&mut self, samples: Vec<f32>, out: &mut dyn Output) -> Result<ControlFlow<()>, Fault> {
-        let end = self.handed + samples.len() as u64;
-        let second = |sample: u64| sample as f64 / f64::from(RATE);
-        let part = Part::Time { start: second(self.handed), end: second(end) };
+    /// The next clip that is complete, in samples from the start.
+    fn next_span(&mut self) -> Option<Range<u64>> {
+        let total = self.total();
+        match &mut self.knife {
+            // One sample more than a clip must be there: then the last clip is never empty.
+            Knife::Even(length) => {
+                let end = self.end + *length as u64;
+                (total > end).then_some(self.end..end)
+            }
+            Knife::Pauses { pauses, listener, heard } => loop {
+                if let Some(span) = pauses.next() {
+                    return Some(sample(span.start)..sample(span.end).min(total));
+                }
+                let from = (sample(*heard) - self.gone) as usize;
+                let frame = self.samples.get(from..from + FRAME)?;
+                pauses.push(listener.hears(frame));
+                *heard += 1;
+            },
+        }
+    }
+
+    /// The last clip, when no more samples come.
+    fn rest(&mut self) -> Option<Range<u64>> {
+        let total = self.total();
+        match &mut self.knife {
+            Knife::Even(_) => {
+                let long = total - self.end >= SHORTEST as u64 || self.handed == 0;
+                long.then_some(self.end..total)
+            }
+            Knife::Pauses { pauses, listener, heard } => {
+                let from = (sample(*heard) - self.gone) as usize;
+                if let Some(frame) = self.samples.get(from..).filter(|frame| !frame.is_empty()) {
+                    pauses.push(listener.hears(frame));
+                }
+                let span = pauses.next().or_else(|| pauses.finish())?;
+                Some(sample(span.start)..sample(span.end).min(total))
+            }
+        }
+    }
+
+    /// Lets go of the samples that no later clip needs.
+    fn forget(&mut self) {
+        let needed = match &self.knife {
+            Knife::Even(_) => self.end,
+            Knife::Pauses { pauses, heard, .. } => sample(pauses.first_needed().min(*heard)),
+        };
+        let free = needed.saturating_sub(self.gone) as usize;
+        self.samples.drain(..free.min(self.samples.len()));
+        self.gone += free as u64;
+    }
+
+    fn hand_over(&mut self, span: Range<u64>, out: &mut dyn Output) -> Result<ControlFlow<()>, Fault> {
+        let part = Part::Time { start: seconds(span.start), end: seconds(span.end) };
         if out.promise(&[part])? == 0 {
             return Ok(ControlFlow::Break(()));
         }
-        self.handed = end;
+        self.covered += span.end - span.start.max(self.end);
+        (self.handed, self.end) = (self.handed + 1, span.end);
         if !out.passed_over() {
+            let place = |sample: u64| (sample - self.gone) as usize;
+            let samples = self.samples[place(span.start)..place(span.end)].to_vec();
             out.unit(part, Unit::Clip(Clip { samples }))?;
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// The first sample of a frame.
+fn sample(frame: usize) -> u64 {
+    (frame * FRAME) as u64
+}
+
+fn seconds(sample: u64) -> f64 {
+    sample as f64 / f64::from(RATE)
 }
 
 /// It is over `[decode.limits] seconds`.
@@ -95,11 +194,20 @@ pub fn too_long(limit: f64) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Gathered;
+    use crate::{
+        base::grid::BUDGETS,
+        decode::{Gathered, Limits, Render, Settings, SoundSettings},
+    };
+
+    fn order(seconds: f64) -> Order {
+        let limits = Limits { seconds, ..Limits::default() };
+        let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
+        Order::new(&Settings { limits, ..Settings::default() }, render).unwrap()
+    }
 
     fn lengths(total: usize, step: usize, limit: Option<usize>) -> Vec<usize> {
         let mut out = Gathered { limit, ..Gathered::default() };
-        let mut clips = Clips::new(1e6);
+        let mut clips = Clips::new(&order(1e6));
         let mut left = total;
         while left > 0 {
             let count = step.min(left);
@@ -130,10 +238,45 @@ mod tests {
     }
 
     #[test]
+    fn clips_that_end_in_pauses_are_as_long_as_their_spans_and_the_rest_is_silence() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sound/letter.mp3");
+        let input = crate::decode::Input::open(&path).unwrap();
+        let sound = SoundSettings { cut: Cut::Pauses, longest: 12.0, overlap: 1.0 };
+        let (order, mut out) = (Order { sound, ..order(1e6) }, Gathered::default());
+        assert!(super::super::decode_alone(&input, &order, &mut out).unwrap());
+        let mut covered = 0.0;
+        let mut before: f64 = 0.0;
+        for (part, unit) in &out.settled {
+            let (Part::Time { start, end }, Ok(Unit::Clip(clip))) = (part, unit) else { panic!("{part}: {unit:?}") };
+            assert_eq!(((end - start) * f64::from(RATE)).round() as usize, clip.samples.len());
+            assert!(end - start <= 12.5 && *start >= before, "{part}");
+            covered += end - start;
+            before = *end;
+        }
+        // Seventeen sentences with a quarter of a second between them: each clip ends between two.
+        assert!((6..=9).contains(&out.settled.len()), "{}", out.settled.len());
+        assert!((covered + out.silence.unwrap() - 71.57).abs() < 0.1, "{covered} and {:?}", out.silence);
+    }
+
+    #[test]
+    fn a_recording_of_nothing_is_silence_and_no_clip() {
+        let mut out = Gathered::default();
+        let sound = SoundSettings { cut: Cut::Pauses, ..SoundSettings::default() };
+        let mut clips = Clips::new(&Order { sound, ..order(1e6) });
+        for _ in 0..100 {
+            clips.room().extend(std::iter::repeat_n(0.0, 16_000));
+            assert!(clips.flow(&mut out).unwrap().is_continue());
+            assert!(clips.room().len() < 32_000, "what is not needed is let go");
+        }
+        clips.finish(&mut out).unwrap();
+        assert_eq!((out.promised.len(), out.silence), (0, Some(100.0)));
+    }
+
+    #[test]
     fn silence_of_no_length_is_empty_and_too_much_names_the_limit() {
         let mut out = Gathered::default();
-        assert_eq!(Clips::new(9.0).finish(&mut out).unwrap_err().kind, FaultKind::Empty);
-        let mut clips = Clips::new(1.0);
+        assert_eq!(Clips::new(&order(9.0)).finish(&mut out).unwrap_err().kind, FaultKind::Empty);
+        let mut clips = Clips::new(&order(1.0));
         clips.room().resize(16_001, 0.0);
         let fault = clips.flow(&mut out).unwrap_err();
         assert_eq!(fault.kind, FaultKind::TooLarge);

@@ -18,7 +18,7 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
     // `-ac 1` averages two channels; of more it leaves out the bass channel and weighs the others.
     let after = ["-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", "1", "-ar", "16000", "-f", "f32le", "-"];
     let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
-    let mut clips = Clips::new(order.limits.seconds);
+    let mut clips = Clips::new(order);
     let mut bytes = vec![0; 4 * BLOCK];
     let mut whole = true;
     while whole {

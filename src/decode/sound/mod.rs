@@ -1,13 +1,16 @@
 //! Sound: recordings of any common format become clips of at most 30 s, mono at 16 kHz.
 //!
 //! Symphonia decodes and rubato resamples what they can; Opus and rarer codecs go through an ffmpeg process. Either way
-//! the samples flow: memory is bounded by one clip, however long the recording is.
+//! the samples flow: memory is bounded by one clip, however long the recording is. Clips end every so many seconds, or in the
+//! pauses of speech; then what nobody speaks in becomes no clip.
 
 mod clips;
 mod edit;
 mod foreign;
+mod pauses;
 mod resample;
 mod track;
+mod voice;
 
 use crate::base::{Fault, FaultKind, Part};
 
@@ -55,7 +58,7 @@ fn plainer(own: Fault, foreign: Fault) -> Fault {
 }
 
 fn read(mut track: Track, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let mut clips = Clips::new(order.limits.seconds);
+    let mut clips = Clips::new(order);
     let mut resampler = Resampler::idle();
     while let Some(block) = track.next()? {
         resampler.push(block.rate, &block.samples, clips.room())?;

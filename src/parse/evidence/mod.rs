@@ -13,6 +13,7 @@ use std::{collections::HashSet, ops::Range};
 
 use serde_json::Value;
 
+pub use self::page::plain;
 use self::{
     lookup::{Lookup, Places},
     page::Page,

@@ -156,7 +156,10 @@ mod tests {
         let layer = TextLayer { text: "one two\u{c}three".into(), words };
         let page = Page::new(&layer);
         let passage = page.passage(&(1..3), 1);
-        assert_eq!((passage.quote.as_str(), passage.page, passage.bounds), ("two three", 0, Some([0.5, 0.1, 0.6, 0.2])));
+        assert_eq!(
+            (passage.quote.as_str(), passage.page, passage.bounds),
+            ("two three", 0, Some([0.5, 0.1, 0.6, 0.2]))
+        );
         assert_eq!(page.passage(&(2..3), 1).page, 1);
         assert!(!page.has_gaps && Page::new(&TextLayer { text: "one\u{c}".into(), words: Vec::new() }).has_gaps);
     }

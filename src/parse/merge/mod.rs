@@ -1,6 +1,7 @@
 //! The records of a document's units merged into one, as the pipeline says under `[parse.merge]`.
 
 mod rule;
+mod stitch;
 mod sums;
 mod tree;
 
@@ -40,7 +41,7 @@ impl Merging {
 
     /// Merges units, given in the order of the document; `failed` are those that did not come through.
     pub fn merge(&self, units: &[Item<Extraction>], failed: Vec<Part>) -> Extraction {
-        let mut merger = Merger::new(&self.rules);
+        let mut merger = Merger::new(&self.rules, overlaps(units));
         let records: Vec<&Value> = units.iter().map(|unit| &unit.body.record).collect();
         let record = merger.record(self.shape.fields(), &records);
         let merged = Merged { parts: units.iter().map(part).collect(), failed, conflicts: conflicts(&merger, units) };
@@ -66,6 +67,18 @@ impl Merging {
         all.agreement = evidence::agreement(&self.shape, &all.values);
         Some(all)
     }
+}
+
+/// How many seconds of each unit were in the one before as well.
+fn overlaps(units: &[Item<Extraction>]) -> Vec<f64> {
+    let span = |unit: &Item<Extraction>| match unit.origin.part {
+        Part::Time { start, end } => Some((start, end)),
+        _ => None,
+    };
+    let shared = |pair: &[Item<Extraction>]| Some(span(&pair[0])?.1 - span(&pair[1])?.0);
+    std::iter::once(0.0)
+        .chain(units.windows(2).map(|pair| shared(pair).map_or(0.0, |shared| shared.max(0.0))))
+        .collect()
 }
 
 fn part(unit: &Item<Extraction>) -> MergedPart {

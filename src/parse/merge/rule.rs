@@ -23,6 +23,8 @@ pub enum Rule {
     Longest,
     /// All of them one after the other: items of lists, lines of a text.
     Concat,
+    /// Transcripts one after the other; where two clips overlap, what both say is said once.
+    Stitch,
     /// All items, equal ones once; with a key those are one that have the same value there.
     Union(Option<String>),
     /// Each field, or each name of a map, by itself.
@@ -48,6 +50,7 @@ impl Rule {
             (Some("last"), _) => Some(Self::Last),
             (Some("longest"), _) => Some(Self::Longest),
             (Some("concat"), _) => Some(Self::Concat),
+            (Some("stitch"), _) => Some(Self::Stitch),
             (Some("union"), _) => Some(Self::Union(None)),
             (_, Some(key)) => Some(Self::Union(Some(key.to_owned()))),
             _ => None,
@@ -59,13 +62,15 @@ impl Rule {
         match (self, &node.form) {
             (Self::First | Self::Last | Self::Inside, _) | (Self::Longest, Form::Text(_) | Form::List(_)) => None,
             (Self::Longest, _) => Some("`longest` is for texts and lists".to_owned()),
-            (Self::Concat, Form::Text(text)) if text.pattern.is_some() || text.format.is_some() => {
-                Some("`concat` would break the text's pattern or format".to_owned())
+            (Self::Concat | Self::Stitch, Form::Text(text)) if text.pattern.is_some() || text.format.is_some() => {
+                Some("putting texts together would break the text's pattern or format".to_owned())
             }
             (Self::Concat, Form::List(list)) if list.unique => {
                 Some("its items are unique, so `concat` may break it; write `union`".to_owned())
             }
             (Self::Concat, Form::Text(_) | Form::List(_)) | (Self::Union(None), Form::List(_)) => None,
+            (Self::Stitch, Form::Text(_)) => None,
+            (Self::Stitch, _) => Some("`stitch` is for texts".to_owned()),
             (Self::Concat, _) => Some("`concat` is for texts and lists".to_owned()),
             (Self::Union(Some(key)), Form::List(list)) => key_misfit(key, list),
             (Self::Union(_), _) => Some("`union` is for lists".to_owned()),
@@ -111,7 +116,7 @@ pub fn fit(written: &BTreeMap<String, Value>, shape: &Shape) -> Result<Rules, Ve
 }
 
 fn fitted(at: &str, written: &Value, shape: &Shape) -> Result<Rule, String> {
-    let known = "write \"first\", \"last\", \"longest\", \"concat\", \"union\" or { union = \"KEY\" }";
+    let known = "write \"first\", \"last\", \"longest\", \"concat\", \"stitch\", \"union\" or { union = \"KEY\" }";
     let rule = Rule::read(written).ok_or_else(|| format!("{written} is no rule; {known}"))?;
     let node = in_objects(at, shape).ok_or_else(|| {
         "the schema has no such field; name a field, or give a JSON Pointer to one inside of objects".to_owned()

@@ -64,6 +64,53 @@ fn the_first_that_says_anything_counts_and_what_contradicts_it_is_kept_aside() {
 }
 
 #[test]
+fn transcripts_of_clips_that_overlap_are_stitched() {
+    let clip = |start: f64, end: f64, said: &str| {
+        let mut clip = unit(1, json!({ "note": said }));
+        clip.origin.part = Part::Time { start, end };
+        clip
+    };
+    let clips = [clip(0.0, 30.0, "one two three"), clip(29.0, 50.0, "two three four"), clip(50.0, 60.0, "four five")];
+    let rules: BTreeMap<String, Value> = serde_json::from_value(json!({ "note": "stitch" })).unwrap();
+    let record = Merging::new(&rules, invoice()).unwrap().merge(&clips, Vec::new()).record;
+    assert_eq!(record["note"], "one two three four four five", "the third shares nothing with the second");
+    assert!(Merging::new(&serde_json::from_value(json!({ "tags": "stitch" })).unwrap(), invoice()).is_err());
+}
+
+/// An engine that reads the time off the sound: every 0.4 s a word is said that tells its place.
+#[test]
+fn no_word_of_two_hours_is_lost_or_said_twice_whatever_the_overlap() {
+    const WORDS: usize = 18_000;
+    const SECONDS: f64 = 0.4;
+    // What is said between two times; words that the borders cut are garbled.
+    let heard = |start: f64, end: f64| -> String {
+        let inside = |word: usize| (word as f64 * SECONDS, (word + 1) as f64 * SECONDS);
+        let words = (0..WORDS).filter(|word| inside(*word).1 > start && inside(*word).0 < end);
+        let spoken = words.map(|word| match inside(word) {
+            (from, to) if from < start || to > end => format!("x{}", word % 7),
+            _ => format!("word{word}"),
+        });
+        spoken.collect::<Vec<_>>().join(" ")
+    };
+    let rules: BTreeMap<String, Value> = serde_json::from_value(json!({ "note": "stitch" })).unwrap();
+    let whole: Vec<String> = (0..WORDS).map(|word| format!("word{word}")).collect();
+    for overlap in [1.3, 1.7, 2.0, 3.1, 5.0] {
+        let mut clips = Vec::new();
+        let (mut start, end_of_all) = (0.0, WORDS as f64 * SECONDS);
+        while start < end_of_all {
+            let end = f64::min(start + 29.9, end_of_all);
+            let mut clip = unit(1, json!({ "note": heard(start, end) }));
+            clip.origin.part = Part::Time { start, end };
+            clips.push(clip);
+            start = if end < end_of_all { end - overlap } else { end_of_all };
+        }
+        let record = Merging::new(&rules, invoice()).unwrap().merge(&clips, Vec::new()).record;
+        let said: Vec<&str> = record["note"].as_str().unwrap().split(' ').collect();
+        assert_eq!(said, whole, "overlap {overlap}");
+    }
+}
+
+#[test]
 fn every_rule_does_what_its_name_says() {
     let records = [
         json!({ "vendor": "A", "note": "one", "total": 1, "tags": ["x", "y"], "lines": [{ "sku": "1", "amount": null }] }),

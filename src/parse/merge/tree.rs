@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::rule::{Rule, Rules};
+use super::{
+    rule::{Rule, Rules},
+    stitch,
+};
 use crate::base::shape::{Field, Form, Node, below};
 
 /// What a unit says at a place.
@@ -49,6 +52,8 @@ pub struct Contradiction {
 #[derive(Debug)]
 pub struct Merger<'a> {
     rules: &'a Rules,
+    /// Seconds of each unit that the one before had as well.
+    overlaps: Vec<f64>,
     /// Where a unit's places came to stand; lists behind one another are told once, by how far their items moved.
     moves: HashMap<(usize, String), (String, usize)>,
     /// What contradicts the record.
@@ -56,9 +61,9 @@ pub struct Merger<'a> {
 }
 
 impl<'a> Merger<'a> {
-    /// Merges by these rules.
-    pub fn new(rules: &'a Rules) -> Self {
-        Self { rules, moves: HashMap::new(), contradictions: Vec::new() }
+    /// Merges by these rules units that share so many seconds, each with the one before.
+    pub fn new(rules: &'a Rules, overlaps: Vec<f64>) -> Self {
+        Self { rules, overlaps, moves: HashMap::new(), contradictions: Vec::new() }
     }
 
     /// The record of all units, which are given in the order of the document.
@@ -98,6 +103,7 @@ impl<'a> Merger<'a> {
             (Rule::Inside, Form::Map(map)) => self.names(&map.value, &said, to),
             (Rule::Concat, Form::List(_)) => self.behind(&said, to),
             (Rule::Concat, _) => self.lines(&said, to),
+            (Rule::Stitch, _) => self.stitched(&said, to),
             (Rule::Union(key), Form::List(list)) => self.union(&list.item, key.as_deref(), &said, to),
             (Rule::Last, _) => self.one(&said, said.len() - 1, to),
             (Rule::Longest, _) => self.one(&said, longest(&said), to),
@@ -147,6 +153,19 @@ impl<'a> Merger<'a> {
         let lines: Vec<String> =
             said.iter().map(|one| self.moved(one, to, 0).as_str().unwrap_or_default().to_owned()).collect();
         Value::from(lines.join("\n"))
+    }
+
+    /// Texts one after the other; what a unit shares with the one right before it is said once.
+    fn stitched(&mut self, said: &[Said], to: &str) -> Value {
+        let (mut text, mut before) = (String::new(), None);
+        for one in said {
+            let follows = before.is_some_and(|before: usize| before + 1 == one.unit);
+            let seconds = if follows { self.overlaps.get(one.unit).copied().unwrap_or(0.0) } else { 0.0 };
+            let own = self.moved(one, to, 0);
+            stitch::join(&mut text, own.as_str().unwrap_or_default().trim(), seconds);
+            before = Some(one.unit);
+        }
+        Value::from(text)
     }
 
     fn union(&mut self, node: &Node, key: Option<&str>, said: &[Said], to: &str) -> Value {

@@ -118,7 +118,11 @@ fn of_several_pages_the_one_that_says_it_is_told() {
     assert_eq!(grounds(&whole, "/currency").agreement, Some(Agreement::Absent));
     let gap = pages("by Sons||Granat");
     assert_eq!(grounds(&gap, "/vendor").agreement, Some(Agreement::Exact));
-    assert_eq!(grounds(&gap, "/currency").agreement, Some(Agreement::NoTextLayer), "it may stand on the page without text");
+    assert_eq!(
+        grounds(&gap, "/currency").agreement,
+        Some(Agreement::NoTextLayer),
+        "it may stand on the page without text"
+    );
     assert_eq!(gap.agreement, Some(1.0));
 }
 

@@ -1,0 +1,166 @@
+//! Two transcripts of spans of sound that overlap, made into one: what both say of the overlap is kept once.
+//!
+//! Where the first span breaks off and the second sets in, words are cut, so the last words of the one and the first of the
+//! other are the least certain. The longest run of words that both have near the border is looked for; the first text is
+//! taken up to its end, the second from there on.
+
+use std::ops::Range;
+
+use crate::parse::evidence::plain;
+
+/// Words, or characters of scripts without blanks, that a second of speech may have.
+const FASTEST: f64 = 8.0;
+
+/// Words beside those of the overlap that are looked at.
+const SPARE: usize = 4;
+
+/// Where two texts are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seam {
+    /// The bytes of the first text that are kept.
+    pub first: usize,
+    /// The byte from which the second is kept.
+    pub second: usize,
+}
+
+/// The seam of two texts of spans that share so many seconds; what both lack is not lost where they share no words.
+pub fn seam(first: &str, second: &str, seconds: f64) -> Seam {
+    let whole = Seam { first: first.len(), second: 0 };
+    if seconds <= 0.0 {
+        return whole;
+    }
+    let reach = (seconds * FASTEST).ceil() as usize + SPARE;
+    let (ends, begins) = (pieces(first), pieces(second));
+    let tail = &ends[ends.len().saturating_sub(reach)..];
+    let head = &begins[..begins.len().min(reach)];
+    let Some(run) = longest_run(first, tail, second, head) else { return whole };
+    let behind = head.get(run.head + run.length).map_or(second.len(), |piece| piece.start);
+    Seam { first: tail[run.tail + run.length - 1].end, second: behind }
+}
+
+/// Adds the second text to the first at their seam.
+pub fn join(first: &mut String, second: &str, seconds: f64) {
+    let seam = seam(first, second, seconds);
+    first.truncate(seam.first);
+    let rest = second[seam.second..].trim_start();
+    let tight =
+        first.chars().next_back().is_none_or(is_without_blanks) || rest.chars().next().is_none_or(is_without_blanks);
+    if !tight {
+        first.push(' ');
+    }
+    first.push_str(rest);
+}
+
+/// The words of a text; of scripts that are written without blanks the characters.
+fn pieces(text: &str) -> Vec<Range<usize>> {
+    let (mut pieces, mut open): (Vec<Range<usize>>, bool) = (Vec::new(), false);
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        match (c.is_whitespace(), is_without_blanks(c), pieces.last_mut()) {
+            (true, ..) => open = false,
+            (_, true, _) => {
+                pieces.push(at..end);
+                open = false;
+            }
+            (_, _, Some(last)) if open => last.end = end,
+            _ => {
+                pieces.push(at..end);
+                open = true;
+            }
+        }
+    }
+    pieces
+}
+
+/// Han, kana, Thai, Lao, Khmer and Burmese.
+fn is_without_blanks(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+struct Run {
+    tail: usize,
+    head: usize,
+    length: usize,
+}
+
+/// The run of pieces in both that is worth most: two for each piece, less the pieces that are dropped for it behind it in the
+/// tail and before it in the head. `None` where none is worth anything: a single word may be the same by chance.
+fn longest_run(first: &str, tail: &[Range<usize>], second: &str, head: &[Range<usize>]) -> Option<Run> {
+    let bare = |text: &str, piece: &Range<usize>| -> String {
+        plain(&text[piece.clone()]).chars().filter(|c| c.is_alphanumeric()).collect()
+    };
+    let ends: Vec<String> = tail.iter().map(|piece| bare(first, piece)).collect();
+    let begins: Vec<String> = head.iter().map(|piece| bare(second, piece)).collect();
+    let (mut best, mut most) = (None, 0);
+    let mut above = vec![0; begins.len() + 1];
+    for (row, end) in ends.iter().enumerate() {
+        let mut lengths = vec![0; begins.len() + 1];
+        for (column, begin) in begins.iter().enumerate() {
+            if end != begin || end.is_empty() {
+                continue;
+            }
+            let length = above[column] + 1;
+            lengths[column + 1] = length;
+            let (tail, head) = (row + 1 - length, column + 1 - length);
+            let worth = (2 * length) as i64 - (ends.len() - row - 1 + head) as i64;
+            if worth > most {
+                (best, most) = (Some(Run { tail, head, length }), worth);
+            }
+        }
+        above = lengths;
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(first: &str, second: &str, seconds: f64) -> String {
+        let mut text = first.to_owned();
+        join(&mut text, second, seconds);
+        text
+    }
+
+    #[test]
+    fn what_both_say_is_said_once() {
+        assert_eq!(
+            joined("The wheel turns slowly and", "slowly and grinds the stone.", 1.0),
+            "The wheel turns slowly and grinds the stone."
+        );
+        assert_eq!(
+            joined("It was Monday, the third", "Monday the third of May", 1.0),
+            "It was Monday, the third of May"
+        );
+        assert_eq!(joined("all of it", "all of it", 1.0), "all of it");
+    }
+
+    #[test]
+    fn words_that_the_border_cuts_are_taken_from_the_text_that_has_them_whole() {
+        assert_eq!(joined("he went to the mar", "ent to the market on foot", 1.0), "he went to the market on foot");
+        assert_eq!(
+            joined("one two three fo", "ee four five", 1.0),
+            "one two three fo ee four five",
+            "no word in common"
+        );
+    }
+
+    #[test]
+    fn nothing_is_dropped_where_nothing_is_shared() {
+        assert_eq!(joined("the end", "the beginning of it", 0.0), "the end the beginning of it");
+        assert_eq!(
+            joined("I saw the man and his dog", "then the cat came by", 1.0),
+            "I saw the man and his dog then the cat came by"
+        );
+        assert_eq!(joined("", "words", 1.0), "words");
+        assert_eq!(joined("words", "", 1.0), "words");
+        assert_eq!(joined("the word", " ", 1.0), "the word");
+    }
+
+    #[test]
+    fn scripts_without_blanks_are_joined_by_their_characters() {
+        assert_eq!(joined("今日は天気が", "天気がいいです", 1.0), "今日は天気がいいです");
+        assert_eq!(pieces("a今日 b").len(), 4);
+    }
+}

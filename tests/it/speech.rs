@@ -1,0 +1,86 @@
+//! Recordings that are cut in the pauses of speech: silence is told and costs nothing, and a transcript is one row.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::cli::{code, errors, run, shown, text};
+
+/// A pipeline with more in its `[parse]` table, over the tiny bundle.
+fn pipeline(folder: &Path, parse: &str) -> std::path::PathBuf {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let text = format!(
+        "name = \"speech\"\nmodel = \"{root}/onnx/tiny\"\n[decode]\nsound = {{ cut = \"pauses\", longest = 12.0 }}\n\
+         [encode]\nprompt = \"Transcribe.\"\n[generate]\nmax_tokens = 160\nslots = 2\n\
+         [parse]\nschema = \"{root}/schemas/transcript.json\"\n{parse}"
+    );
+    let path = folder.join("speech.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// 16-bit mono at 16 kHz: so many seconds of nothing.
+fn silence(seconds: u32) -> Vec<u8> {
+    let data = seconds * 32_000;
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((data + 36).to_le_bytes());
+    bytes.extend(b"WAVEfmt ");
+    bytes.extend(16_u32.to_le_bytes());
+    [1_u16, 1].iter().for_each(|field| bytes.extend(field.to_le_bytes()));
+    [16_000_u32, 32_000].iter().for_each(|field| bytes.extend(field.to_le_bytes()));
+    [2_u16, 16].iter().for_each(|field| bytes.extend(field.to_le_bytes()));
+    bytes.extend(b"data");
+    bytes.extend(data.to_le_bytes());
+    bytes.resize(bytes.len() + data as usize, 0);
+    bytes
+}
+
+fn totals(set: &Path) -> Value {
+    let report: Value = serde_json::from_slice(&fs::read(set.join("run.json")).unwrap()).unwrap();
+    report["totals"].clone()
+}
+
+#[test]
+fn a_recording_in_which_nobody_speaks_is_told_of_and_costs_no_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let (quiet, set) = (folder.path().join("quiet.wav"), folder.path().join("set"));
+    fs::write(&quiet, silence(50)).unwrap();
+    let pipeline = pipeline(folder.path(), "");
+    let extract = || {
+        let output = run(&["run", text(&pipeline), text(&quiet), "--output", text(&set), "--device", "cpu"]);
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        (errors(&output), totals(&set))
+    };
+    let (said, told) = extract();
+    assert!(said.contains("nobody speaks in 50") && said.contains("in one recording not at all"), "{said}");
+    assert_eq!((&told["documents"], &told["units"], &told["rows"]), (&1.into(), &0.into(), &0.into()));
+    assert_eq!((&told["silent_seconds"], &told["silent_documents"]), (&json!(50.0), &1.into()));
+    assert_eq!((&told["balanced"], &told["prompt_tokens"]), (&true.into(), &0.into()));
+    assert!(set.join("_lapidary/manifest.json").exists(), "the dataset is finished");
+    assert_eq!(shown(&set, &[]).len(), 0);
+    // It is through: another run does not listen again.
+    let (_, told) = extract();
+    assert_eq!((&told["documents_kept"], &told["balanced"]), (&1.into(), &true.into()));
+}
+
+#[test]
+fn a_transcript_is_one_row_of_all_that_its_clips_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = ["One two", "three.", "Four."].map(|text| json!({ "text": text, "language": "en" }));
+    fs::write(folder.path().join("answers.json"), json!(answers).to_string()).unwrap();
+    let (pipeline, set) =
+        (pipeline(folder.path(), "record = \"document\"\nmerge = { text = \"stitch\" }\n"), folder.path().join("set"));
+    let answers = folder.path().join("answers.json");
+    let letter = "fixtures/sound/letter.mp3";
+    let output = run(&["run", text(&pipeline), letter, "--output", text(&set), "--replay", text(&answers)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let rows = shown(&set, &[]);
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    let said = row["text"].as_str().unwrap();
+    assert!(said.starts_with("One two three. Four. One two three."), "{said}");
+    let parts = row["_parts"].as_array().unwrap();
+    let times: Vec<(f64, f64)> =
+        parts.iter().map(|part| (part["start"].as_f64().unwrap(), part["end"].as_f64().unwrap())).collect();
+    assert!(times.len() >= 6 && times.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{times:?}");
+    assert!(totals(&set)["silent_seconds"].as_f64().unwrap() < 1.0);
+}
