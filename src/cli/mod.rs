@@ -1,6 +1,7 @@
 //! The command line: the only room that prints, reads the environment of the terminal, or knows clap.
 
 pub mod args;
+mod captions;
 mod check;
 mod doctor;
 mod encode;
@@ -95,6 +96,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Replay(replay) => replay::run(replay),
         Command::Explain(explain) => replay::explain(explain),
         Command::Score(arguments) => score::run(arguments),
+        Command::Captions(arguments) => captions::run(arguments),
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),

@@ -17,7 +17,7 @@ mod twice;
 
 pub use boxes::asks_for_boxes;
 pub use checks::{Check, Settings as CheckSettings};
-pub use merge::Merging;
+pub use merge::{Merging, Seam, seam};
 pub use parser::Parser;
 pub use settings::{Settings, read_schema};
 pub use split::{records, split};

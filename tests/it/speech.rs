@@ -83,4 +83,36 @@ fn a_transcript_is_one_row_of_all_that_its_clips_say() {
         parts.iter().map(|part| (part["start"].as_f64().unwrap(), part["end"].as_f64().unwrap())).collect();
     assert!(times.len() >= 6 && times.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{times:?}");
     assert!(totals(&set)["silent_seconds"].as_f64().unwrap() < 1.0);
+    captions_of(&set, folder.path(), parts.len());
+}
+
+/// The captions of the letter, of a row for the recording or of a row for each clip.
+fn captions_of(set: &Path, folder: &Path, count: usize) {
+    let out = folder.join("captions");
+    let output = run(&["captions", text(set), text(&out)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let srt = fs::read_to_string(out.join("fixtures/sound/letter.srt")).unwrap();
+    assert!(srt.starts_with("1\n00:00:00,000 --> 00:00:") && srt.contains("\nOne two\n\n2\n"), "{srt}");
+    assert_eq!(srt.matches(" --> ").count(), count);
+    let output = run(&["captions", text(set), text(&out), "--format", "vtt", "--field", "language"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(
+        fs::read_to_string(out.join("fixtures/sound/letter.vtt")).unwrap().starts_with("WEBVTT\n\n00:00:00.000 --> ")
+    );
+    let output = run(&["captions", text(set), text(&out), "--field", "nothing"]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("no field `nothing`"), "{}", errors(&output));
+}
+
+#[test]
+fn captions_are_made_of_a_row_for_each_clip_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = ["One two", "three.", "Four."].map(|text| json!({ "text": text, "language": "en" }));
+    fs::write(folder.path().join("answers.json"), json!(answers).to_string()).unwrap();
+    let (pipeline, set) = (pipeline(folder.path(), ""), folder.path().join("set"));
+    let answers = folder.path().join("answers.json");
+    let letter = "fixtures/sound/letter.mp3";
+    let output = run(&["run", text(&pipeline), letter, "--output", text(&set), "--replay", text(&answers)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    captions_of(&set, folder.path(), shown(&set, &[]).len());
 }

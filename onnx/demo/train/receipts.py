@@ -1,5 +1,5 @@
 """Receipts: what was bought, and the lines a till would print of it. The truth is the record that
-schemas/receipt.json asks for, in its order."""
+schemas/receipt-head.json asks for, in its order."""
 import datetime
 from dataclasses import dataclass, field
 
@@ -36,11 +36,8 @@ class Receipt:
 
     def record(self):
         """The truth, as the answer spells it: compact JSON, amounts with two decimals."""
-        items = ",".join(
-            f'{{"description":"{name}","quantity":{count},"amount":{money(cents)}}}' for name, count, cents in self.items
-        )
         return (f'{{"merchant":"{self.merchant}","date":"{self.date.isoformat()}","number":"{self.number}",'
-                f'"currency":"{self.currency}","items":[{items}],"total":{money(self.total)}}}')
+                f'"currency":"{self.currency}","total":{money(self.total)}}}')
 
 
 def money(cents, point="."):

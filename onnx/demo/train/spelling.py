@@ -14,6 +14,7 @@ FRAMES = [
     '{"merchant":"', '","date":"', '","number":"', '","currency":"', '","items":[', '{"description":"', '","quantity":',
     ',"amount":', '},', '}]', ',"total":', '{"text":"', '"}', "\\n",
     '{"vendor":"', '","invoice_number":"', '","due_date":"', '","line_items":[', ',"unit_price":', ',"subtotal":', ',"tax":',
+    '","total":',
 ]
 VOCABULARY = 1024
 

@@ -1,5 +1,6 @@
 //! Arguments as typed. Nothing in here is checked beyond its form; `app` turns it into a plan.
 
+mod captions;
 mod failures;
 mod model;
 mod schema;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use captions::*;
 pub use failures::*;
 pub use model::*;
 pub use schema::*;
@@ -65,6 +67,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Compare a dataset with what is known of some of its documents
     Score(ScoreArguments),
+    /// Write what is said in recordings as SubRip, WebVTT or plain text
+    Captions(CaptionsArguments),
     /// Write what the model would receive for each unit as safetensors
     Encode(EncodeArguments),
     /// Make and examine model bundles

@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
+pub use self::stitch::{Seam, seam};
 use self::{rule::Rules, tree::Merger};
 use super::{Check, evidence};
 use crate::base::{Conflict, Evidence, Extraction, Grounds, Item, Merged, MergedPart, PageBox, Part, Shape};

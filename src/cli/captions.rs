@@ -1,0 +1,27 @@
+//! `lapidary captions`: a file for each recording of a dataset.
+
+use super::{
+    Ended,
+    args::{CaptionFormat, CaptionsArguments},
+    print,
+};
+use crate::{
+    app::captions::{self, Format, Request},
+    base::Fatal,
+};
+
+pub fn run(arguments: &CaptionsArguments) -> Result<Ended, Fatal> {
+    let format = match arguments.format {
+        CaptionFormat::Srt => Format::Srt,
+        CaptionFormat::Vtt => Format::Vtt,
+        CaptionFormat::Txt => Format::Txt,
+    };
+    let (dataset, out, field) = (arguments.dataset.clone(), arguments.out.clone(), arguments.field.clone());
+    let written = captions::write(&Request { dataset, out, format, field })?;
+    let files: String = written.files.iter().map(|path| format!("{}\n", path.display())).collect();
+    print::result(&files)?;
+    if written.others > 0 {
+        print::note(&format!("{} rows are not about a span of sound and were left out", written.others));
+    }
+    Ok(Ended::Well)
+}
