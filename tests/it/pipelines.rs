@@ -37,7 +37,7 @@ fn shortened(pipeline: &str, changes: &[(&str, &str)], folder: &Path) -> PathBuf
 /// What a pipeline is for.
 fn input(name: &str) -> &'static str {
     match name {
-        "transcribe" | "translate-speech" => "fixtures/sound/note.wav",
+        "transcribe" | "transcript" | "translate-speech" => "fixtures/sound/note.wav",
         "describe-video" => "fixtures/video/shapes.mp4",
         "caption" | "detect" => "fixtures/pictures/receipt.webp",
         "receipt" => "fixtures/documents/receipt.pdf",
