@@ -102,13 +102,17 @@ pub struct VideoSettings {
     pub frames: u32,
     /// Frames per second instead of an even spread.
     pub fps: Option<f64>,
+    /// A unit, of at most `frames` frames, for each so many seconds of the film; without it the film is one unit.
+    pub window: Option<f64>,
+    /// Frames that differ by less from the one before, on average in shares of full brightness, are left out; 0 keeps all.
+    pub least_change: f32,
     /// Whether the sound track comes along as clips.
     pub sound: bool,
 }
 
 impl Default for VideoSettings {
     fn default() -> Self {
-        Self { frames: 32, fps: None, sound: true }
+        Self { frames: 32, fps: None, window: None, least_change: 0.0, sound: true }
     }
 }
 
@@ -187,6 +191,13 @@ impl Settings {
         demand(video.frames <= 1024, "video.frames: must be from 0 to 1024");
         demand(video.frames > 0 || video.fps.is_none(), "video.fps: has no effect when `video.frames` is 0");
         demand(video.frames > 0 || video.sound, "video.sound: nothing is left of a film when `video.frames` is 0 too");
+        demand(
+            video.window.is_none_or(|window| window.is_finite() && window >= 1.0),
+            "video.window: must be at least 1 second",
+        );
+        demand((0.0..=1.0).contains(&video.least_change), "video.least_change: must be from 0 to 1");
+        let idle = video.frames == 0 && (video.window.is_some() || video.least_change > 0.0);
+        demand(!idle, "video.window, video.least_change: have no effect when `video.frames` is 0");
         demand(video.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0), "video.fps: must be more than 0");
         problems.extend(self.sound.validate());
         problems
@@ -215,9 +226,9 @@ mod tests {
     #[test]
     fn films_without_frames_must_keep_their_sound() {
         let problems = |video: VideoSettings| Settings { video, ..Settings::default() }.validate().len();
-        assert_eq!(problems(VideoSettings { frames: 0, fps: None, sound: true }), 0);
-        assert_eq!(problems(VideoSettings { frames: 0, fps: Some(1.0), sound: false }), 2);
-        assert_eq!(problems(VideoSettings { frames: 1025, fps: None, sound: true }), 1);
+        assert_eq!(problems(VideoSettings { frames: 0, fps: None, sound: true, ..VideoSettings::default() }), 0);
+        assert_eq!(problems(VideoSettings { frames: 0, fps: Some(1.0), sound: false, ..VideoSettings::default() }), 2);
+        assert_eq!(problems(VideoSettings { frames: 1025, fps: None, sound: true, ..VideoSettings::default() }), 1);
     }
 
     #[test]

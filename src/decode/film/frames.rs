@@ -1,5 +1,7 @@
 //! The chosen frames of a film: a short film is decoded in one go, in a long one each frame is sought.
 
+use std::ops::Range;
+
 use crate::base::{Fault, Frame, Raster, grid::Grid};
 
 use super::{
@@ -26,13 +28,21 @@ const AMPLE: f64 = 4.0;
 /// From so many frames on, half of that: a film is one unit in memory.
 const MANY: usize = 128;
 
-/// Reads the frames that the order asks for, upright, each with the time at which it is shown.
-pub fn read(input: &Input, pictures: &Pictures, order: &Order, out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
+/// Reads the frames that the order asks for of a span of the film, upright, each with the time at which it is shown.
+pub fn read(
+    input: &Input,
+    pictures: &Pictures,
+    span: Range<f64>,
+    order: &Order,
+    out: &mut dyn Output,
+) -> Result<Vec<Frame>, Fault> {
     check_size(pictures, &order.limits)?;
-    let wanted = indices(&pictures.times, pictures.end, &order.video);
+    let within = pictures.within(&span);
+    let chosen = indices(&pictures.times[within.clone()], span.end, &order.video);
+    let wanted: Vec<usize> = chosen.into_iter().map(|index| within.start + index).collect();
     let scale = scale(pictures, order.render.frame_budget, if wanted.len() > MANY { AMPLE / 2.0 } else { AMPLE });
     let reader = Reader { input, pictures, scale, most: order.limits.pixels };
-    if pictures.end <= SHORT { reader.in_one_go(&wanted, out) } else { reader.one_by_one(&wanted, out) }
+    if span.end - span.start <= SHORT { reader.in_one_go(&wanted, out) } else { reader.one_by_one(&wanted, out) }
 }
 
 fn check_size(pictures: &Pictures, limits: &Limits) -> Result<(), Fault> {
@@ -68,18 +78,24 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn in_one_go(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
-        let select: Vec<String> = wanted.iter().map(|index| format!("eq(n\\,{index})")).collect();
+        // From the first wanted frame on, where that is not the film's first.
+        let first = wanted.first().copied().unwrap_or(0);
+        let start = if first == 0 { 0.0 } else { self.before(first) };
+        let seek = format!("{start:.6}");
+        let before: &[&str] = if first == 0 { &[] } else { &["-ss", &seek] };
+        let select: Vec<String> = wanted.iter().map(|index| format!("eq(n\\,{})", index - first)).collect();
         // The output has a fixed rate; the new time stamps fit it, so that no frame is left out or doubled.
         let filter = format!("select={},showinfo{},setpts=N*{APART}/TB", select.join("+"), self.scale);
         let count = wanted.len().to_string();
-        let (rasters, notes) = self.run(&[], &filter, &count, out)?;
+        let (rasters, notes) = self.run(before, &filter, &count, out)?;
         if rasters.is_empty() {
             return Err(notes.fault());
         }
         let planned = wanted.iter().map(|&index| self.pictures.times[index]);
         // `showinfo` knows better when the decoder left out frames that cannot be decoded.
         let told = notes.times.len() >= rasters.len();
-        let times: Vec<f64> = if told { notes.times } else { planned.collect() };
+        let shown = notes.times.iter().map(|time| time + start);
+        let times: Vec<f64> = if told { shown.collect() } else { planned.collect() };
         let frame = |(time, raster): (f64, Raster)| Frame { time: time.max(0.0), raster };
         Ok(times.into_iter().zip(rasters).map(frame).collect())
     }

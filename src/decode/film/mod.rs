@@ -1,5 +1,7 @@
-//! Films through ffmpeg: sampled frames with their true times as one unit, then the sound track as clips.
+//! Films through ffmpeg: sampled frames with their true times as one unit, or one for each stretch of so many seconds, then
+//! the sound track as clips.
 
+mod alike;
 mod frames;
 mod ppm;
 mod sampling;
@@ -15,7 +17,7 @@ use super::{
 };
 use survey::{Pictures, Survey};
 
-/// Reads the film: a [`Unit::Film`] of its frames, unless none are wanted, and then its sound.
+/// Reads the film: a [`Unit::Film`] of its frames, or several, unless none are wanted, and then its sound.
 ///
 /// # Errors
 /// `Unsupported` without an ffmpeg, `Corrupt` for a film that is damaged or cut off, `TooLarge` over
@@ -40,12 +42,45 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
 }
 
 fn hand_over(input: &Input, pictures: &Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let part = Part::Frames { start: 0.0, end: pictures.end };
-    if out.promise(&[part])? == 0 || out.passed_over() {
-        return Ok(());
+    let spans = spans(pictures, order.video.window);
+    let parts: Vec<Part> = spans.iter().map(|&(start, end)| Part::Frames { start, end }).collect();
+    let granted = out.promise(&parts)?;
+    for (part, (start, end)) in parts.into_iter().zip(spans).take(granted) {
+        if out.passed_over() {
+            continue;
+        }
+        match frames::read(input, pictures, start..end, order, out) {
+            Ok(frames) => {
+                out.unit(part, Unit::Film(Film { frames: alike::without(frames, order.video.least_change) }))?
+            }
+            Err(fault) => out.fault(part, fault)?,
+        }
     }
-    match frames::read(input, pictures, order, out) {
-        Ok(frames) => out.unit(part, Unit::Film(Film { frames })),
-        Err(fault) => out.fault(part, fault),
+    Ok(())
+}
+
+/// The film as a whole, or in stretches of equal length of at most `window` seconds; those in which no frame begins are left
+/// out.
+fn spans(pictures: &Pictures, window: Option<f64>) -> Vec<(f64, f64)> {
+    let end = pictures.end;
+    let count = window.map_or(1.0, |window| (end / window).ceil().max(1.0));
+    let span = |place: u32| (end * f64::from(place) / count, end * f64::from(place + 1) / count);
+    let spans = (0..count as u32).map(span);
+    let shown = |&(start, end): &(f64, f64)| count == 1.0 || !pictures.within(&(start..end)).is_empty();
+    spans.filter(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_films_are_parted_in_equal_stretches() {
+        let times: Vec<f64> = (0..130).map(f64::from).filter(|time| !(60.0..100.0).contains(time)).collect();
+        let pictures = Pictures { times, end: 130.0, ..Pictures::default() };
+        assert_eq!(spans(&pictures, None), [(0.0, 130.0)]);
+        assert_eq!(spans(&pictures, Some(200.0)), [(0.0, 130.0)]);
+        assert_eq!(spans(&pictures, Some(65.0)), [(0.0, 65.0), (65.0, 130.0)]);
+        assert_eq!(spans(&pictures, Some(20.0)).len(), 6, "of seven stretches one lies where no frame begins");
     }
 }

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn chosen(times: &[f64], end: f64, frames: u32, fps: Option<f64>) -> Vec<usize> {
-        indices(times, end, &VideoSettings { frames, fps, sound: true })
+        indices(times, end, &VideoSettings { frames, fps, sound: true, ..VideoSettings::default() })
     }
 
     fn even(count: u32, fps: f64) -> Vec<f64> {

@@ -3,6 +3,8 @@
 //! The `framecrc` output of ffmpeg tells it in lines such as `#dimensions 0: 320x240` and, for each packet,
 //! `stream, dts, pts, duration, size, checksum`. A pass takes about as long as reading the file.
 
+use std::ops::Range;
+
 use crate::base::{Fault, FaultKind};
 
 use super::super::{
@@ -45,6 +47,14 @@ struct Track {
     tick: f64,
     is_sound: bool,
     pictures: Pictures,
+}
+
+impl Pictures {
+    /// The frames, by number, that begin within a span of seconds.
+    pub fn within(&self, span: &Range<f64>) -> Range<usize> {
+        let before = |second: f64| self.times.partition_point(|time| *time < second);
+        before(span.start)..before(span.end)
+    }
 }
 
 impl Survey {

@@ -8,7 +8,7 @@ use lapidary::{
 use super::{assert_kind, fault, fixture, gathered, sounds::reference, units};
 
 fn settings(frames: u32, fps: Option<f64>, sound: bool) -> Settings {
-    Settings { video: VideoSettings { frames, fps, sound }, ..Settings::default() }
+    Settings { video: VideoSettings { frames, fps, sound, ..VideoSettings::default() }, ..Settings::default() }
 }
 
 fn film(name: &str, settings: &Settings) -> Film {
@@ -66,6 +66,31 @@ fn in_a_long_film_the_same_frames_are_found_by_seeking() {
     let film = film("video/slow.mp4", &settings(5, None, false));
     assert_eq!(numbers(&film), [0, 30, 60, 90, 120]);
     assert!(film.frames.iter().all(|frame| (frame.time - f64::from(number(frame))).abs() < 1e-3));
+}
+
+#[test]
+fn a_long_film_in_windows_is_several_units_with_the_same_frames() {
+    let windows = |fps: Option<f64>| {
+        let video = VideoSettings { frames: 4, fps, window: Some(40.0), sound: false, ..VideoSettings::default() };
+        gathered(film::decode, "video/slow.mp4", &Settings { video, ..Settings::default() })
+    };
+    let out = windows(None);
+    let spans: Vec<Part> =
+        (0..4).map(|n| Part::Frames { start: 37.5 * f64::from(n), end: 37.5 * f64::from(n + 1) }).collect();
+    assert_eq!(out.promised, spans);
+    let films: Vec<&Film> = out.units().map(|unit| if let Unit::Film(film) = unit { film } else { panic!() }).collect();
+    // Of 38 and 37 frames a stretch the numbers that transformers would choose in each.
+    let found: Vec<Vec<u32>> = films.iter().map(|film| numbers(film)).collect();
+    assert_eq!(found, [[0, 9, 19, 28], [38, 47, 56, 65], [75, 84, 94, 103], [113, 122, 131, 140]]);
+    for frame in films.iter().flat_map(|film| &film.frames) {
+        assert!((frame.time - f64::from(number(frame))).abs() < 1e-3, "{} of frame {}", frame.time, number(frame));
+    }
+}
+
+#[test]
+fn frames_that_hardly_differ_are_shown_once() {
+    let video = VideoSettings { frames: 8, least_change: 0.9, sound: false, ..VideoSettings::default() };
+    assert_eq!(numbers(&film("video/shapes.mp4", &Settings { video, ..Settings::default() })), [0]);
 }
 
 #[test]
