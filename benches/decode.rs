@@ -199,6 +199,10 @@ impl Output for Sink {
         panic!("{part:?}: {fault}");
     }
 
+    fn silence(&mut self, _: f64) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn heartbeat(&mut self) -> Result<(), Fault> {
         Ok(())
     }

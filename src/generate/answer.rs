@@ -171,13 +171,16 @@ impl Answer {
     /// Where the tokens lie in the answer's text. None of them where the text had to be mended.
     pub fn places(&self) -> Tokens {
         let open = self.open.unwrap_or(self.tokens.len());
-        Tokens { ends: self.vocabulary.ends(&self.tokens).unwrap_or_default(), open }
+        Tokens { ends: self.vocabulary.ends(&self.controls(), &self.tokens).unwrap_or_default(), open }
     }
 
     /// The answer as text, and where in it the special tokens of a call's syntax begin.
     pub fn text(&self) -> (String, Vec<usize>) {
-        let controls = self.rules.guided.as_ref().map(|guided| guided.syntax()).map_or(Vec::new(), Syntax::controls);
-        self.vocabulary.text_with(&controls, &self.tokens)
+        self.vocabulary.text_with(&self.controls(), &self.tokens)
+    }
+
+    fn controls(&self) -> Vec<u32> {
+        self.rules.guided.as_ref().map(|guided| guided.syntax()).map_or(Vec::new(), Syntax::controls)
     }
 }
 

@@ -142,12 +142,16 @@ impl Vocabulary {
         (text, places)
     }
 
-    /// For each token the byte of [`Self::text`] at which it ends; `None` where that text is not the tokens' own bytes.
-    pub fn ends(&self, tokens: &[u32]) -> Option<Vec<u32>> {
+    /// For each token the byte of [`Self::text_with`] these controls at which it ends; `None` where that text is not the tokens' own bytes.
+    pub fn ends(&self, controls: &[u32], tokens: &[u32]) -> Option<Vec<u32>> {
         let mut bytes = Vec::new();
         let mut ends = Vec::with_capacity(tokens.len());
         for token in tokens {
-            bytes.extend(Some(self.bytes(*token)).filter(|_| !self.is_special(*token)).unwrap_or_default());
+            bytes.extend(match self.is_special(*token) {
+                true if controls.contains(token) => &self.bytes(*token)[1..],
+                true => &[],
+                false => self.bytes(*token),
+            });
             ends.push(u32::try_from(bytes.len()).ok()?);
         }
         std::str::from_utf8(&bytes).is_ok().then_some(ends)
@@ -219,10 +223,13 @@ pub(super) mod tests {
         let vocabulary = small();
         let tokens = vocabulary.spell("{\"a\":true".as_bytes()).unwrap();
         let text = vocabulary.text(&tokens);
-        let ends = vocabulary.ends(&tokens).unwrap();
+        let ends = vocabulary.ends(&[], &tokens).unwrap();
         assert_eq!(ends.len(), tokens.len());
         assert_eq!(*ends.last().unwrap() as usize, text.len());
-        assert_eq!(vocabulary.ends(&[0xe9]), None, "half a character is mended in the text");
+        assert_eq!(vocabulary.ends(&[], &[0xe9]), None, "half a character is mended in the text");
+        let called = [257, u32::from(b'a'), 256];
+        assert_eq!(vocabulary.text_with(&[257], &called), ("<soft>a".to_owned(), vec![0]));
+        assert_eq!(vocabulary.ends(&[257], &called), Some(vec![6, 7, 7]), "a control is spelled out, the end is not");
     }
 
     #[test]

@@ -73,12 +73,8 @@ impl Settings {
         let strings = in_range("longest_string", self.longest_string, 1_000_000);
         let items = in_range("most_items", self.most_items, 100_000);
         let digits = in_range("most_digits", u64::from(self.most_digits), 18);
-        let of_a_call = (self.evidence && self.output == Output::ToolCall).then(|| {
-            "parse.evidence: it is gathered from answers in JSON alone; write `output = \"json\"` or leave it out"
-                .to_owned()
-        });
         let records = self.most_records.and_then(|most| in_range("most_records", u64::from(most), 10_000));
-        let all = strings.into_iter().chain(items).chain(digits).chain(records).chain(of_a_call);
+        let all = strings.into_iter().chain(items).chain(digits).chain(records);
         all.chain(self.idle()).collect()
     }
 

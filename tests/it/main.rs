@@ -7,6 +7,7 @@ mod cli;
 mod collect;
 mod continuing;
 mod decode;
+mod demo;
 mod encode;
 mod evidence;
 mod family;

@@ -117,11 +117,9 @@ fn every_pipeline_can_be_asked_to_think_and_to_call() {
     let thinking = ("max_tokens =", "thinking = true\nthinking_tokens = 24\nmax_tokens =");
     for (name, pipeline) in all() {
         let folder = tempfile::tempdir().unwrap();
-        // Evidence is gathered from answers in JSON alone.
-        let silent = ("evidence = true", "evidence = false");
         // A function is declared with the schema.
         let told = ("schema_in_prompt = false", "schema_in_prompt = true");
-        let apply = [silent, told].into_iter().filter(|(from, _)| pipeline.contains(from));
+        let apply = [told].into_iter().filter(|(from, _)| pipeline.contains(from));
         let changes: Vec<_> = [call, thinking].into_iter().chain(apply).collect();
         let path = shortened(&pipeline, &changes, folder.path());
         let output = run(&["check", text(&path), "--model", "onnx/tiny"]);

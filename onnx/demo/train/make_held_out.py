@@ -23,7 +23,7 @@ from wording import HELD_OUT, dice
 rl_config.invariant = 1
 SEED = 7_000_000
 RECEIPTS, TEXTS = 60, 24
-BUDGET = 70     # at which the demo reads
+BUDGET = 70     # at which the letters of each page are large enough
 POINTS = 0.6    # of a pixel
 
 

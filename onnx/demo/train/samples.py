@@ -83,7 +83,7 @@ KINDS = {
     "text30": lambda chance: text(chance, 30),
     "text70": lambda chance: text(chance, 70),
     "receipt70": lambda chance: receipt(chance, 70, most_items=chance.choice([1, 2, 3, 4])),
-    "receipt140": lambda chance: receipt(chance, 140, most_items=chance.choice([3, 4, 5, 6])),
+    "receipt140": lambda chance: receipt(chance, 140, most_items=chance.choice([1, 2, 3, 4, 5, 6])),
 }
 
 

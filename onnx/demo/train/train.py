@@ -26,12 +26,12 @@ STAGES = [
     ("first words", 0.10, {"crop": 0.2, "text16": 0.5, "text30": 0.3}),
     ("lines", 0.14, {"crop": 0.1, "text16": 0.1, "text30": 0.35, "text70": 0.2, "receipt70": 0.25}),
     ("receipts", 0.38, {"crop": 0.05, "text30": 0.1, "text70": 0.2, "receipt70": 0.6, "receipt140": 0.05}),
-    ("last touches", 0.10, {"text70": 0.25, "receipt70": 0.65, "receipt140": 0.1}),
+    ("last touches", 0.10, {"text70": 0.25, "receipt140": 0.75}),
 ]
 CELLS = 640        # soft tokens of a batch
 BRISK = 350        # steps at the full rate
 WARM = 60          # steps
-ECHOES = 3         # steps of the language model alone after each of the whole
+ECHOES = 1         # steps of the language model alone after each of the whole
 REMEMBERED = 300   # batches whose soft tokens are kept for them
 
 

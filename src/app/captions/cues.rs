@@ -68,8 +68,8 @@ pub fn lines(text: &str, longest: usize) -> Vec<&str> {
         let ends = rest[cut..].starts_with(' ');
         let last = |marks: &[char]| {
             let behind = |(at, mark): (usize, &str)| at + mark.len();
-            let places = head.match_indices(marks).map(behind).filter(|at| *at >= half);
-            places.filter(|at| rest[*at..].starts_with(' ')).last()
+            let mut places = head.match_indices(marks).map(behind).filter(|at| *at >= half);
+            places.rfind(|at| rest[*at..].starts_with(' '))
         };
         let sentence = last(&['.', '!', '?', '。', '！', '？']);
         let word = || if ends { Some(cut) } else { head.rfind(' ') };

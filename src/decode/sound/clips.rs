@@ -43,6 +43,8 @@ pub struct Clips {
     covered: u64,
     handed: usize,
     end: u64,
+    /// Samples up to which signs of life were given.
+    alive: u64,
     most: u64,
     seconds: f64,
 }
@@ -59,7 +61,7 @@ impl Clips {
             }
         };
         let most = (seconds * f64::from(RATE)) as u64;
-        Self { samples: Vec::new(), gone: 0, knife, covered: 0, handed: 0, end: 0, most, seconds }
+        Self { samples: Vec::new(), gone: 0, knife, covered: 0, handed: 0, end: 0, alive: 0, most, seconds }
     }
 
     /// Where new samples go. Call [`Clips::flow`] afterwards.
@@ -78,6 +80,11 @@ impl Clips {
             if self.hand_over(span, out)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+        }
+        // Hours may pass without a clip.
+        if self.total() - self.alive >= LONGEST as u64 {
+            out.heartbeat()?;
+            self.alive = self.total();
         }
         self.forget();
         Ok(ControlFlow::Continue(()))
@@ -270,6 +277,7 @@ mod tests {
         }
         clips.finish(&mut out).unwrap();
         assert_eq!((out.promised.len(), out.silence), (0, Some(100.0)));
+        assert_eq!(out.heartbeats, 3);
     }
 
     #[test]
