@@ -29,7 +29,7 @@ one_try = pa.struct([pa.field("attempt", pa.int32(), False), pa.field("why", why
                      pa.field("rotate", pa.int32()), pa.field("tiles", pa.int32()), pa.field("temperature", pa.float32()), pa.field("new_tokens", pa.int32(), False)])
 expected = [
     ("_source", text, False), ("_hash", text, True), ("_unit", text, True), ("_kind", text, True), ("_part", text, False),
-    ("_page", pa.int32(), True), ("_pages", pa.int32(), True), ("_start", pa.float64(), True), ("_end", pa.float64(), True),
+    ("_page", pa.int32(), True), ("_last_page", pa.int32(), True), ("_pages", pa.int32(), True), ("_start", pa.float64(), True), ("_end", pa.float64(), True),
     ("vendor", text, False), ("day", pa.date32(), True), ("received", instant, True),
     ("currency", pa.dictionary(pa.int32(), text), True), ("number", pa.int64(), True), ("paid", pa.bool_(), False),
     ("buyer", pa.struct([pa.field("name", text), pa.field("since", pa.int64())]), True),
@@ -60,7 +60,7 @@ check(first["currency"], "EUR", "a choice")
 check(first["lines"][0], {"what": "tea", "price": 2.5, "tags": ["hot", "green"]}, "a nested record")
 check(first["buyer"], {"name": "Ada", "since": None}, "a nested null")
 check(json.loads(first["_raw"])["number"], 1, "the raw answer")
-check((first["_part"], first["_page"], first["_pages"], first["_start"]), ("page", 1, 9, None), "a page")
+check((first["_part"], first["_page"], first["_last_page"], first["_pages"], first["_start"]), ("page", 1, 1, 9, None), "a page")
 check((sparse["_part"], sparse["_start"], sparse["_end"], sparse["_page"]), ("time", 30.0, 60.0, None), "a span of time")
 check([sparse[name] for name in ("day", "received", "currency", "number", "buyer")], [None] * 5, "nulls")
 check(sparse["lines"], [], "an empty list")
