@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{memory, pipeline::Pipeline, plan::Plan, threads::Shares};
 use crate::{
-    base::{ByteBudget, Fatal, Model, Output, Stop, UnitQuota, grid::BUDGETS},
+    base::{ByteBudget, Fatal, Model, Output, Stop, UnitQuota},
     decode::{self, Decoder, Reached, Render, Sandbox},
     encode::{Encoder, Manner},
     generate::{
@@ -46,9 +46,8 @@ pub fn render(pipeline: &Pipeline) -> Render {
 
 /// Starts a decoder child, has it raise its walls and load what it needs, so that what is missing is told before any work.
 pub fn probe_decoder(settings: &decode::Settings, sandbox: Sandbox) -> Result<Reached, Fatal> {
-    let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
     let (budget, quota) = (ByteBudget::new(0), UnitQuota::new(Some(0)));
-    Decoder::new(settings, render, budget, quota, Stop::default()).with_sandbox(sandbox).probe()
+    Decoder::new(settings, Render::SMALLEST, budget, quota, Stop::default()).with_sandbox(sandbox).probe()
 }
 
 /// The encoder, to be cloned for each lane.

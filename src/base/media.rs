@@ -212,8 +212,8 @@ impl Unit {
 pub const PAGE_BREAK: char = '\u{c}';
 
 impl TextLayer {
-    /// The text of several pages as one, with a [`PAGE_BREAK`] between each two; nothing where no page has any. The boxes of a
-    /// word are on its own page.
+    /// The text of one or several pages as one, with a [`PAGE_BREAK`] between each two, and none elsewhere; nothing where no page
+    /// has any. The boxes of a word are on its own page.
     pub fn joined(pages: Vec<Option<Self>>) -> Option<Self> {
         if pages.iter().all(Option::is_none) {
             return None;
@@ -258,6 +258,7 @@ mod tests {
     fn texts_of_pages_are_joined_though_some_have_none() {
         let page = |text: &str| Some(TextLayer { text: text.to_owned(), words: Vec::new() });
         assert_eq!(TextLayer::joined(vec![page("one\u{c}two"), None, page("three")]), page("one\ntwo\u{c}\u{c}three"));
+        assert_eq!(TextLayer::joined(vec![page("one\u{c}")]), page("one\n"), "a page does not break");
         assert_eq!(TextLayer::joined(vec![None, None]), None);
     }
 

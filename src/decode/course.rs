@@ -49,6 +49,8 @@ pub struct Course {
     deaths: u32,
     /// Units lost with their child since the last that came through.
     lost: u32,
+    /// The silence of the document was told.
+    silent: bool,
 }
 
 /// What the loss of a child means.
@@ -65,7 +67,16 @@ pub enum Verdict {
 impl Course {
     /// Nothing promised, everything left.
     pub fn new(left: Allowance) -> Self {
-        Self { left, grants: Vec::new(), repeated: 0, promised: Vec::new(), settled: 0, deaths: 0, lost: 0 }
+        Self {
+            left,
+            grants: Vec::new(),
+            repeated: 0,
+            promised: Vec::new(),
+            settled: 0,
+            deaths: 0,
+            lost: 0,
+            silent: false,
+        }
     }
 
     /// The time that is left for it.
@@ -94,6 +105,11 @@ impl Course {
     pub fn begin(&mut self) -> usize {
         self.repeated = 0;
         self.settled
+    }
+
+    /// Takes down that the document's silence was told; false when an earlier child, or this one, has told it before.
+    pub fn hear_silence(&mut self) -> bool {
+        !std::mem::replace(&mut self.silent, true)
     }
 
     /// Takes down a promise. `Err` when the child contradicts an earlier one; else how many are granted and how many
@@ -263,6 +279,14 @@ mod tests {
         let mut course = promised();
         course.spend_until(Duration::ZERO);
         assert!(matches!(course.lose_child(FaultKind::Deadline), Verdict::GiveUp(rest) if rest.len() == 2));
+    }
+
+    #[test]
+    fn the_silence_of_a_document_is_heard_once() {
+        let mut course = promised();
+        assert!(course.hear_silence());
+        course.begin();
+        assert!(!course.hear_silence());
     }
 
     #[test]

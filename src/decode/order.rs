@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Budget;
+use crate::base::{Budget, grid::BUDGETS};
 
 use super::{
     pages::PageRanges,
@@ -16,6 +16,11 @@ pub struct Render {
     pub page_budget: Budget,
     /// Soft tokens of one frame of a film.
     pub frame_budget: u32,
+}
+
+impl Render {
+    /// The smallest, where it does not matter what pages and frames look like.
+    pub const SMALLEST: Self = Self { page_budget: Budget::Tokens(BUDGETS[0]), frame_budget: BUDGETS[0] };
 }
 
 /// Everything that shapes the units of a document.

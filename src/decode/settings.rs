@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::PageRanges;
 
-/// Most pages of one unit: two of a large budget fill the context of a small machine, and no model was trained on so many.
+/// Most pages of one unit: at the largest budget 64 are over 70,000 soft tokens.
 const MOST_PAGES: u32 = 64;
 
 /// Seconds that the models hear at once (transformers' `feature_extraction_gemma4.py`).
-const LONGEST_CLIP: f64 = 30.0;
+pub const LONGEST_CLIP: f64 = 30.0;
 
 /// How documents become units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

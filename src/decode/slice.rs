@@ -4,7 +4,7 @@ use std::{io::Cursor, time::Duration};
 
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
-use crate::base::{Clip, Fault, FaultKind, Kind, Part, Raster, Stop, Unit, grid::BUDGETS};
+use crate::base::{Clip, Fault, FaultKind, Kind, Part, Raster, Stop, Unit};
 
 use super::{
     children::{Children, Which, bury},
@@ -82,11 +82,10 @@ pub struct Slicer {
 impl Slicer {
     /// Cuts under the deadlines and limits of `settings`; slices of more than `most` bytes are refused.
     pub fn new(settings: &Settings, sandbox: Sandbox, most: u64) -> Self {
-        let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
         let time = Duration::try_from_secs_f64(settings.seconds_per_document).unwrap_or(Duration::from_secs(3600));
         let mut children = Children::new(settings, Stop::default());
         children.sandbox = sandbox;
-        Self { children, order: Order::new(settings, render), time, most }
+        Self { children, order: Order::new(settings, Render::SMALLEST), time, most }
     }
 
     /// The page `part` of a PDF as a PDF.
@@ -142,8 +141,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&slice.bytes).unwrap();
         let (input, mut out) = (Input::open(file.path()).unwrap(), Gathered::default());
-        let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
-        let order = Order::new(&Settings::default(), render).unwrap();
+        let order = Order::new(&Settings::default(), Render::SMALLEST).unwrap();
         match slice.kind {
             Kind::Image => picture::decode(&input, &order, &mut out).unwrap(),
             _ => assert!(sound::decode_alone(&input, &order, &mut out).unwrap()),

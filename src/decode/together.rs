@@ -89,13 +89,13 @@ fn too_large(most: u64) -> Fault {
 mod tests {
     use super::*;
     use crate::{
-        base::{Raster, grid::BUDGETS},
+        base::Raster,
         decode::{Gathered, Render, Settings},
     };
 
     fn order(pages: &str, pages_per_unit: u32) -> Order {
-        let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
-        Order::new(&Settings { pages: pages.to_owned(), pages_per_unit, ..Settings::default() }, render).unwrap()
+        Order::new(&Settings { pages: pages.to_owned(), pages_per_unit, ..Settings::default() }, Render::SMALLEST)
+            .unwrap()
     }
 
     fn spans(pages: &str, pages_per_unit: u32, of: u32) -> Vec<(u32, u32)> {

@@ -84,10 +84,11 @@ impl Word {
                 course.settle(of)?;
                 Self::UnitFault { of, fault: fault.into() }
             }
-            Reply::Silence { seconds } => match (0.0..=limits.seconds).contains(&seconds) {
-                true => Self::Silence(seconds),
-                false => return Err(Refused::Lie(format!("it told of {seconds} silent seconds"))),
-            },
+            Reply::Silence { seconds } if !(0.0..=limits.seconds).contains(&seconds) => {
+                return Err(Refused::Lie(format!("it told of {seconds} silent seconds")));
+            }
+            Reply::Silence { seconds } if course.hear_silence() => Self::Silence(seconds),
+            Reply::Silence { .. } => Self::Alive,
             Reply::NeedsFfmpeg => Self::NeedsFfmpeg,
             Reply::Done => Self::End(Ok(())),
             Reply::DocumentFault { fault } => Self::End(Err(fault.into())),

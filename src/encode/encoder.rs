@@ -149,11 +149,15 @@ impl Encoder {
             texts.push(text);
             largest = largest.max(own);
         }
-        // The text of one page is its own, whatever is in it.
-        let text = if texts.len() == 1 { texts.remove(0) } else { TextLayer::joined(texts) };
+        self.shown(images, largest, texts)
+    }
+
+    /// The prompt of these pictures, with the texts of the pages that they show.
+    fn shown(&self, images: Vec<ImagePatches>, budget: u32, texts: Vec<Option<TextLayer>>) -> Result<Prompt, Fault> {
+        let (layout, _) = self.shared.sight(&self.shared.image)?;
         let soft_tokens: Vec<usize> = images.iter().map(|image| image.soft_tokens).collect();
-        let tokens = self.shared.pictures(self.shared.sight(&self.shared.image)?.0, &soft_tokens)?;
-        Ok(Prompt { tokens, images, budget: largest, text, ..Prompt::default() })
+        let tokens = self.shared.pictures(layout, &soft_tokens)?;
+        Ok(Prompt { tokens, images, budget, text: TextLayer::joined(texts), ..Prompt::default() })
     }
 
     /// Its patches, its budget and its text.
@@ -174,13 +178,11 @@ impl Encoder {
 
     /// One picture after the other, row by row; those without area are left out.
     fn tiles(&mut self, raster: &Raster, budget: u32, tiles: u32, text: Option<TextLayer>) -> Result<Prompt, Fault> {
-        let (layout, vision) = self.shared.sight(&self.shared.image)?;
+        let (_, vision) = self.shared.sight(&self.shared.image)?;
         let tiles = raster.tiles(tiles).into_iter().filter(|tile| !tile.rgb.is_empty());
         let images = tiles.map(|tile| self.patcher.patches(&tile, budget, vision.positions));
         let images: Vec<ImagePatches> = images.collect::<Result<_, _>>()?;
-        let soft_tokens: Vec<usize> = images.iter().map(|image| image.soft_tokens).collect();
-        let tokens = self.shared.pictures(layout, &soft_tokens)?;
-        Ok(Prompt { tokens, images, budget, text, ..Prompt::default() })
+        self.shown(images, budget, vec![text])
     }
 
     /// A page with text was rendered at the size that its print needs, or at the largest where it is also a picture.
@@ -233,8 +235,8 @@ impl Encoder {
             return Err(fault(FaultKind::Empty, "a text of nothing but white space", "leave it out"));
         }
         let tokens = self.shared.compose(&self.shared.document, document, |_| Ok(()))?;
-        let text = Some(TextLayer { text: document.to_owned(), words: Vec::new() });
-        Ok(Prompt { tokens, text, ..Prompt::default() })
+        let text = TextLayer { text: document.to_owned(), words: Vec::new() };
+        Ok(Prompt { tokens, text: TextLayer::joined(vec![Some(text)]), ..Prompt::default() })
     }
 }
 

@@ -39,13 +39,15 @@ pub fn asks_for_boxes(shape: &Shape) -> bool {
 }
 
 fn holds_box(field: &Field) -> bool {
-    let is_box = field.name == NAME && is_box(&field.node);
-    is_box
-        || match &field.node.form {
-            Form::Object(fields) => fields.iter().any(holds_box),
-            Form::List(list) => matches!(&list.item.form, Form::Object(fields) if fields.iter().any(holds_box)),
-            _ => false,
-        }
+    (field.name == NAME && is_box(&field.node)) || has_box_inside(&field.node)
+}
+
+fn has_box_inside(node: &Node) -> bool {
+    match &node.form {
+        Form::Object(fields) => fields.iter().any(holds_box),
+        Form::List(list) => has_box_inside(&list.item),
+        _ => false,
+    }
 }
 
 /// `[left, top, right, bottom]` of a picture that was turned clockwise, on the picture as it was.

@@ -92,7 +92,7 @@ impl Books {
         *promised = Some(promised.unwrap_or(0).saturating_add(units));
     }
 
-    /// All of the document that was promised so far, be it nothing, is all that was expected; true when it is nothing.
+    /// Nobody speaks in some of the document, so that it may have no units; true when none was promised.
     pub fn silence(&mut self, source: &str) -> bool {
         *self.account(source).promised.get_or_insert(0) == 0
     }

@@ -1,6 +1,9 @@
 //! `lapidary replay` and `lapidary explain`: rows of a dataset asked for again, and explained.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::cli::{code, errors, run, shown, text};
 
@@ -22,6 +25,14 @@ fn extracted(folder: &Path, inputs: &[&str]) {
     assert_eq!(code(&output), 0, "{}", errors(&output));
     // What a dataset remembers is enough.
     fs::remove_file(path).unwrap();
+}
+
+/// A dataset of one note, which is given.
+fn of_a_note(folder: &Path) -> PathBuf {
+    let note = folder.join("note.txt");
+    fs::write(&note, "A note.").unwrap();
+    extracted(folder, &[text(&note)]);
+    note
 }
 
 #[test]
@@ -47,9 +58,7 @@ fn any_row_is_answered_again_to_the_letter() {
 #[test]
 fn what_is_not_there_any_more_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let note = folder.path().join("note.txt");
-    fs::write(&note, "A note.").unwrap();
-    extracted(folder.path(), &[text(&note)]);
+    let note = of_a_note(folder.path());
     let set = folder.path().join("set");
     let refused = |arguments: &[&str]| {
         let output = run(&[&["replay", text(&set)], arguments].concat());
@@ -88,9 +97,7 @@ fn a_row_tells_how_it_came_about() {
 #[test]
 fn a_row_whose_file_is_gone_is_explained_without_its_prompt() {
     let folder = tempfile::tempdir().unwrap();
-    let note = folder.path().join("note.txt");
-    fs::write(&note, "A note.").unwrap();
-    extracted(folder.path(), &[text(&note)]);
+    let note = of_a_note(folder.path());
     fs::remove_file(&note).unwrap();
     let output = run(&["explain", text(&folder.path().join("set")), "--row", "1"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -63,17 +63,21 @@ fn a_recording_in_which_nobody_speaks_is_told_of_and_costs_no_token() {
     assert_eq!((&told["documents_kept"], &told["balanced"]), (&1.into(), &true.into()));
 }
 
-#[test]
-fn a_transcript_is_one_row_of_all_that_its_clips_say() {
-    let folder = tempfile::tempdir().unwrap();
-    let answers = ["One two", "three.", "Four."].map(|text| json!({ "text": text, "language": "en" }));
-    fs::write(folder.path().join("answers.json"), json!(answers).to_string()).unwrap();
-    let (pipeline, set) =
-        (pipeline(folder.path(), "record = \"document\"\nmerge = { text = \"stitch\" }\n"), folder.path().join("set"));
-    let answers = folder.path().join("answers.json");
+/// The dataset of the letter, each of whose clips is answered with one of three texts in turn.
+fn transcribed(folder: &Path, parse: &str) -> std::path::PathBuf {
+    let (pipeline, answers, set) = (pipeline(folder, parse), folder.join("answers.json"), folder.join("set"));
+    let said = ["One two", "three.", "Four."].map(|text| json!({ "text": text, "language": "en" }));
+    fs::write(&answers, json!(said).to_string()).unwrap();
     let letter = "fixtures/sound/letter.mp3";
     let output = run(&["run", text(&pipeline), letter, "--output", text(&set), "--replay", text(&answers)]);
     assert_eq!(code(&output), 0, "{}", errors(&output));
+    set
+}
+
+#[test]
+fn a_transcript_is_one_row_of_all_that_its_clips_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = transcribed(folder.path(), "record = \"document\"\nmerge = { text = \"stitch\" }\n");
     let rows = shown(&set, &[]);
     let [row] = &rows[..] else { panic!("{rows:?}") };
     let said = row["text"].as_str().unwrap();
@@ -107,12 +111,6 @@ fn captions_of(set: &Path, folder: &Path, count: usize) {
 #[test]
 fn captions_are_made_of_a_row_for_each_clip_too() {
     let folder = tempfile::tempdir().unwrap();
-    let answers = ["One two", "three.", "Four."].map(|text| json!({ "text": text, "language": "en" }));
-    fs::write(folder.path().join("answers.json"), json!(answers).to_string()).unwrap();
-    let (pipeline, set) = (pipeline(folder.path(), ""), folder.path().join("set"));
-    let answers = folder.path().join("answers.json");
-    let letter = "fixtures/sound/letter.mp3";
-    let output = run(&["run", text(&pipeline), letter, "--output", text(&set), "--replay", text(&answers)]);
-    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let set = transcribed(folder.path(), "");
     captions_of(&set, folder.path(), shown(&set, &[]).len());
 }

@@ -1,9 +1,9 @@
 """Trains the demo model: python train.py FOLDER [--hours 3] [--threads 2].
 
 Two stages. First the vision tower learns letters: from each soft token it must tell which characters lie under it. Then
-the whole model learns to read: prose in small pictures, prose on pages, receipts. Finding the place of a value takes the
-language model longer than letters take the tower, so it learns more often, from soft tokens of some minutes ago. FOLDER holds the state, so that a run
-that was stopped goes on where it was, and at the end `checkpoint/`, which `lapidary model export` takes."""
+the whole model learns to read: prose in small pictures, prose on pages, receipts. The language model learns more often
+than the tower, from soft tokens of some minutes ago. FOLDER holds the state, so that a run that was stopped goes on where
+it was, and at the end `checkpoint/`, which `lapidary model export` takes."""
 import argparse
 import collections
 import contextlib
@@ -127,9 +127,10 @@ class Trainer:
             return dense, None, letters, None, None
         tokens = torch.from_numpy(batch.tokens).long()
         self.heard.append((tokens, batch.start, soft.detach()))
-        return dense, *self.answer(tokens, batch.start, soft, letters)
+        said, right, whole = self.answer(tokens, batch.start, soft)
+        return dense, said, letters, right, whole
 
-    def answer(self, tokens, start, soft, letters=None):
+    def answer(self, tokens, start, soft):
         """Loss of the answer, and shares that are right."""
         with torch.autocast("cpu", torch.bfloat16):
             hidden = self.reader.say(tokens, soft)[:, start - 1:-1]
@@ -138,7 +139,7 @@ class Trainer:
         real = wanted != self.speller.ids["<pad>"]
         loss = functional.cross_entropy(logits[real].float(), wanted[real])
         right = (logits.argmax(-1) == wanted) | ~real
-        return loss, letters, right[real].float().mean().item(), right.all(-1).float().mean().item()
+        return loss, right[real].float().mean().item(), right.all(-1).float().mean().item()
 
     def dense(self, scores, cells):
         """Which characters lie in each cell; empty cells weigh little."""

@@ -63,7 +63,7 @@ fn time(millis: u64, point: char) -> String {
 
 /// An arrow in the text would begin another caption.
 fn srt(text: &str) -> String {
-    wrapped(&text.replace("-->", "->"))
+    lines(&text.replace("-->", "->"), LINE).join("\n")
 }
 
 fn vtt(text: &str) -> String {
@@ -72,10 +72,6 @@ fn vtt(text: &str) -> String {
 
 fn escaped(line: &str) -> String {
     line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-fn wrapped(text: &str) -> String {
-    lines(text, LINE).join("\n")
 }
 
 #[cfg(test)]

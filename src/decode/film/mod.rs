@@ -66,7 +66,7 @@ fn spans(pictures: &Pictures, window: Option<f64>) -> Vec<(f64, f64)> {
     let count = window.map_or(1.0, |window| (end / window).ceil().max(1.0));
     let span = |place: u32| (end * f64::from(place) / count, end * f64::from(place + 1) / count);
     let spans = (0..count as u32).map(span);
-    let shown = |&(start, end): &(f64, f64)| count == 1.0 || !pictures.within(&(start..end)).is_empty();
+    let shown = |&(start, end): &(f64, f64)| !pictures.within(&(start..end)).is_empty();
     spans.filter(shown).collect()
 }
 

@@ -50,10 +50,12 @@ struct Track {
 }
 
 impl Pictures {
-    /// The frames, by number, that begin within a span of seconds.
+    /// The frames, by number, that begin within a span of seconds; at the end of the film those too that begin right there and
+    /// last no time.
     pub fn within(&self, span: &Range<f64>) -> Range<usize> {
         let before = |second: f64| self.times.partition_point(|time| *time < second);
-        before(span.start)..before(span.end)
+        let end = if span.end >= self.end { self.times.len() } else { before(span.end) };
+        before(span.start)..end
     }
 }
 
@@ -164,6 +166,14 @@ mod tests {
         assert_eq!((pictures.width, pictures.height), (320, 240));
         assert!(pictures.times.iter().zip([0.0, 0.1, 0.3]).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", pictures.times);
         assert!((pictures.end - 0.4).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_frame_that_lasts_no_time_is_part_of_the_film() {
+        let pictures = |times: &[f64], end| Pictures { times: times.to_vec(), end, ..Pictures::default() };
+        assert_eq!(pictures(&[0.0], 0.0).within(&(0.0..0.0)), 0..1);
+        let film = pictures(&[0.0, 1.0, 2.0], 2.0);
+        assert_eq!((film.within(&(0.0..1.0)), film.within(&(1.0..2.0))), (0..1, 1..3));
     }
 
     #[test]

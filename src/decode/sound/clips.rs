@@ -8,7 +8,7 @@ use super::{
     super::{
         order::Order,
         output::{Output, refuse},
-        settings::Cut,
+        settings::{Cut, LONGEST_CLIP},
     },
     pauses::{FRAME, Pauses},
     voice::Listener,
@@ -17,8 +17,8 @@ use super::{
 /// Samples a second of every clip.
 pub const RATE: u32 = 16_000;
 
-/// Most samples of a clip: 30 s, what the model hears at once (transformers' `feature_extraction_gemma4.py`).
-pub const LONGEST: usize = 30 * RATE as usize;
+/// Most samples of a clip.
+pub const LONGEST: usize = LONGEST_CLIP as usize * RATE as usize;
 
 /// Fewest samples that become a soft token of their own: one window of the log-mel.
 const SHORTEST: usize = 320;
@@ -96,13 +96,15 @@ impl Clips {
         if self.total() == 0 {
             return Err(refuse(FaultKind::Empty, "there is no sound in the file", "leave it out"));
         }
-        let mut flow = self.flow(out)?;
-        let rest = if flow.is_continue() { self.rest() } else { None };
-        if let Some(rest) = rest {
-            flow = self.hand_over(rest, out)?;
-        }
-        if flow.is_break() {
+        if self.flow(out)?.is_break() {
             return Ok(None);
+        }
+        self.hear_the_rest();
+        // The rest of a frame may be what completes a clip, and another may be open behind that.
+        while let Some(span) = self.next_span().or_else(|| self.last_span()) {
+            if self.hand_over(span, out)?.is_break() {
+                return Ok(None);
+            }
         }
         let total = self.total();
         if matches!(self.knife, Knife::Pauses { .. }) {
@@ -137,20 +139,26 @@ impl Clips {
         }
     }
 
-    /// The last clip, when no more samples come.
-    fn rest(&mut self) -> Option<Range<u64>> {
+    /// Listens to what is no whole frame, when no more samples come.
+    fn hear_the_rest(&mut self) {
+        let Knife::Pauses { pauses, listener, heard } = &mut self.knife else { return };
+        let from = (sample(*heard) - self.gone) as usize;
+        if let Some(frame) = self.samples.get(from..).filter(|frame| !frame.is_empty()) {
+            pauses.push(listener.hears(frame));
+            *heard += 1;
+        }
+    }
+
+    /// The clip that no more samples complete.
+    fn last_span(&mut self) -> Option<Range<u64>> {
         let total = self.total();
         match &mut self.knife {
             Knife::Even(_) => {
                 let long = total - self.end >= SHORTEST as u64 || self.handed == 0;
                 long.then_some(self.end..total)
             }
-            Knife::Pauses { pauses, listener, heard } => {
-                let from = (sample(*heard) - self.gone) as usize;
-                if let Some(frame) = self.samples.get(from..).filter(|frame| !frame.is_empty()) {
-                    pauses.push(listener.hears(frame));
-                }
-                let span = pauses.next().or_else(|| pauses.finish())?;
+            Knife::Pauses { pauses, .. } => {
+                let span = pauses.finish()?;
                 Some(sample(span.start)..sample(span.end).min(total))
             }
         }
@@ -162,8 +170,8 @@ impl Clips {
             Knife::Even(_) => self.end,
             Knife::Pauses { pauses, heard, .. } => sample(pauses.first_needed().min(*heard)),
         };
-        let free = needed.saturating_sub(self.gone) as usize;
-        self.samples.drain(..free.min(self.samples.len()));
+        let free = (needed.saturating_sub(self.gone) as usize).min(self.samples.len());
+        self.samples.drain(..free);
         self.gone += free as u64;
     }
 
@@ -201,15 +209,11 @@ pub fn too_long(limit: f64) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        base::grid::BUDGETS,
-        decode::{Gathered, Limits, Render, Settings, SoundSettings},
-    };
+    use crate::decode::{Gathered, Limits, Render, Settings, SoundSettings};
 
     fn order(seconds: f64) -> Order {
         let limits = Limits { seconds, ..Limits::default() };
-        let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
-        Order::new(&Settings { limits, ..Settings::default() }, render).unwrap()
+        Order::new(&Settings { limits, ..Settings::default() }, Render::SMALLEST).unwrap()
     }
 
     fn lengths(total: usize, step: usize, limit: Option<usize>) -> Vec<usize> {
@@ -263,6 +267,23 @@ mod tests {
         // Seventeen sentences with a quarter of a second between them: each clip ends between two.
         assert!((6..=9).contains(&out.settled.len()), "{}", out.settled.len());
         assert!((covered + out.silence.unwrap() - 71.57).abs() < 0.1, "{covered} and {:?}", out.silence);
+    }
+
+    #[test]
+    fn a_clip_that_the_rest_of_a_frame_completes_is_not_the_last() {
+        // A voice without a pause, up to one frame before the longest clip; then a hundred samples.
+        let (mut pauses, frames) = (Pauses::new(1.0, 0.2), 61);
+        (0..frames).for_each(|_| pauses.push(true));
+        let knife = Knife::Pauses { pauses, listener: Listener::new(), heard: frames };
+        let mut clips = Clips { knife, ..Clips::new(&order(1e6)) };
+        clips.room().resize(frames * FRAME + 100, 0.0);
+        let mut out = Gathered::default();
+        clips.finish(&mut out).unwrap();
+        let spans = |frames: usize| seconds((frames * FRAME) as u64);
+        let end = seconds((frames * FRAME + 100) as u64);
+        let expected = [Part::Time { start: 0.0, end }, Part::Time { start: spans(62 - 12), end }];
+        assert_eq!(out.promised, expected);
+        assert_eq!(out.silence, Some(0.0));
     }
 
     #[test]

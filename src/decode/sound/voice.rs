@@ -46,15 +46,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::{Unit, grid::BUDGETS},
+        base::Unit,
         decode::{Gathered, Input, Render, Settings, order::Order, sound},
     };
 
     /// Seventeen sentences by a synthesiser, without any noise.
     fn speech() -> Vec<f32> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sound/letter.mp3");
-        let render = Render { page_budget: BUDGETS[0].into(), frame_budget: BUDGETS[0] };
-        let (order, mut out) = (Order::new(&Settings::default(), render).unwrap(), Gathered::default());
+        let (order, mut out) = (Order::new(&Settings::default(), Render::SMALLEST).unwrap(), Gathered::default());
         assert!(sound::decode_alone(&Input::open(&path).unwrap(), &order, &mut out).unwrap());
         let samples = |unit: &Unit| if let Unit::Clip(clip) = unit { clip.samples.clone() } else { Vec::new() };
         out.units().flat_map(samples).collect()

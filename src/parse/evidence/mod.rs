@@ -13,11 +13,11 @@ use std::{collections::HashSet, ops::Range};
 
 use serde_json::Value;
 
-pub use self::page::plain;
 use self::{
     lookup::{Lookup, Places},
     page::Page,
 };
+pub use self::{page::plain, spelling::is_spaceless};
 use super::{leaves::Leaf, pointer};
 use crate::base::{Agreement, Evidence, Generation, Grounds, Part, Shape, TextLayer, shape::Form};
 

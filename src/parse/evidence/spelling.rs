@@ -88,7 +88,7 @@ fn is_joined(edge: char, outer: char, beyond: Option<char>) -> bool {
 }
 
 /// Scripts that put no blanks between words: Thai and Lao, kana, Han.
-fn is_spaceless(c: char) -> bool {
+pub fn is_spaceless(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::parse::evidence::plain;
+use crate::parse::evidence::{is_spaceless, plain};
 
 /// Words, or characters of scripts without blanks, that a second of speech may have.
 const FASTEST: f64 = 8.0;
@@ -43,8 +43,7 @@ pub fn join(first: &mut String, second: &str, seconds: f64) {
     let seam = seam(first, second, seconds);
     first.truncate(seam.first);
     let rest = second[seam.second..].trim_start();
-    let tight =
-        first.chars().next_back().is_none_or(is_without_blanks) || rest.chars().next().is_none_or(is_without_blanks);
+    let tight = first.chars().next_back().is_none_or(is_spaceless) || rest.chars().next().is_none_or(is_spaceless);
     if !tight {
         first.push(' ');
     }
@@ -56,7 +55,7 @@ fn pieces(text: &str) -> Vec<Range<usize>> {
     let (mut pieces, mut open): (Vec<Range<usize>>, bool) = (Vec::new(), false);
     for (at, c) in text.char_indices() {
         let end = at + c.len_utf8();
-        match (c.is_whitespace(), is_without_blanks(c), pieces.last_mut()) {
+        match (c.is_whitespace(), is_spaceless(c), pieces.last_mut()) {
             (true, ..) => open = false,
             (_, true, _) => {
                 pieces.push(at..end);
@@ -70,12 +69,6 @@ fn pieces(text: &str) -> Vec<Range<usize>> {
         }
     }
     pieces
-}
-
-/// Han, kana, Thai, Lao, Khmer and Burmese.
-fn is_without_blanks(c: char) -> bool {
-    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
-        | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 struct Run {

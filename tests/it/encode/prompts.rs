@@ -105,6 +105,16 @@ fn a_text_stands_before_the_task_and_cannot_end_its_turn() {
 }
 
 #[test]
+fn a_text_with_form_feeds_is_one_page() {
+    let prompt = encoder(tiny()).prompt(Unit::Text("one\u{c}\u{c}two".to_owned())).unwrap();
+    assert_eq!(
+        prompt.text.unwrap().text,
+        "one\n\ntwo",
+        "what is not found in it is absent, not on a page without text"
+    );
+}
+
+#[test]
 fn a_prompt_cannot_end_its_turn_either() {
     let settings = Settings { prompt: "Read <turn|> and <bos>.".to_owned(), ..Settings::default() };
     let prompt = Encoder::new(&settings, Arc::new(tiny()), "").unwrap().prompt(Unit::Text("x".to_owned())).unwrap();
