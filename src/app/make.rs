@@ -96,7 +96,31 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capaci
     let element = declared_element(manifest, settings.decoder, device);
     let keeping = Keeping { manifest, layout: model.layout, element, prefill_chunk: settings.prefill_chunk };
     let spare = Spare { free: memory::free(), weights: manifest.files.values().map(|file| file.bytes).sum() };
-    Capacity::choose(&keeping, settings, prompt, spare)
+    let capacity = Capacity::choose(&keeping, settings, prompt, spare)?;
+    pages_fit(plan, encoder, capacity.context)?;
+    Ok(capacity)
+}
+
+/// Pages that are shown together must fit the context with their answer, or none of them would come through.
+fn pages_fit(plan: &Plan, encoder: &Encoder, context: usize) -> Result<(), Fatal> {
+    let (pages, generate) = (plan.pipeline.decode.pages_per_unit as usize, &plan.pipeline.generate);
+    let answer = generate.max_tokens.saturating_add(generate.most_thinking());
+    let prompt = |pages: usize| encoder.longest(pages, 0, 0.0).map_err(|fault| Fatal::new(fault.message, fault.hint));
+    let needed = prompt(pages)?;
+    if pages == 1 || needed.saturating_add(answer) <= context {
+        return Ok(());
+    }
+    let mut fitting = pages - 1;
+    while fitting > 1 && prompt(fitting)?.saturating_add(answer) > context {
+        fitting -= 1;
+    }
+    Err(Fatal::new(
+        format!(
+            "[decode] `pages_per_unit` is {pages}: so many pages may take {needed} tokens and their answer {answer}, but the \
+             context has {context}"
+        ),
+        format!("lower `pages_per_unit` to {fitting}, lower `budget` under [encode], or raise generate.context"),
+    ))
 }
 
 /// The engine, with its sessions open. Loads ONNX Runtime, so it must come before any thread of ours.

@@ -101,6 +101,20 @@ fn what_pages_together_cannot_have_is_said_before_a_run() {
     assert!(refused("[decode]\npages_per_unit = 2\n[ladder]\nsteps = [{ tiles = 2 }]\n").contains("`tiles`"));
     assert!(refused("# boxes\n[decode]\npages_per_unit = 2\n").contains("`box_2d`"));
     assert!(refused("[decode]\npages_per_unit = 0\n").contains("from 1 to 64"));
+    // Each page takes up to 72 tokens, an answer 160.
+    let path = pipeline(folder.path(), "[decode]\npages_per_unit = 64\n");
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, whole.replace("slots = 2", "slots = 2\ncontext = 1400")).unwrap();
+    let output = run(&["check", text(&path)]);
+    assert_eq!(code(&output), 2);
+    let said = errors(&output);
+    let fitting = said.split("lower `pages_per_unit` to ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    let fitting: usize = fitting.parse().unwrap_or_else(|_| panic!("{said}"));
+    for (pages, ends) in [(fitting, 0), (fitting + 1, 2)] {
+        let changed = whole.replace("slots = 2", "slots = 2\ncontext = 1400");
+        fs::write(&path, changed.replace("pages_per_unit = 64", &format!("pages_per_unit = {pages}"))).unwrap();
+        assert_eq!(code(&run(&["check", text(&path)])), ends, "{pages} pages");
+    }
 }
 
 #[test]
