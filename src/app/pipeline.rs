@@ -116,7 +116,7 @@ impl Pipeline {
         if !(0.0..=1.0).contains(&self.allowed_failures) {
             problems.push(format!("`allowed_failures` is {}; it is a share from 0 to 1", self.allowed_failures));
         }
-        let ladder = self.ladder.validate(&self.encode, &self.generate, &self.parse);
+        let ladder = self.ladder.validate(&self.decode, &self.encode, &self.generate, &self.parse);
         problems.extend(ladder.into_iter().map(|problem| format!("[ladder] {problem}")));
         if !self.encode.schema_in_prompt && self.parse.output == Output::ToolCall {
             problems.push(

@@ -127,7 +127,8 @@ fn open(plan: &Plan, answers: Answers, encoder: &Encoder, shares: Shares, stop: 
 
 fn writer(plan: &Plan, request: &Request, claim: &Claim) -> Result<Writer, Fatal> {
     let (identity, parse) = (identity(plan, &request.answers)?, &plan.pipeline.parse);
-    let extras = Extras { evidence: parse.evidence, checks: !plan.checks.is_empty(), record: parse.record };
+    let shift = plan.pipeline.ladder.steps.iter().any(|step| step.shift.is_some());
+    let extras = Extras { evidence: parse.evidence, checks: !plan.checks.is_empty(), record: parse.record, shift };
     recorded::remember(plan, request, &identity)?;
     let settings = plan.pipeline.write.clone();
     Writer::create(claim, plan.shape.clone(), extras, settings, identity, request.retry_failures)

@@ -177,6 +177,8 @@ pub struct Extraction {
     pub attempt: u8,
     /// The other tries, whose answers were no better.
     pub tries: Vec<Try>,
+    /// Seconds by which the sound of this try begins before its unit does.
+    pub shift: f64,
     /// Which of the records of its unit this is, from 0, where a unit may have many.
     pub index: Option<u32>,
     /// What it was merged of, where it is the record of a document.

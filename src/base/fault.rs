@@ -81,13 +81,17 @@ pub enum FaultKind {
     Engine,
     /// The answer is not what the schema demands.
     Invalid,
+    /// The answer went round in circles on every try.
+    Loop,
+    /// The best answer was still not good enough, as the pipeline's `[ladder] give_up_on` says.
+    Rejected,
     /// Our own mistake.
     Internal,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Unreadable,
         Self::Empty,
         Self::UnknownKind,
@@ -100,6 +104,8 @@ impl FaultKind {
         Self::TooLong,
         Self::Engine,
         Self::Invalid,
+        Self::Loop,
+        Self::Rejected,
         Self::Internal,
     ];
 
@@ -118,6 +124,8 @@ impl FaultKind {
             Self::TooLong => "too_long",
             Self::Engine => "engine",
             Self::Invalid => "invalid",
+            Self::Loop => "loop",
+            Self::Rejected => "rejected",
             Self::Internal => "internal",
         }
     }

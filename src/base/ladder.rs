@@ -21,6 +21,8 @@ pub struct Rung {
     pub tiles: Option<u32>,
     /// The sampler's temperature.
     pub temperature: Option<f32>,
+    /// Seconds by which a clip of sound begins earlier, so that what is heard stands elsewhere in its window.
+    pub shift: Option<f64>,
 }
 
 impl Rung {
@@ -28,7 +30,8 @@ impl Rung {
     pub fn concerns(&self, kind: Kind) -> bool {
         let pictures = matches!(kind, Kind::Pdf | Kind::Image);
         let sees = self.budget.is_some() || self.rotate.is_some() || self.tiles.is_some();
-        self.temperature.is_some() || (pictures && sees)
+        let sounds = matches!(kind, Kind::Audio | Kind::Video);
+        self.temperature.is_some() || (pictures && sees) || (sounds && self.shift.is_some())
     }
 }
 
@@ -87,11 +90,13 @@ mod tests {
     fn a_unit_climbs_over_the_rungs_that_make_no_difference_to_it() {
         let budget = Rung { budget: Some(1120), ..Rung::default() };
         let temperature = Rung { temperature: Some(0.4), ..Rung::default() };
-        let rungs = Rungs::new(vec![budget.clone(), Rung { rotate: Some(90), ..Rung::default() }, temperature]);
+        let shift = Rung { shift: Some(2.0), ..Rung::default() };
+        let rungs = Rungs::new(vec![budget.clone(), Rung { rotate: Some(90), ..Rung::default() }, temperature, shift]);
         assert_eq!(rungs.above(0, Kind::Pdf), Some(1));
         assert_eq!(rungs.above(1, Kind::Image), Some(2));
         assert_eq!(rungs.above(0, Kind::Audio), Some(3), "sound has no budget and cannot be turned");
-        assert_eq!(rungs.above(3, Kind::Audio), None);
+        assert_eq!((rungs.above(3, Kind::Audio), rungs.above(4, Kind::Audio)), (Some(4), None));
+        assert_eq!(rungs.above(3, Kind::Pdf), None, "only sound can be shifted");
         assert_eq!((rungs.at(0), rungs.at(1)), (Rung::default(), budget));
     }
 }

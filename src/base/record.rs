@@ -39,10 +39,14 @@ pub struct MergedPart {
     pub part: Part,
     /// Which of its tries was taken, from 0.
     pub attempt: u8,
+    /// Seconds by which the sound of that try begins before the unit does.
+    pub shift: f64,
     /// Why its generation ended.
     pub finish: Finish,
     /// New tokens of it.
     pub tokens: u32,
+    /// Mean natural-log probability of them.
+    pub mean_logprob: f32,
     /// Its answer as generated.
     pub raw: String,
     /// What was thought before, where that is kept.

@@ -47,6 +47,8 @@ pub struct Order {
     pub video: VideoSettings,
     /// How recordings are cut.
     pub sound: SoundSettings,
+    /// Seconds by which the sound of each clip begins before the clip does.
+    pub ahead: f64,
 }
 
 impl Order {
@@ -66,6 +68,7 @@ impl Order {
             limits: settings.limits.clone(),
             video: settings.video.clone(),
             sound: settings.sound.clone(),
+            ahead: 0.0,
         })
     }
 }

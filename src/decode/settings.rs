@@ -102,6 +102,9 @@ pub struct VideoSettings {
     pub frames: u32,
     /// Frames per second instead of an even spread.
     pub fps: Option<f64>,
+    /// Where the picture changes by more than this, from 0 to 1 (ffmpeg's scene score), instead of an even spread: the first
+    /// frame and those, at most `frames`, the greatest changes first.
+    pub scenes: Option<f64>,
     /// A unit, of at most `frames` frames, for each so many seconds of the film; without it the film is one unit.
     pub window: Option<f64>,
     /// Frames that differ by less from the one before, on average in shares of full brightness, are left out; 0 keeps all.
@@ -112,7 +115,7 @@ pub struct VideoSettings {
 
 impl Default for VideoSettings {
     fn default() -> Self {
-        Self { frames: 32, fps: None, window: None, least_change: 0.0, sound: true }
+        Self { frames: 32, fps: None, scenes: None, window: None, least_change: 0.0, sound: true }
     }
 }
 
@@ -127,6 +130,24 @@ pub enum Cut {
     Pauses,
 }
 
+/// Which sound track of a file with several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SoundTrack {
+    /// This one, from 1, in the order of the file.
+    Number(u32),
+    /// All of them, mixed: a meeting with a track for each speaker.
+    Named(AllTracks),
+}
+
+/// The word for all tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AllTracks {
+    /// `"all"`.
+    All,
+}
+
 /// How recordings are cut into clips.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -138,11 +159,13 @@ pub struct SoundSettings {
     /// Seconds that two clips share where speech has no pause to cut in: at least four or five words, or what both say may come
     /// twice.
     pub overlap: f64,
+    /// Which sound track is heard: its number, from 1, or `"all"`, mixed.
+    pub track: SoundTrack,
 }
 
 impl Default for SoundSettings {
     fn default() -> Self {
-        Self { cut: Cut::Even, longest: LONGEST_CLIP, overlap: 2.0 }
+        Self { cut: Cut::Even, longest: LONGEST_CLIP, overlap: 2.0, track: SoundTrack::Number(1) }
     }
 }
 
@@ -154,6 +177,9 @@ impl SoundSettings {
         }
         if !(0.0..=5.0).contains(&self.overlap) || self.overlap > self.longest / 2.0 {
             problems.push("sound.overlap: must be from 0 to 5 seconds, and at most half of `longest`".to_owned());
+        }
+        if self.track == SoundTrack::Number(0) {
+            problems.push("sound.track: tracks are counted from 1".to_owned());
         }
         if self.cut == Cut::Even && self.overlap != Self::default().overlap {
             problems.push("sound.overlap: has no effect without `cut = \"pauses\"`".to_owned());
@@ -195,9 +221,15 @@ impl Settings {
             video.window.is_none_or(|window| window.is_finite() && window >= 1.0),
             "video.window: must be at least 1 second",
         );
+        let scene = video.scenes.is_none_or(|score| (0.0..1.0).contains(&score) && score > 0.0);
+        demand(scene, "video.scenes: must be more than 0 and less than 1; 0.3 suits most films");
+        demand(video.scenes.is_none() || video.fps.is_none(), "video.scenes: choose it or `video.fps`");
         demand((0.0..=1.0).contains(&video.least_change), "video.least_change: must be from 0 to 1");
-        let idle = video.frames == 0 && (video.window.is_some() || video.least_change > 0.0);
-        demand(!idle, "video.window, video.least_change: have no effect when `video.frames` is 0");
+        let idle = video.window.is_some() || video.least_change > 0.0 || video.scenes.is_some();
+        demand(
+            !(idle && video.frames == 0),
+            "video.window, video.scenes, video.least_change: have no effect when `video.frames` is 0",
+        );
         demand(video.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0), "video.fps: must be more than 0");
         problems.extend(self.sound.validate());
         problems

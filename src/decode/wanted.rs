@@ -32,6 +32,7 @@ impl<'a> Wanted<'a> {
     pub fn ordered(&self, mut order: Order) -> Order {
         order.render.page_budget = self.rung.budget.map_or(order.render.page_budget, Budget::Tokens);
         order.tiles = self.rung.tiles.unwrap_or(1);
+        order.ahead = self.rung.shift.unwrap_or(0.0);
         order
     }
 

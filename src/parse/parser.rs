@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::{
-    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, RecordOf, Shape, Stage, StageName,
+    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, Part, RecordOf, Shape, Stage, StageName,
     Verdict, ladder::Rungs, shape::Settled,
 };
 
@@ -98,10 +98,12 @@ impl Stage for Parser {
         let (generation, envelope) = item.open();
         let (settled, stated) = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
         let part = envelope.origin.part;
-        let boxes = boxes::of(self.shape.fields(), &settled.record, &self.rungs.at(envelope.attempt), part);
+        let rung = self.rungs.at(envelope.attempt);
+        let boxes = boxes::of(self.shape.fields(), &settled.record, &rung, part);
+        let shift = rung.shift.filter(|_| matches!(part, Part::Time { .. })).unwrap_or(0.0);
         let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation, stated, part));
         let checks = self.check(&settled.record);
-        emit.item(envelope.with(Extraction { evidence, checks, ..extraction(settled, boxes, generation) }));
+        emit.item(envelope.with(Extraction { evidence, checks, shift, ..extraction(settled, boxes, generation) }));
         Ok(())
     }
 }

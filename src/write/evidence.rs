@@ -28,6 +28,8 @@ pub struct Extras {
     pub checks: bool,
     /// `_record` of lists; `_parts`, `_failed_parts` and `_conflicts` of documents.
     pub record: RecordOf,
+    /// `_shift`: seconds by which the sound of a row begins before its `_start`.
+    pub shift: bool,
 }
 
 impl Extras {
@@ -40,7 +42,8 @@ impl Extras {
         ];
         let checks = Field::new("_checks", list_of(verdict_fields()), false);
         let evidence = evidence.into_iter().filter(|_| self.evidence);
-        evidence.chain(self.checks.then_some(checks)).chain(merged::fields(self.record)).collect()
+        let shift = self.shift.then(|| Field::new("_shift", DataType::Float64, false));
+        evidence.chain(self.checks.then_some(checks)).chain(merged::fields(self.record)).chain(shift).collect()
     }
 
     /// One array per field.
@@ -58,6 +61,9 @@ impl Extras {
             arrays.push(checks(rows)?);
         }
         arrays.extend(merged::arrays(self.record, rows)?);
+        if self.shift {
+            arrays.push(Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.extraction.shift))));
+        }
         Ok(arrays)
     }
 }

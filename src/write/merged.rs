@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, Float64Array, Int32Array, ListArray, StringArray, StructArray},
+    array::{ArrayRef, Float32Array, Float64Array, Int32Array, ListArray, StringArray, StructArray},
     buffer::OffsetBuffer,
     datatypes::{DataType, Field, Fields},
     error::ArrowError,
@@ -95,18 +95,22 @@ fn with_places(own: &[(&str, DataType, bool)]) -> Fields {
 fn part_fields() -> Fields {
     with_places(&[
         ("attempt", DataType::Int32, false),
+        ("shift", DataType::Float64, false),
         ("finish", DataType::Utf8, false),
         ("new_tokens", DataType::Int32, false),
+        ("mean_logprob", DataType::Float32, false),
         ("raw", DataType::Utf8, false),
         ("thought", DataType::Utf8, true),
     ])
 }
 
 fn part_columns(parts: &[&MergedPart]) -> Vec<ArrayRef> {
-    let own: [ArrayRef; 5] = [
+    let own: [ArrayRef; 7] = [
         Arc::new(Int32Array::from_iter_values(parts.iter().map(|part| i32::from(part.attempt)))),
+        Arc::new(Float64Array::from_iter_values(parts.iter().map(|part| part.shift))),
         Arc::new(StringArray::from_iter_values(parts.iter().map(|part| part.finish.as_str()))),
         Arc::new(Int32Array::from_iter_values(parts.iter().map(|part| i32::try_from(part.tokens).unwrap_or(i32::MAX)))),
+        Arc::new(Float32Array::from_iter_values(parts.iter().map(|part| part.mean_logprob))),
         Arc::new(StringArray::from_iter_values(parts.iter().map(|part| &part.raw))),
         Arc::new(parts.iter().map(|part| part.thought.as_deref()).collect::<StringArray>()),
     ];

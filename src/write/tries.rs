@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayBuilder, ArrayRef, Float32Builder, Int32Builder, ListBuilder, StringBuilder, StructBuilder},
+    array::{ArrayBuilder, ArrayRef, Float32Builder, Float64Builder, Int32Builder, ListBuilder, StringBuilder, StructBuilder},
     datatypes::{DataType, Field, Fields},
 };
 
 use crate::base::ladder::Try;
 
-/// `list<struct<attempt, why: list<string>, budget, rotate, tiles, temperature, new_tokens>>`.
+/// `list<struct<attempt, why: list<string>, budget, rotate, tiles, temperature, shift, new_tokens>>`.
 pub fn column() -> DataType {
     DataType::List(Arc::new(item()))
 }
@@ -28,6 +28,7 @@ fn fields() -> Fields {
         field("rotate", DataType::Int32, true),
         field("tiles", DataType::Int32, true),
         field("temperature", DataType::Float32, true),
+        field("shift", DataType::Float64, true),
         field("new_tokens", DataType::Int32, false),
     ])
 }
@@ -36,8 +37,9 @@ fn fields() -> Fields {
 pub fn array<'a>(rows: impl Iterator<Item = &'a [Try]>) -> ArrayRef {
     let why = ListBuilder::new(StringBuilder::new()).with_field(Field::new_list_field(DataType::Utf8, false));
     let numbers = || Box::new(Int32Builder::new()) as Box<dyn ArrayBuilder>;
+    let (warmth, seconds) = (Box::new(Float32Builder::new()), Box::new(Float64Builder::new()));
     let builders: Vec<Box<dyn ArrayBuilder>> =
-        vec![numbers(), Box::new(why), numbers(), numbers(), numbers(), Box::new(Float32Builder::new()), numbers()];
+        vec![numbers(), Box::new(why), numbers(), numbers(), numbers(), warmth, seconds, numbers()];
     let mut lists = ListBuilder::new(StructBuilder::new(fields(), builders)).with_field(item());
     for tries in rows {
         tries.iter().for_each(|one| append(lists.values(), one));
@@ -53,13 +55,14 @@ fn append(row: &mut StructBuilder, one: &Try) {
         (2, one.rung.budget.map(whole)),
         (3, one.rung.rotate.map(whole)),
         (4, one.rung.tiles.map(whole)),
-        (6, Some(whole(one.tokens))),
+        (7, Some(whole(one.tokens))),
     ];
     for (place, number) in numbers {
         row.field_builder::<Int32Builder>(place).into_iter().for_each(|column| column.append_option(number));
     }
     let temperature = one.rung.temperature;
     row.field_builder::<Float32Builder>(5).into_iter().for_each(|column| column.append_option(temperature));
+    row.field_builder::<Float64Builder>(6).into_iter().for_each(|column| column.append_option(one.rung.shift));
     if let Some(why) = row.field_builder::<ListBuilder<StringBuilder>>(1) {
         one.why.iter().for_each(|reason| why.values().append_value(reason));
         why.append(true);

@@ -11,7 +11,7 @@ fn pipeline(folder: &Path, parse: &str) -> std::path::PathBuf {
     let root = env!("CARGO_MANIFEST_DIR");
     let text = format!(
         "name = \"speech\"\nmodel = \"{root}/onnx/tiny\"\n[decode]\nsound = {{ cut = \"pauses\", longest = 12.0 }}\n\
-         [encode]\nprompt = \"Transcribe.\"\n[generate]\nmax_tokens = 160\nslots = 2\n\
+         [encode]\nprompt = \"Transcribe.\"\n[generate]\nmax_tokens = 400\nslots = 2\n\
          [parse]\nschema = \"{root}/schemas/transcript.json\"\n{parse}"
     );
     let path = folder.join("speech.toml");
@@ -106,6 +106,33 @@ fn captions_of(set: &Path, folder: &Path, count: usize) {
     let output = run(&["captions", text(set), text(&out), "--field", "nothing"]);
     assert_eq!(code(&output), 2);
     assert!(errors(&output).contains("no field `nothing`"), "{}", errors(&output));
+}
+
+/// The dataset of the first clip of the letter, whose tries are answered one after the other.
+fn tried(folder: &Path, answers: &[&str]) -> std::path::PathBuf {
+    let ladder = "[ladder]\nclimb_on = [\"loop\"]\nsteps = [{ shift = 2.0 }]\ngive_up_on = [\"loop\"]\n";
+    let (pipeline, file, set) = (pipeline(folder, ladder), folder.join("answers.json"), folder.join("set"));
+    let answers: Vec<Value> = answers.iter().map(|text| json!({ "text": text, "language": "en" })).collect();
+    fs::write(&file, json!(answers).to_string()).unwrap();
+    run(&["run", text(&pipeline), "fixtures/sound/letter.mp3", "--output", text(&set), "--replay", text(&file), "--limit", "1"]);
+    set
+}
+
+#[test]
+fn a_clip_in_a_loop_is_heard_again_from_earlier_and_given_up_by_name() {
+    let circles = "and so on ".repeat(150);
+    let folder = tempfile::tempdir().unwrap();
+    let rows = shown(&tried(folder.path(), &[&circles, "And so on."]), &[]);
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((&row["text"], &row["_attempt"], &row["_shift"]), (&"And so on.".into(), &1.into(), &json!(2.0)));
+    assert_eq!((&row["_tries"][0]["why"], &row["_tries"][0]["shift"]), (&json!(["loop"]), &Value::Null));
+    let folder = tempfile::tempdir().unwrap();
+    let set = tried(folder.path(), &[&circles]);
+    let failures = shown(&set, &["--failures"]);
+    let [failure] = &failures[..] else { panic!("{failures:?}") };
+    assert_eq!((&failure["stage"], &failure["kind"]), (&"parse".into(), &"loop".into()));
+    assert!(failure["message"].as_str().unwrap().contains("went round in circles on the best of 2 tries"), "{failure}");
+    assert_eq!(totals(&set)["balanced"], true);
 }
 
 #[test]

@@ -1,10 +1,11 @@
-"""What the model is trained on: crops of print, pages of prose and receipts, in batches of one grid each, made by
+"""What the model is trained on: crops of print, pages of prose, receipts and invoices, in batches of one grid each, made by
 processes of their own while the model learns."""
 import multiprocessing
 import os
 
 import numpy
 
+import invoices
 import pages
 import receipts
 from model import SLOTS_ACROSS, SLOTS_DOWN, TRAINED
@@ -64,6 +65,13 @@ def receipt(chance, budget, lists=TRAINING, most_items=4):
     return finish(chance, sheet, width, height, budget, RECEIPT, bought.record())
 
 
+def invoice(chance, budget, lists=TRAINING, most_items=4):
+    """An invoice, to be read into the fields of a receipt."""
+    billed = invoices.draw(chance, lists, most_items)
+    sheet, width, height = invoices.set_invoice(chance, lists, billed, chance.randint(14, 24))
+    return finish(chance, sheet, width, height, budget, RECEIPT, billed.record())
+
+
 def finish(chance, sheet, width, height, budget, task, answer):
     """Draws, wears and cuts a sheet; nothing when its letters would be too small to be told apart."""
     columns, rows = pages.grid(round(width), round(height), budget)
@@ -82,8 +90,10 @@ KINDS = {
     "text16": lambda chance: text(chance, 16),
     "text30": lambda chance: text(chance, 30),
     "text70": lambda chance: text(chance, 70),
+    "text140": lambda chance: text(chance, 140),
     "receipt70": lambda chance: receipt(chance, 70, most_items=chance.choice([1, 2, 3, 4])),
     "receipt140": lambda chance: receipt(chance, 140, most_items=chance.choice([1, 2, 3, 4, 5, 6])),
+    "invoice280": lambda chance: invoice(chance, 280, most_items=chance.choice([1, 2, 3, 4, 5])),
 }
 
 

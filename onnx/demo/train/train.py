@@ -25,8 +25,8 @@ STAGES = [
     ("letters", 0.28, {"crop": 1.0}),
     ("first words", 0.10, {"crop": 0.2, "text16": 0.5, "text30": 0.3}),
     ("lines", 0.14, {"crop": 0.1, "text16": 0.1, "text30": 0.35, "text70": 0.2, "receipt70": 0.25}),
-    ("receipts", 0.38, {"crop": 0.05, "text30": 0.1, "text70": 0.2, "receipt70": 0.6, "receipt140": 0.05}),
-    ("last touches", 0.10, {"text70": 0.25, "receipt140": 0.75}),
+    ("receipts", 0.38, {"crop": 0.04, "text30": 0.06, "text140": 0.25, "receipt140": 0.35, "invoice280": 0.3}),
+    ("last touches", 0.10, {"text140": 0.3, "receipt140": 0.4, "invoice280": 0.3}),
 ]
 CELLS = 640        # soft tokens of a batch
 BRISK = 350        # steps at the full rate

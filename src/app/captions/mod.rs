@@ -106,12 +106,18 @@ fn segments(row: &Value, field: &str) -> Vec<Segment> {
 
 fn of_row(row: &Value, field: &str) -> Option<Segment> {
     let Part::Time { start, end } = part(row) else { return None };
+    let start = earlier(start, &row["_shift"]);
     Some(Segment { start, end, text: row[field].as_str().unwrap_or_default().to_owned() })
+}
+
+/// Where the sound of a try began that was shifted.
+fn earlier(start: f64, shift: &Value) -> f64 {
+    (start - shift.as_f64().unwrap_or(0.0)).max(0.0)
 }
 
 /// A part of a merged row holds its answer as it was said.
 fn of_part(part: &Value, field: &str) -> Option<Segment> {
-    let (start, end) = (part["start"].as_f64()?, part["end"].as_f64()?);
+    let (start, end) = (earlier(part["start"].as_f64()?, &part["shift"]), part["end"].as_f64()?);
     let answer: Value = serde_json::from_str(part["raw"].as_str()?).ok()?;
     Some(Segment { start, end, text: answer[field].as_str().unwrap_or_default().to_owned() })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::settings::{Reason, Settings};
 use crate::{
     base::{
-        Document, Extraction, Failure, FaultKind, Finish, Item, Lease, Origin, Outcome, RecordOf, Shape,
+        Document, Extraction, Failure, Fault, FaultKind, Finish, Item, Lease, Origin, Outcome, RecordOf, Shape, StageName,
         ladder::{Rungs, Try},
         shape::{Field, Form},
     },
@@ -22,7 +22,7 @@ pub enum Weighed {
     Again(Item<Document>),
 }
 
-/// Weighs outcomes. Without rungs everything is settled at once.
+/// Weighs outcomes. Without rungs, and where nothing is given up, everything is settled at once.
 pub struct Judge {
     shape: Arc<Shape>,
     settings: Settings,
@@ -73,6 +73,11 @@ impl Judge {
         Self { record, ..self }
     }
 
+    /// True when every outcome stays what it is.
+    fn is_content(&self) -> bool {
+        self.idle() && self.settings.give_up_on.is_empty()
+    }
+
     /// True when no unit can climb.
     pub fn idle(&self) -> bool {
         self.rungs.all().is_empty()
@@ -81,7 +86,7 @@ impl Judge {
     /// Weighs one outcome. With `stopping` nothing climbs any more.
     pub fn weigh(&mut self, outcome: Outcome, stopping: bool) -> Weighed {
         match outcome {
-            Outcome::Row(item) if !self.idle() => {
+            Outcome::Row(item) if !self.is_content() => {
                 let Item { origin, attempt, body, .. } = *item;
                 let reasons = self.reasons(&body);
                 self.next(Candidate { origin, attempt, reasons, result: Ok(body) }, stopping)
@@ -138,6 +143,10 @@ impl Judge {
         tries.sort_by_key(|one| one.attempt);
         match best.result {
             Ok(extraction) => {
+                if let Some(reason) = self.unbearable(&best.reasons) {
+                    let fault = given_up(reason, tries.len() + 1, &extraction.raw);
+                    return Outcome::Failure(Box::new(Failure { tries, ..Failure::of(&best.origin, fault) }));
+                }
                 let body = Extraction { attempt: best.attempt, tries, ..extraction };
                 let lease = Lease::none();
                 Outcome::Row(Box::new(Item { origin: best.origin, attempt: best.attempt, lease, body }))
@@ -150,6 +159,11 @@ impl Judge {
                 Outcome::Failure(failure)
             }
         }
+    }
+
+    /// The first reason for which a unit is given up.
+    fn unbearable(&self, reasons: &[Reason]) -> Option<Reason> {
+        self.settings.give_up_on.iter().copied().find(|reason| reasons.contains(reason))
     }
 
     fn over(&self, candidate: &Candidate) -> Try {
@@ -190,6 +204,15 @@ impl Judge {
     }
 }
 
+/// What the failures table says of a unit without a good answer.
+fn given_up(reason: Reason, tries: usize, answer: &str) -> Fault {
+    let kind = if reason == Reason::Loop { FaultKind::Loop } else { FaultKind::Rejected };
+    let tried = if tries == 1 { "its only try".to_owned() } else { format!("the best of {tries} tries") };
+    let begins: String = answer.chars().take(80).collect();
+    let message = format!("{} on {tried}; the answer begins: {begins}", reason.told());
+    Fault::new(StageName::Parse, kind, message, "look at it with `lapidary failures`, or add steps to the `[ladder]`")
+}
+
 fn key(origin: &Origin) -> (String, String) {
     (origin.source.name.clone(), origin.part.to_string())
 }
@@ -211,7 +234,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::base::{ContentHash, Evidence, Fault, Kind, Part, Source, StageName, Verdict};
+    use crate::base::{ContentHash, Evidence, Kind, Part, Source, Verdict};
 
     fn judge(text: &str) -> Judge {
         let schema = json!({
@@ -316,6 +339,21 @@ mod tests {
         again(judge.weigh(with(Some(false), Some(0.4)), false));
         let row = extraction(judge.weigh(with(Some(true), Some(0.9)), false));
         assert_eq!(row.tries[0].why, ["check", "agreement"]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_a_failure_with_a_name() {
+        let mut climbing = judge("steps = [{ rotate = 90 }]\ngive_up_on = [\"loop\", \"empty\"]");
+        again(climbing.weigh(row(0, "Miller", Finish::Loop), false));
+        let Outcome::Failure(failure) = settled(climbing.weigh(row(1, "Miller", Finish::Loop), false)) else { panic!() };
+        assert_eq!((failure.fault.kind, failure.tries.len()), (FaultKind::Loop, 1));
+        assert!(failure.fault.message.contains("the best of 2 tries"), "{}", failure.fault.message);
+        again(climbing.weigh(row(0, "Miller", Finish::Loop), false));
+        assert_eq!(extraction(climbing.weigh(row(1, "Miller", Finish::Stop), false)).attempt, 1);
+        let mut still = judge("give_up_on = [\"empty\"]");
+        let Outcome::Failure(failure) = settled(still.weigh(row(0, "", Finish::Stop), false)) else { panic!() };
+        assert_eq!(failure.fault.kind, FaultKind::Rejected);
+        assert_eq!(extraction(still.weigh(row(0, "Miller", Finish::Loop), false)).tries, []);
     }
 
     #[test]

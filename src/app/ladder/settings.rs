@@ -8,7 +8,7 @@ use crate::{
         grid::BUDGETS,
         ladder::{Rung, Rungs},
     },
-    encode, generate, parse,
+    decode, encode, generate, parse,
 };
 
 /// Most steps of a ladder.
@@ -39,6 +39,18 @@ impl Reason {
     /// Those that every pipeline can tell.
     const PLAIN: [Self; 4] = [Self::Invalid, Self::Loop, Self::Closed, Self::Empty];
 
+    /// What it means, in words.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Invalid => "the answer did not pass the schema",
+            Self::Loop => "the answer went round in circles",
+            Self::Closed => "the answer was cut when its tokens ran out",
+            Self::Empty => "a required text or list was empty",
+            Self::Check => "a check of the pipeline failed",
+            Self::Agreement => "the page's own text said too little of it",
+        }
+    }
+
     /// The word in the table and in the dataset.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,11 +76,14 @@ pub struct Settings {
     pub allowance: u64,
     /// How it is tried again, one after the other; each starts from the pipeline's own settings.
     pub steps: Vec<Rung>,
+    /// A unit whose best answer still has one of these reasons when nothing is left to try is a failure, not a row.
+    pub give_up_on: Vec<Reason>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { climb_on: Reason::PLAIN.to_vec(), least_agreement: None, allowance: 8192, steps: Vec::new() }
+        let (climb_on, steps, give_up_on) = (Reason::PLAIN.to_vec(), Vec::new(), Vec::new());
+        Self { climb_on, least_agreement: None, allowance: 8192, steps, give_up_on }
     }
 }
 
@@ -81,6 +96,7 @@ impl Settings {
     /// All problems at once, one line each. What a step says must differ from what the stages do anyhow.
     pub fn validate(
         &self,
+        decode: &decode::Settings,
         encode: &encode::Settings,
         generate: &generate::Settings,
         parse: &parse::Settings,
@@ -98,7 +114,7 @@ impl Settings {
             problems.push("`allowance` is 0, so no unit would climb; leave the table out".to_owned());
         }
         for (place, step) in self.steps.iter().enumerate() {
-            let problem = wrong(step, encode, generate);
+            let problem = wrong(step, decode, encode, generate);
             problems.extend(problem.map(|problem| format!("step {}: {problem}", place + 1)));
         }
         problems
@@ -106,20 +122,20 @@ impl Settings {
 
     /// Reasons of which nothing would be known.
     fn untold(&self, parse: &parse::Settings) -> Vec<String> {
-        let on = |reason| self.climb_on.contains(&reason);
+        let on = |reason| self.climb_on.contains(&reason) || self.give_up_on.contains(&reason);
         let share = self.least_agreement.is_none_or(|share| (0.0..=1.0).contains(&share));
         let problems = [
             (
                 on(Reason::Check) && parse.checks.is_empty(),
-                "`climb_on` names `check`, but there are no [[parse.checks]]",
+                "`climb_on` or `give_up_on` names `check`, but there are no [[parse.checks]]",
             ),
             (
                 on(Reason::Check) && parse.record == RecordOf::Document,
-                "`climb_on` names `check`, but the checks are made of a document's merged record; leave it out",
+                "`climb_on` or `give_up_on` names `check`, but the checks are made of a document's merged record; leave it out",
             ),
             (
                 on(Reason::Agreement) && !parse.evidence,
-                "`climb_on` names `agreement`; set `evidence = true` under [parse]",
+                "`climb_on` or `give_up_on` names `agreement`; set `evidence = true` under [parse]",
             ),
             (
                 on(Reason::Agreement) != self.least_agreement.is_some(),
@@ -131,7 +147,12 @@ impl Settings {
     }
 }
 
-fn wrong(step: &Rung, encode: &encode::Settings, generate: &generate::Settings) -> Option<String> {
+fn wrong(
+    step: &Rung,
+    decode: &decode::Settings,
+    encode: &encode::Settings,
+    generate: &generate::Settings,
+) -> Option<String> {
     if let Some(budget) = step.budget.filter(|budget| !BUDGETS.contains(budget)) {
         return Some(format!("`budget` is {budget}, but must be one of {BUDGETS:?}"));
     }
@@ -145,11 +166,27 @@ fn wrong(step: &Rung, encode: &encode::Settings, generate: &generate::Settings) 
     if let Some(temperature) = step.temperature.filter(|temperature| !warm(*temperature)) {
         return Some(format!("`temperature` is {temperature}, but must be 0 to 4"));
     }
+    if let Some(shift) = step.shift {
+        if !(0.1..=10.0).contains(&shift) {
+            return Some(format!("`shift` is {shift}, but must be 0.1 to 10 seconds"));
+        }
+        let room = decode::LONGEST_CLIP - decode.sound.longest;
+        if shift > room {
+            let longest = decode::LONGEST_CLIP - shift;
+            return Some(format!(
+                "`shift` is {shift}, and clips may be {} s long: the model hears {} at once; lower `longest` of `[decode] sound` \
+                 to {longest}",
+                decode.sound.longest,
+                decode::LONGEST_CLIP,
+            ));
+        }
+    }
     let other_budget = step.budget.is_some_and(|budget| Budget::Tokens(budget) != encode.budget);
     let other_temperature = step.temperature.is_some_and(|temperature| temperature != generate.temperature);
     // Drawn tokens differ with each attempt.
     let draws = step.temperature.unwrap_or(generate.temperature) > 0.0;
-    let same = !(other_budget || other_temperature || draws || step.rotate.is_some() || step.tiles.is_some());
+    let elsewhere = step.rotate.is_some() || step.tiles.is_some() || step.shift.is_some();
+    let same = !(other_budget || other_temperature || draws || elsewhere);
     same.then(|| "it says nothing that the pipeline does not do anyhow; change it or take it out".to_owned())
 }
 
@@ -159,8 +196,9 @@ mod tests {
 
     fn problems(text: &str) -> Vec<String> {
         let settings: Settings = toml::from_str(text).unwrap();
-        let (encode, generate, parse) = (Default::default(), Default::default(), Default::default());
-        settings.validate(&encode, &generate, &parse)
+        let sound = decode::SoundSettings { longest: 28.0, ..Default::default() };
+        let decode = decode::Settings { sound, ..Default::default() };
+        settings.validate(&decode, &Default::default(), &Default::default(), &Default::default())
     }
 
     #[test]
@@ -173,6 +211,9 @@ mod tests {
         assert_eq!(wrong.len(), 6, "{wrong:?}");
         assert!(wrong[0].starts_with("step 1: `budget` is 99"), "{wrong:?}");
         assert!(wrong[3].contains("nothing"), "1120 is the pipeline's own: {wrong:?}");
+        assert!(problems("steps = [{ shift = 2.0 }]\ngive_up_on = [\"loop\"]").is_empty());
+        let long = problems("steps = [{ shift = 2.5 }, { shift = 0.0 }]");
+        assert!(long.len() == 2 && long[0].contains("lower `longest` of `[decode] sound` to 27.5"), "{long:?}");
         assert_eq!(problems("climb_on = []\nallowance = 0\nsteps = [{ rotate = 180 }]").len(), 2);
         let untold = problems("climb_on = [\"check\", \"agreement\"]\nsteps = [{ rotate = 180 }]");
         assert_eq!(untold.len(), 3, "no checks, no evidence, no share: {untold:?}");

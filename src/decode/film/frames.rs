@@ -15,6 +15,7 @@ use super::{
     },
     ppm,
     sampling::indices,
+    scenes,
     survey::Pictures,
 };
 
@@ -38,7 +39,10 @@ pub fn read(
 ) -> Result<Vec<Frame>, Fault> {
     check_size(pictures, &order.limits)?;
     let within = pictures.within(&span);
-    let chosen = indices(&pictures.times[within.clone()], span.end, &order.video);
+    let chosen = match order.video.scenes {
+        Some(threshold) => scenes::chosen(&pictures.changes[within.clone()], threshold, order.video.frames as usize),
+        None => indices(&pictures.times[within.clone()], span.end, &order.video),
+    };
     let wanted: Vec<usize> = chosen.into_iter().map(|index| within.start + index).collect();
     let scale = scale(pictures, order.render.frame_budget, if wanted.len() > MANY { AMPLE / 2.0 } else { AMPLE });
     let reader = Reader { input, pictures, scale, most: order.limits.pixels };

@@ -5,6 +5,7 @@ mod alike;
 mod frames;
 mod ppm;
 mod sampling;
+mod scenes;
 mod survey;
 
 use crate::base::{Fault, FaultKind, Film, Part, Unit};
@@ -23,11 +24,14 @@ use survey::{Pictures, Survey};
 /// `Unsupported` without an ffmpeg, `Corrupt` for a film that is damaged or cut off, `TooLarge` over
 /// `[decode.limits] seconds`. Frames that cannot be had are a fault of the film's own unit.
 pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let survey = Survey::take(input, out)?;
+    let mut survey = Survey::take(input, out)?;
     if survey.seconds > order.limits.seconds {
         return Err(sound::too_long(order.limits.seconds));
     }
-    let pictures = survey.pictures.filter(|_| order.video.frames > 0);
+    let mut pictures = survey.pictures.take().filter(|_| order.video.frames > 0);
+    if let Some(pictures) = pictures.as_mut().filter(|_| order.video.scenes.is_some()) {
+        pictures.changes = scenes::scores(input, pictures, out)?;
+    }
     let sound = survey.has_sound && order.video.sound;
     if let Some(pictures) = &pictures {
         hand_over(input, pictures, order, out)?;

@@ -38,6 +38,8 @@ pub struct Pictures {
     pub times: Vec<f64>,
     /// When the last frame is over.
     pub end: f64,
+    /// How much each frame differs from the one before, 0 to 1, where that was asked for.
+    pub changes: Vec<f32>,
 }
 
 /// A track while its packets are read.
@@ -56,6 +58,15 @@ impl Pictures {
         let before = |second: f64| self.times.partition_point(|time| *time < second);
         let end = if span.end >= self.end { self.times.len() } else { before(span.end) };
         before(span.start)..end
+    }
+}
+
+impl Pictures {
+    /// The frame that begins nearest to a time.
+    pub fn shown_at(&self, time: f64) -> Option<usize> {
+        let next = self.times.partition_point(|begins| *begins < time);
+        let near = next.checked_sub(1).into_iter().chain([next]).filter(|frame| *frame < self.times.len());
+        near.min_by(|one, other| (self.times[*one] - time).abs().total_cmp(&(self.times[*other] - time).abs()))
     }
 }
 
@@ -166,6 +177,13 @@ mod tests {
         assert_eq!((pictures.width, pictures.height), (320, 240));
         assert!(pictures.times.iter().zip([0.0, 0.1, 0.3]).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", pictures.times);
         assert!((pictures.end - 0.4).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_time_is_told_by_the_nearest_frame() {
+        let film = Pictures { times: vec![0.0, 1.0, 2.5], ..Pictures::default() };
+        assert_eq!([-1.0, 0.4, 0.6, 1.0, 2.4, 9.0].map(|time| film.shown_at(time).unwrap()), [0, 0, 1, 1, 2, 2]);
+        assert_eq!(Pictures::default().shown_at(0.0), None);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Clips {
     end: u64,
     /// Samples up to which signs of life were given.
     alive: u64,
+    /// Samples before a clip that come along with it.
+    ahead: u64,
     most: u64,
     seconds: f64,
 }
@@ -60,8 +62,8 @@ impl Clips {
                 Knife::Pauses { pauses, listener, heard: 0 }
             }
         };
-        let most = (seconds * f64::from(RATE)) as u64;
-        Self { samples: Vec::new(), gone: 0, knife, covered: 0, handed: 0, end: 0, alive: 0, most, seconds }
+        let (most, ahead) = ((seconds * f64::from(RATE)) as u64, (order.ahead * f64::from(RATE)) as u64);
+        Self { samples: Vec::new(), gone: 0, knife, covered: 0, handed: 0, end: 0, alive: 0, ahead, most, seconds }
     }
 
     /// Where new samples go. Call [`Clips::flow`] afterwards.
@@ -170,9 +172,18 @@ impl Clips {
             Knife::Even(_) => self.end,
             Knife::Pauses { pauses, heard, .. } => sample(pauses.first_needed().min(*heard)),
         };
-        let free = (needed.saturating_sub(self.gone) as usize).min(self.samples.len());
+        let free = (needed.saturating_sub(self.ahead).saturating_sub(self.gone) as usize).min(self.samples.len());
         self.samples.drain(..free);
         self.gone += free as u64;
+    }
+
+    /// The samples of a span, and those ahead of it; before the beginning of the recording there is silence.
+    fn heard(&self, span: Range<u64>) -> Vec<f32> {
+        let place = |sample: u64| (sample - self.gone) as usize;
+        let from = span.start.saturating_sub(self.ahead);
+        let mut samples = vec![0.0; (self.ahead - (span.start - from)) as usize];
+        samples.extend_from_slice(&self.samples[place(from)..place(span.end)]);
+        samples
     }
 
     fn hand_over(&mut self, span: Range<u64>, out: &mut dyn Output) -> Result<ControlFlow<()>, Fault> {
@@ -183,9 +194,7 @@ impl Clips {
         self.covered += span.end - span.start.max(self.end);
         (self.handed, self.end) = (self.handed + 1, span.end);
         if !out.passed_over() {
-            let place = |sample: u64| (sample - self.gone) as usize;
-            let samples = self.samples[place(span.start)..place(span.end)].to_vec();
-            out.unit(part, Unit::Clip(Clip { samples }))?;
+            out.unit(part, Unit::Clip(Clip { samples: self.heard(span) }))?;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -252,7 +261,7 @@ mod tests {
     fn clips_that_end_in_pauses_are_as_long_as_their_spans_and_the_rest_is_silence() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sound/letter.mp3");
         let input = crate::decode::Input::open(&path).unwrap();
-        let sound = SoundSettings { cut: Cut::Pauses, longest: 12.0, overlap: 1.0 };
+        let sound = SoundSettings { cut: Cut::Pauses, longest: 12.0, overlap: 1.0, ..SoundSettings::default() };
         let (order, mut out) = (Order { sound, ..order(1e6) }, Gathered::default());
         assert!(super::super::decode_alone(&input, &order, &mut out).unwrap());
         let mut covered = 0.0;
@@ -267,6 +276,25 @@ mod tests {
         // Seventeen sentences with a quarter of a second between them: each clip ends between two.
         assert!((6..=9).contains(&out.settled.len()), "{}", out.settled.len());
         assert!((covered + out.silence.unwrap() - 71.57).abs() < 0.1, "{covered} and {:?}", out.silence);
+    }
+
+    #[test]
+    fn a_shifted_clip_begins_earlier_and_before_the_recording_there_is_silence() {
+        let mut out = Gathered::default();
+        let sound = SoundSettings { longest: 10.0, ..SoundSettings::default() };
+        let mut clips = Clips::new(&Order { sound, ahead: 2.0, ..order(1e6) });
+        for second in 0..25_u16 {
+            clips.room().extend(std::iter::repeat_n(f32::from(second + 1), 16_000));
+            assert!(clips.flow(&mut out).unwrap().is_continue());
+        }
+        clips.finish(&mut out).unwrap();
+        let heard: Vec<Vec<f32>> = out
+            .units()
+            .map(|unit| if let Unit::Clip(clip) = unit { clip.samples.chunks(16_000).map(|one| one[0]).collect() } else { vec![] })
+            .collect();
+        let seconds = |range: Range<u16>| range.map(f32::from).collect::<Vec<_>>();
+        assert_eq!(heard, [[vec![0.0, 0.0], seconds(1..11)].concat(), seconds(9..21), seconds(19..26)]);
+        assert_eq!(out.promised[1], Part::Time { start: 10.0, end: 20.0 }, "the unit is the same");
     }
 
     #[test]

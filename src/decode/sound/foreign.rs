@@ -1,36 +1,135 @@
 //! The sound of any file through ffmpeg: what Symphonia cannot read, and the sound tracks of films.
 
-use crate::base::Fault;
+use crate::base::{Fault, FaultKind};
 
 use super::{
-    super::{ffmpeg::Ffmpeg, input::Input, order::Order, output::Output},
+    super::{
+        ffmpeg::Ffmpeg,
+        input::Input,
+        order::Order,
+        output::{Output, refuse},
+        settings::{AllTracks, SoundTrack},
+    },
     clips::Clips,
 };
 
-/// Samples read at a time.
+/// Frames of samples read at a time.
 const BLOCK: usize = 1 << 14;
 
-/// Hands over the first sound track as clips.
+/// Most channels that a track may have.
+const MOST_CHANNELS: usize = 64;
+
+/// Most tracks that are mixed.
+const MOST_TRACKS: usize = 64;
+
+/// To 16 kHz, at the times of the file: a track that begins late, or has a gap, is filled with silence, and what overlaps is
+/// cut away (ffmpeg-filters, `aresample`; swresample, `async`).
+const TIMED: &str = "aresample=16000:async=1:min_hard_comp=0.1:first_pts=0";
+
+/// Hands over the sound track that is asked for, or all of them mixed, as clips; channels are averaged.
 ///
 /// # Errors
-/// As [`super::decode`], and `Unsupported` without an ffmpeg.
+/// As [`super::decode`], `Empty` when there is no such track, and `Unsupported` without an ffmpeg.
 pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    // `-ac 1` averages two channels; of more it leaves out the bass channel and weighs the others.
-    let after = ["-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", "1", "-ar", "16000", "-f", "f32le", "-"];
-    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
+    let source = source(input, order.sound.track, out)?;
+    let source: Vec<&str> = source.iter().map(String::as_str).collect();
+    let form = ["-vn", "-sn", "-dn", "-c:a", "pcm_f32le", "-f", "wav", "-"];
+    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &[&source[..], &form].concat())?;
     let mut clips = Clips::new(order);
-    let mut bytes = vec![0; 4 * BLOCK];
-    let mut whole = true;
-    while whole {
-        let count = fill(&mut ffmpeg, &mut bytes, out)?;
-        whole = count == bytes.len();
-        clips.room().extend(bytes[..count].chunks_exact(4).map(sample));
-        if clips.flow(out)?.is_break() {
-            return Ok(());
-        }
+    if let Some(channels) = channels(&mut ffmpeg, out)?
+        && flow(&mut ffmpeg, channels, &mut clips, out)?
+    {
+        return Ok(());
     }
     ffmpeg.finish()?;
     clips.finish(out).map(drop)
+}
+
+/// The arguments that choose what is heard.
+fn source(input: &Input, track: SoundTrack, out: &mut dyn Output) -> Result<Vec<String>, Fault> {
+    let plain = |number: u32| ["-map", &format!("0:a:{}", number.saturating_sub(1)), "-af", TIMED].map(str::to_owned);
+    Ok(match track {
+        SoundTrack::Number(1) => plain(1).into(),
+        SoundTrack::Number(number) => match tracks(input, out)? {
+            there if there < number as usize => return Err(no_such_track(number, there)),
+            _ => plain(number).into(),
+        },
+        SoundTrack::Named(AllTracks::All) => match tracks(input, out)? {
+            0 | 1 => plain(1).into(),
+            count => ["-filter_complex", &mixed(count.min(MOST_TRACKS)), "-map", "[all]"].map(str::to_owned).into(),
+        },
+    })
+}
+
+/// The filters that mix so many tracks, each made mono, as long as the longest.
+fn mixed(count: usize) -> String {
+    let each: String = (0..count).map(|at| format!("[0:a:{at}]{TIMED},aformat=channel_layouts=mono[t{at}];")).collect();
+    let names: String = (0..count).map(|at| format!("[t{at}]")).collect();
+    format!("{each}{names}amix=inputs={count}:duration=longest[all]")
+}
+
+/// How many sound tracks there are, told by the header of a copy of no length.
+fn tracks(input: &Input, out: &mut dyn Output) -> Result<usize, Fault> {
+    let after = ["-map", "0:a?", "-c", "copy", "-t", "0", "-f", "framecrc", "-"];
+    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
+    let mut count = 0;
+    while let Some(line) = ffmpeg.line(out)? {
+        count += usize::from(line.starts_with("#media_type"));
+    }
+    // A file without any is no output at all, which ffmpeg says itself.
+    Ok(count)
+}
+
+fn no_such_track(number: u32, there: usize) -> Fault {
+    let tracks = if there == 1 { "one sound track".to_owned() } else { format!("{there} sound tracks") };
+    let message = format!("the file has {tracks}, and number {number} is wanted");
+    refuse(FaultKind::Empty, message, "set `track` of `[decode] sound` to one that is there, or to \"all\"")
+}
+
+/// Hands over all samples; true when no more are wanted.
+fn flow(ffmpeg: &mut Ffmpeg, channels: usize, clips: &mut Clips, out: &mut dyn Output) -> Result<bool, Fault> {
+    let mut bytes = vec![0; 4 * channels * BLOCK];
+    loop {
+        let count = fill(ffmpeg, &mut bytes, out)?;
+        clips.room().extend(bytes[..count].chunks_exact(4 * channels).map(average));
+        if clips.flow(out)?.is_break() {
+            return Ok(true);
+        }
+        if count < bytes.len() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Reads the head of the WAV that ffmpeg writes, up to its samples; `None` where it ends before. The sizes in it say nothing,
+/// since it goes to a pipe.
+fn channels(ffmpeg: &mut Ffmpeg, out: &mut dyn Output) -> Result<Option<usize>, Fault> {
+    let mut head = [0; 12];
+    let mut channels = None;
+    if !ffmpeg.fill(&mut head, out)? {
+        return Ok(None);
+    }
+    loop {
+        let mut chunk = [0; 8];
+        if !ffmpeg.fill(&mut chunk, out)? {
+            return Ok(None);
+        }
+        let (name, size) = (&chunk[..4], u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]) as usize);
+        if name == b"data" {
+            return channels.filter(|count| (1..=MOST_CHANNELS).contains(count)).map(Some).ok_or_else(garbled);
+        }
+        let mut body = vec![0; size.min(1 << 16)];
+        if !ffmpeg.fill(&mut body, out)? {
+            return Ok(None);
+        }
+        if name == b"fmt " {
+            channels = body.get(2..4).map(|count| usize::from(u16::from_le_bytes([count[0], count[1]])));
+        }
+    }
+}
+
+fn garbled() -> Fault {
+    refuse(FaultKind::Internal, "ffmpeg sent something that is no sound", "run `lapidary runtime install`")
 }
 
 fn fill(ffmpeg: &mut Ffmpeg, bytes: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {
@@ -44,8 +143,26 @@ fn fill(ffmpeg: &mut Ffmpeg, bytes: &mut [u8], out: &mut dyn Output) -> Result<u
     Ok(filled)
 }
 
+/// The mean of all channels of one moment.
+fn average(frame: &[u8]) -> f32 {
+    let (samples, _) = frame.as_chunks::<4>();
+    finite(samples.iter().map(|bytes| f32::from_le_bytes(*bytes)).sum::<f32>() / samples.len() as f32)
+}
+
 /// Codecs of floats can carry anything; the model must not see what is no number.
-fn sample(bytes: &[u8]) -> f32 {
-    let value = bytes.try_into().map_or(0.0, f32::from_le_bytes);
+fn finite(value: f32) -> f32 {
     if value.is_finite() { value.clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_averaged_and_what_is_no_number_is_silence() {
+        let frame = |samples: &[f32]| samples.iter().flat_map(|one| one.to_le_bytes()).collect::<Vec<_>>();
+        assert_eq!(average(&frame(&[0.5, -0.25, 0.0, 0.75])), 0.25);
+        assert_eq!(average(&frame(&[9.0])), 1.0);
+        assert_eq!(average(&frame(&[f32::NAN, 0.5])), 0.0);
+    }
 }

@@ -28,7 +28,7 @@ pub use foreign::decode as decode_with_ffmpeg;
 /// When nothing can be decoded, when there is no sound in the file, or when it is longer than
 /// `[decode.limits] seconds`.
 pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    match Track::open(input) {
+    match Track::open(input, order.sound.track) {
         Ok(track) => read(track, order, out),
         Err(fault) if settles(&fault) => Err(fault),
         Err(fault) => decode_with_ffmpeg(input, order, out).map_err(|other| plainer(fault, other)),
@@ -37,7 +37,7 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
 
 /// The same without an ffmpeg; false when it takes one, and nothing has been promised.
 pub fn decode_alone(input: &Input, order: &Order, out: &mut dyn Output) -> Result<bool, Fault> {
-    match Track::open(input) {
+    match Track::open(input, order.sound.track) {
         Ok(track) => read(track, order, out).map(|()| true),
         Err(fault) if settles(&fault) => Err(fault),
         Err(_) => Ok(false),

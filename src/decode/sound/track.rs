@@ -1,4 +1,4 @@
-//! The first sound track of a file, decoded by Symphonia and averaged to mono, block by block.
+//! A sound track of a file, decoded by Symphonia and averaged to mono, block by block.
 
 use std::io;
 
@@ -6,14 +6,19 @@ use symphonia::core::{
     audio::GenericAudioBufferRef,
     codecs::audio::{AudioDecoder, AudioDecoderOptions},
     errors::Error,
-    formats::{FormatReader, TrackType, probe::Hint},
+    formats::{self, FormatReader, TrackType, probe::Hint},
     io::MediaSourceStream,
 };
 
 use crate::base::{Fault, FaultKind};
 
 use super::{
-    super::{input::Input, output::refuse, shelter::sheltered},
+    super::{
+        input::Input,
+        output::refuse,
+        settings::{AllTracks, SoundTrack},
+        shelter::sheltered,
+    },
     edit::Edit,
 };
 
@@ -31,6 +36,7 @@ pub struct Track {
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     id: u32,
+    wanted: SoundTrack,
     edit: Option<Edit>,
     /// Samples decoded so far, in the track's own rate.
     passed: u64,
@@ -40,25 +46,25 @@ pub struct Track {
 }
 
 impl Track {
-    /// Opens the default sound track.
+    /// Opens a sound track.
     ///
     /// # Errors
-    /// `Unsupported` or `Corrupt` when Symphonia does not know the format or codec: another program may.
-    pub fn open(input: &Input) -> Result<Self, Fault> {
+    /// `Unsupported` when several are to be mixed; `Unsupported` or `Corrupt` when Symphonia does not know the format or codec: another program may.
+    pub fn open(input: &Input, wanted: SoundTrack) -> Result<Self, Fault> {
         let mut file = input.reader()?;
         if file.metadata().map_err(|error| unreadable(&error))?.len() == 0 {
             return Err(refuse(FaultKind::Empty, "the file has no bytes", "leave it out"));
         }
         let edit = Edit::read(&mut file).map_err(|error| unreadable(&error))?;
-        sheltered("sound", || Self::of(MediaSourceStream::new(Box::new(file), Default::default()), edit))
+        sheltered("sound", || Self::of(MediaSourceStream::new(Box::new(file), Default::default()), edit, wanted))
     }
 
-    fn of(stream: MediaSourceStream<'static>, edit: Option<Edit>) -> Result<Self, Fault> {
+    fn of(stream: MediaSourceStream<'static>, edit: Option<Edit>, wanted: SoundTrack) -> Result<Self, Fault> {
         let probe = symphonia::default::get_probe();
         let format = probe.probe(&Hint::new(), stream, Default::default(), Default::default());
         let format = format.map_err(|error| fault(&error))?;
-        let (id, decoder) = decoder(format.as_ref())?;
-        Ok(Self { format, decoder, id, edit, passed: 0, good: 0, bad: 0, broken: None })
+        let (id, decoder) = decoder(format.as_ref(), wanted)?;
+        Ok(Self { format, decoder, id, wanted, edit, passed: 0, good: 0, bad: 0, broken: None })
     }
 
     /// The next block; `None` at the end. Packets that cannot be decoded are left out.
@@ -83,7 +89,7 @@ impl Track {
                 Ok(Some(_)) => continue,
                 Ok(None) => return Ok(None),
                 Err(Error::ResetRequired) => {
-                    (self.id, self.decoder) = decoder(self.format.as_ref())?;
+                    (self.id, self.decoder) = decoder(self.format.as_ref(), self.wanted)?;
                     continue;
                 }
                 Err(error) => return self.stop(&error),
@@ -94,7 +100,7 @@ impl Track {
                     return Ok(Some(mono(&buffer)));
                 }
                 Ok(_) => {}
-                Err(Error::ResetRequired) => (self.id, self.decoder) = decoder(self.format.as_ref())?,
+                Err(Error::ResetRequired) => (self.id, self.decoder) = decoder(self.format.as_ref(), self.wanted)?,
                 Err(_) => self.bad += 1,
             }
         }
@@ -130,10 +136,18 @@ impl Track {
     }
 }
 
-fn decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>), Fault> {
-    let silent = || refuse(FaultKind::Unsupported, "there is no sound track in the file", "leave it out");
-    let track = format.default_track(TrackType::Audio).ok_or_else(silent)?;
-    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(silent)?;
+fn decoder(format: &dyn FormatReader, wanted: SoundTrack) -> Result<(u32, Box<dyn AudioDecoder>), Fault> {
+    let sound = |track: &&formats::Track| track.track_type() == Some(TrackType::Audio);
+    let tracks: Vec<&formats::Track> = format.tracks().iter().filter(sound).collect();
+    // The others may be there, and only ffmpeg know them.
+    let number = match wanted {
+        SoundTrack::Named(AllTracks::All) if tracks.len() > 1 => return Err(unsupported("there are several sound tracks")),
+        SoundTrack::Named(AllTracks::All) => 1,
+        SoundTrack::Number(number) => number as usize,
+    };
+    let track = tracks.get(number.saturating_sub(1)).ok_or_else(|| unsupported("there is no such sound track"))?;
+    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
+    let parameters = parameters.ok_or_else(|| unsupported("there is no sound track in the file"))?;
     let codecs = symphonia::default::get_codecs();
     let decoder = codecs.make_audio_decoder(parameters, &AudioDecoderOptions::default());
     decoder.map(|decoder| (track.id, decoder)).map_err(|error| fault(&error))
@@ -151,6 +165,10 @@ fn mono(buffer: &GenericAudioBufferRef<'_>) -> Block {
 /// Recordings of floats can carry anything; the model must not see what is no number.
 fn finite(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+fn unsupported(what: &str) -> Fault {
+    refuse(FaultKind::Unsupported, what, "leave it out, or install ffmpeg with `lapidary runtime install`")
 }
 
 fn unreadable(error: &io::Error) -> Fault {

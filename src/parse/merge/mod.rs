@@ -70,23 +70,23 @@ impl Merging {
     }
 }
 
-/// How many seconds of each unit were in the one before as well.
+/// How many seconds of each unit were in the one before as well: by their spans, and by how much earlier the sound began.
 fn overlaps(units: &[Item<Extraction>]) -> Vec<f64> {
     let span = |unit: &Item<Extraction>| match unit.origin.part {
         Part::Time { start, end } => Some((start, end)),
         _ => None,
     };
-    let shared = |pair: &[Item<Extraction>]| Some(span(&pair[0])?.1 - span(&pair[1])?.0);
+    let shared = |pair: &[Item<Extraction>]| Some(span(&pair[0])?.1 - span(&pair[1])?.0 + pair[1].body.shift);
     std::iter::once(0.0)
         .chain(units.windows(2).map(|pair| shared(pair).map_or(0.0, |shared| shared.max(0.0))))
         .collect()
 }
 
 fn part(unit: &Item<Extraction>) -> MergedPart {
-    let Extraction { attempt, finish, tokens, raw, thought, .. } = &unit.body;
+    let Extraction { attempt, shift, finish, tokens, mean_logprob, .. } = unit.body;
+    let Extraction { raw, thought, .. } = &unit.body;
     let thought = thought.as_ref().and_then(|thought| thought.text.clone());
-    let (attempt, finish, tokens) = (*attempt, *finish, *tokens);
-    MergedPart { part: unit.origin.part, attempt, finish, tokens, raw: raw.clone(), thought }
+    MergedPart { part: unit.origin.part, attempt, shift, finish, tokens, mean_logprob, raw: raw.clone(), thought }
 }
 
 fn conflicts(merger: &Merger, units: &[Item<Extraction>]) -> Vec<Conflict> {

@@ -74,6 +74,11 @@ fn transcripts_of_clips_that_overlap_are_stitched() {
     let rules: BTreeMap<String, Value> = serde_json::from_value(json!({ "note": "stitch" })).unwrap();
     let record = Merging::new(&rules, invoice()).unwrap().merge(&clips, Vec::new()).record;
     assert_eq!(record["note"], "one two three four four five", "the third shares nothing with the second");
+    let mut shifted = clip(50.0, 60.0, "three four five");
+    shifted.body.shift = 2.0;
+    let clips = [clip(29.0, 50.0, "two three four"), shifted];
+    let record = Merging::new(&rules, invoice()).unwrap().merge(&clips, Vec::new()).record;
+    assert_eq!(record["note"], "two three four five", "a try that began earlier says again what the one before says");
     assert!(Merging::new(&serde_json::from_value(json!({ "tags": "stitch" })).unwrap(), invoice()).is_err());
 }
 

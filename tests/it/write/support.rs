@@ -70,9 +70,10 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
         tries: vec![Try {
             why: vec!["closed", "empty"],
             attempt: 0,
-            rung: Rung { budget: None, rotate: Some(90), tiles: Some(2), temperature: Some(0.5) },
+            rung: Rung { budget: None, rotate: Some(90), tiles: Some(2), temperature: Some(0.5), shift: None },
             tokens: 17,
         }],
+        shift: 0.0,
         index: None,
         merged: None,
     };
