@@ -3,6 +3,7 @@
 mod films;
 mod pictures;
 mod sounds;
+mod tracks;
 
 use std::path::PathBuf;
 

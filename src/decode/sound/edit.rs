@@ -17,13 +17,23 @@ pub struct Edit {
     pub length: Option<f64>,
 }
 
-impl Edit {
-    /// The edit of the first sound track of `file`; `None` when it is no MP4, has no edit list, or one that cuts the
-    /// track in pieces. Leaves `file` at its start.
-    pub fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
+/// What an edit list does to a track.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Edited {
+    /// There is none, or the file is no MP4.
+    Not,
+    /// One span is heard.
+    Span(Edit),
+    /// It is put together of several.
+    Pieces,
+}
+
+impl Edited {
+    /// What is done to the first sound track of `file`, which is left at its start.
+    pub fn read(file: &mut (impl Read + Seek)) -> io::Result<Self> {
         let movie = movie(file);
         file.rewind()?;
-        Ok(movie?.and_then(|movie| Self::of(&movie)))
+        Ok(movie?.and_then(|movie| Self::of(&movie)).unwrap_or(Self::Not))
     }
 
     fn of(movie: &[u8]) -> Option<Self> {
@@ -31,9 +41,13 @@ impl Edit {
         let sound = |track: &&[u8]| handler(track) == Some(b"soun");
         let track = boxes(movie).filter(|(name, _)| name == b"trak").map(|(_, body)| body).find(sound)?;
         let list = child(child(track, b"edts")?, b"elst")?;
-        let (duration, start) = only_entry(list)?;
+        let (duration, start) = match playing(list)?.as_slice() {
+            [] => return None,
+            [entry] => *entry,
+            _ => return Some(Self::Pieces),
+        };
         let start = start as f64 / timescale(child(child(track, b"mdia")?, b"mdhd")?)?;
-        Some(Self { start, length: (duration > 0).then(|| duration as f64 / ticks) })
+        Some(Self::Span(Edit { start, length: (duration > 0).then(|| duration as f64 / ticks) }))
     }
 }
 
@@ -94,8 +108,8 @@ fn timescale(header: &[u8]) -> Option<f64> {
     number(header, at).filter(|ticks| *ticks > 0).map(|ticks| ticks as f64)
 }
 
-/// Duration and start of the only entry that plays something.
-fn only_entry(list: &[u8]) -> Option<(u64, u64)> {
+/// Duration and start of the entries that play something, three at most.
+fn playing(list: &[u8]) -> Option<Vec<(u64, u64)>> {
     let long = list.first()? == &1;
     let entry = |entry: &[u8]| match long {
         true => Some(((number(entry, 0)? << 32) | number(entry, 4)?, (number(entry, 8)? << 32) | number(entry, 12)?)),
@@ -103,8 +117,7 @@ fn only_entry(list: &[u8]) -> Option<(u64, u64)> {
         false => Some((number(entry, 0)?, number(entry, 4)? as u32 as i32 as i64 as u64)),
     };
     let entries = list.get(8..)?.chunks_exact(if long { 20 } else { 12 }).take(number(list, 4)? as usize);
-    let mut playing = entries.filter_map(entry).filter(|(_, start)| *start != u64::MAX);
-    playing.next().filter(|_| playing.next().is_none())
+    Some(entries.filter_map(entry).filter(|(_, start)| *start != u64::MAX).take(3).collect())
 }
 
 /// Four bytes, big-endian.
@@ -134,22 +147,22 @@ mod tests {
         [bytes(b"ftyp", b"M4A "), bytes(b"mdat", &[7; 99]), bytes(b"moov", &movie)].concat()
     }
 
-    fn edit(file: &[u8]) -> Option<Edit> {
-        Edit::read(&mut io::Cursor::new(file)).unwrap()
+    fn edit(file: &[u8]) -> Edited {
+        Edited::read(&mut io::Cursor::new(file)).unwrap()
     }
 
     #[test]
     fn the_run_in_is_read_from_the_edit_list() {
-        let expected = Some(Edit { start: 1024.0 / 44_100.0, length: Some(4.5) });
+        let expected = Edited::Span(Edit { start: 1024.0 / 44_100.0, length: Some(4.5) });
         assert_eq!(edit(&file(&[4_500, 1024, 1 << 16])), expected);
         assert_eq!(edit(&file(&[100, u32::MAX, 1 << 16, 4_500, 1024, 1 << 16])), expected);
-        assert_eq!(edit(&file(&[4_500, 0, 1, 300, 99, 1])), None, "cut in pieces");
+        assert_eq!(edit(&file(&[4_500, 0, 1, 300, 99, 1])), Edited::Pieces);
     }
 
     #[test]
     fn other_files_have_no_edit() {
         let whole = file(&[4_500, 1024, 1 << 16]);
-        assert_eq!(edit(b"RIFF....WAVE"), None);
-        (0..whole.len()).for_each(|length| assert_eq!(edit(&whole[..length]), None, "cut at {length}"));
+        assert_eq!(edit(b"RIFF....WAVE"), Edited::Not);
+        (0..whole.len()).for_each(|length| assert_eq!(edit(&whole[..length]), Edited::Not, "cut at {length}"));
     }
 }

@@ -7,6 +7,7 @@
 mod clips;
 mod edit;
 mod foreign;
+mod lag;
 mod pauses;
 mod resample;
 mod track;

@@ -8,6 +8,7 @@ use symphonia::core::{
     errors::Error,
     formats::{self, FormatReader, TrackType, probe::Hint},
     io::MediaSourceStream,
+    packet::Packet,
 };
 
 use crate::base::{Fault, FaultKind};
@@ -19,7 +20,8 @@ use super::{
         settings::{AllTracks, SoundTrack},
         shelter::sheltered,
     },
-    edit::Edit,
+    edit::{Edit, Edited},
+    lag::Lag,
 };
 
 /// Some samples of one rate.
@@ -37,6 +39,7 @@ pub struct Track {
     decoder: Box<dyn AudioDecoder>,
     id: u32,
     wanted: SoundTrack,
+    lag: Lag,
     edit: Option<Edit>,
     /// Samples decoded so far, in the track's own rate.
     passed: u64,
@@ -55,7 +58,14 @@ impl Track {
         if file.metadata().map_err(|error| unreadable(&error))?.len() == 0 {
             return Err(refuse(FaultKind::Empty, "the file has no bytes", "leave it out"));
         }
-        let edit = Edit::read(&mut file).map_err(|error| unreadable(&error))?;
+        if !matches!(wanted, SoundTrack::Number(1) | SoundTrack::Named(AllTracks::All)) {
+            return Err(unsupported("another track than the first is wanted"));
+        }
+        let edit = match Edited::read(&mut file).map_err(|error| unreadable(&error))? {
+            Edited::Not => None,
+            Edited::Span(edit) => Some(edit),
+            Edited::Pieces => return Err(unsupported("the track is put together of several spans")),
+        };
         sheltered("sound", || Self::of(MediaSourceStream::new(Box::new(file), Default::default()), edit, wanted))
     }
 
@@ -63,8 +73,9 @@ impl Track {
         let probe = symphonia::default::get_probe();
         let format = probe.probe(&Hint::new(), stream, Default::default(), Default::default());
         let format = format.map_err(|error| fault(&error))?;
-        let (id, decoder) = decoder(format.as_ref(), wanted)?;
-        Ok(Self { format, decoder, id, wanted, edit, passed: 0, good: 0, bad: 0, broken: None })
+        let (track, decoder) = decoder(format.as_ref(), wanted)?;
+        let (id, lag) = (track.id, Lag::new(track.time_base));
+        Ok(Self { format, decoder, id, wanted, lag, edit, passed: 0, good: 0, bad: 0, broken: None })
     }
 
     /// The next block; `None` at the end. Packets that cannot be decoded are left out.
@@ -84,26 +95,43 @@ impl Track {
 
     fn advance(&mut self) -> Result<Option<Block>, Fault> {
         loop {
+            if let Some(block) = self.lag.next() {
+                return Ok(Some(block));
+            }
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.id => packet,
                 Ok(Some(_)) => continue,
                 Ok(None) => return Ok(None),
                 Err(Error::ResetRequired) => {
-                    (self.id, self.decoder) = decoder(self.format.as_ref(), self.wanted)?;
+                    self.reset()?;
                     continue;
                 }
                 Err(error) => return self.stop(&error),
             };
-            match self.decoder.decode(&packet) {
-                Ok(buffer) if buffer.frames() > 0 => {
-                    self.good += 1;
-                    return Ok(Some(mono(&buffer)));
+            match decoded(&mut *self.decoder, &packet).or_else(|_| self.begin_anew(&packet)) {
+                Ok(block) => {
+                    self.good += u64::from(!block.samples.is_empty());
+                    self.lag.take(packet.pts.get(), block);
                 }
-                Ok(_) => {}
-                Err(Error::ResetRequired) => (self.id, self.decoder) = decoder(self.format.as_ref(), self.wanted)?,
                 Err(_) => self.bad += 1,
             }
         }
+    }
+
+    /// A new decoder for what the old one could not go on with: a stream whose rate or channels change on the way.
+    fn begin_anew(&mut self, packet: &Packet) -> Result<Block, Error> {
+        let fresh = decoder(self.format.as_ref(), self.wanted);
+        let (track, mut fresh) = fresh.map_err(|_| Error::ResetRequired)?;
+        let block = decoded(&mut *fresh, packet)?;
+        (self.id, self.decoder) = (track.id, fresh);
+        Ok(block)
+    }
+
+    /// The stream begins again, with times of its own.
+    fn reset(&mut self) -> Result<(), Fault> {
+        let (track, decoder) = decoder(self.format.as_ref(), self.wanted)?;
+        (self.id, self.lag, self.decoder) = (track.id, Lag::new(track.time_base), decoder);
+        Ok(())
     }
 
     /// What the edit list leaves of a block.
@@ -136,21 +164,26 @@ impl Track {
     }
 }
 
-fn decoder(format: &dyn FormatReader, wanted: SoundTrack) -> Result<(u32, Box<dyn AudioDecoder>), Fault> {
+fn decoded(decoder: &mut dyn AudioDecoder, packet: &Packet) -> Result<Block, Error> {
+    decoder.decode(packet).map(|buffer| mono(&buffer))
+}
+
+/// The track that is wanted, and a decoder for it.
+fn decoder(
+    format: &dyn FormatReader,
+    wanted: SoundTrack,
+) -> Result<(&formats::Track, Box<dyn AudioDecoder>), Fault> {
     let sound = |track: &&formats::Track| track.track_type() == Some(TrackType::Audio);
     let tracks: Vec<&formats::Track> = format.tracks().iter().filter(sound).collect();
-    // The others may be there, and only ffmpeg know them.
-    let number = match wanted {
-        SoundTrack::Named(AllTracks::All) if tracks.len() > 1 => return Err(unsupported("there are several sound tracks")),
-        SoundTrack::Named(AllTracks::All) => 1,
-        SoundTrack::Number(number) => number as usize,
-    };
-    let track = tracks.get(number.saturating_sub(1)).ok_or_else(|| unsupported("there is no such sound track"))?;
-    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
-    let parameters = parameters.ok_or_else(|| unsupported("there is no sound track in the file"))?;
+    if tracks.len() > 1 && wanted != SoundTrack::Number(1) {
+        return Err(unsupported("several tracks are to be mixed"));
+    }
+    let silent = || refuse(FaultKind::Unsupported, "there is no sound track in the file", "leave it out");
+    let track = *tracks.first().ok_or_else(silent)?;
+    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or_else(silent)?;
     let codecs = symphonia::default::get_codecs();
     let decoder = codecs.make_audio_decoder(parameters, &AudioDecoderOptions::default());
-    decoder.map(|decoder| (track.id, decoder)).map_err(|error| fault(&error))
+    decoder.map(|decoder| (track, decoder)).map_err(|error| fault(&error))
 }
 
 /// The average of all channels.
@@ -167,8 +200,9 @@ fn finite(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
+/// What ffmpeg can do.
 fn unsupported(what: &str) -> Fault {
-    refuse(FaultKind::Unsupported, what, "leave it out, or install ffmpeg with `lapidary runtime install`")
+    refuse(FaultKind::Unsupported, what, "install ffmpeg with `lapidary runtime install`")
 }
 
 fn unreadable(error: &io::Error) -> Fault {
