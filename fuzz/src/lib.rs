@@ -107,7 +107,7 @@ fn assert_whole(unit: &Unit) {
         Unit::Page(page) => vec![&page.raster],
         Unit::Image(raster) => vec![raster],
         Unit::Film(film) => film.frames.iter().map(|frame| &frame.raster).collect(),
-        Unit::Clip(_) | Unit::Text(_) => Vec::new(),
+        Unit::Clip(_) | Unit::Text(_) | Unit::Notes(_) => Vec::new(),
     };
     let whole = |pixels: usize, width: u32, height: u32| pixels == 3 * width as usize * height as usize;
     assert!(rasters.iter().all(|raster| whole(raster.rgb.len(), raster.width, raster.height)));

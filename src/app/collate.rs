@@ -3,8 +3,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::digest::{self, Note, grouped};
 use crate::{
-    base::{Extraction, Item, Lease, Origin, Outcome, Part, RecordOf, Shape, Source},
+    base::{Extraction, Failure, Item, Lease, Origin, Outcome, Part, RecordOf, Shape, Source, Unit},
     parse::{self, Merging},
 };
 
@@ -14,7 +15,29 @@ pub struct Collator(Manner);
 enum Manner {
     Unit,
     List(Arc<Shape>),
-    Document(Merging, HashMap<String, Gathering>),
+    Document(Together, HashMap<String, Gathering>),
+}
+
+/// How a document's answers become one.
+struct Together {
+    merging: Merging,
+    /// By the model, and not by rules.
+    reduce: Option<digest::Settings>,
+}
+
+/// What comes of an outcome.
+#[derive(Default)]
+pub struct Collated {
+    /// To `write`, in this order.
+    pub told: Vec<Outcome>,
+    /// What the model is to read once more.
+    pub asked: Vec<Item<Unit>>,
+}
+
+impl From<Outcome> for Collated {
+    fn from(outcome: Outcome) -> Self {
+        Self { told: vec![outcome], asked: Vec::new() }
+    }
 }
 
 /// A document whose units are coming.
@@ -26,6 +49,18 @@ struct Gathering {
     decoded: bool,
     units: Vec<Item<Extraction>>,
     failed: Vec<Part>,
+    reduction: Option<Reduction>,
+}
+
+/// Answers about parts that are being made one.
+#[derive(Default)]
+struct Reduction {
+    /// What is read in the next round.
+    notes: Vec<Note>,
+    /// Answers about several parts, in the order in which they came.
+    answers: Vec<Item<Extraction>>,
+    /// One of them failed.
+    lost: bool,
 }
 
 impl Collator {
@@ -34,16 +69,41 @@ impl Collator {
         Self(match record {
             RecordOf::Unit => Manner::Unit,
             RecordOf::List => Manner::List(shape),
-            RecordOf::Document => Manner::Document(merging, HashMap::new()),
+            RecordOf::Document => Manner::Document(Together { merging, reduce: None }, HashMap::new()),
         })
     }
 
-    /// What goes on to `write`.
-    pub fn take(&mut self, outcome: Outcome) -> Vec<Outcome> {
+    /// The same, where the model makes one record of what it says of a document's parts.
+    pub fn with_reduce(mut self, reduce: Option<digest::Settings>) -> Self {
+        if let Manner::Document(together, _) = &mut self.0 {
+            together.reduce = reduce;
+        }
+        self
+    }
+
+    /// True when it may have something read once more.
+    pub fn reduces(&self) -> bool {
+        matches!(&self.0, Manner::Document(Together { reduce: Some(_), .. }, _))
+    }
+
+    /// True when it is at no document.
+    pub fn is_through(&self) -> bool {
+        !matches!(&self.0, Manner::Document(_, gatherings) if !gatherings.is_empty())
+    }
+
+    /// True for the outcome of what was read once more: it is no unit that could be tried otherwise.
+    pub fn has_asked(&self, outcome: &Outcome) -> bool {
+        let Manner::Document(_, gatherings) = &self.0 else { return false };
+        let gathering = about(outcome).and_then(|source| gatherings.get(&source.name));
+        gathering.is_some_and(|gathering| gathering.reduction.is_some())
+    }
+
+    /// What comes of it.
+    pub fn take(&mut self, outcome: Outcome) -> Collated {
         match (&mut self.0, outcome) {
-            (Manner::List(shape), Outcome::Row(item)) => listed(shape, *item),
-            (Manner::Document(merging, gatherings), outcome) => gather(merging, gatherings, outcome),
-            (_, outcome) => vec![outcome],
+            (Manner::List(shape), Outcome::Row(item)) => Collated { told: listed(shape, *item), asked: Vec::new() },
+            (Manner::Document(together, gatherings), outcome) => gather(together, gatherings, outcome),
+            (_, outcome) => outcome.into(),
         }
     }
 }
@@ -57,15 +117,24 @@ fn listed(shape: &Shape, item: Item<Extraction>) -> Vec<Outcome> {
     [Outcome::Answered(Box::new(item))].into_iter().chain(rows).collect()
 }
 
-fn gather(merging: &Merging, gatherings: &mut HashMap<String, Gathering>, outcome: Outcome) -> Vec<Outcome> {
-    let Some(source) = about(&outcome) else { return vec![outcome] };
+fn gather(together: &Together, gatherings: &mut HashMap<String, Gathering>, outcome: Outcome) -> Collated {
+    let Some(source) = about(&outcome) else { return outcome.into() };
     let gathering = gatherings.entry(source.name.clone()).or_default();
-    let mut told = vec![gathering.take(outcome)];
-    if gathering.is_whole() {
-        let gathering = gatherings.remove(&source.name).unwrap_or_default();
-        told.extend(gathering.merged(merging, source));
+    let mut collated = Collated::from(gathering.take(outcome));
+    if !gathering.is_whole() {
+        return collated;
     }
-    told
+    if let Some(reduce) = &together.reduce {
+        collated.asked = gathering.ask(reduce, &source);
+    }
+    if collated.asked.is_empty() {
+        let gathering = gatherings.remove(&source.name).unwrap_or_default();
+        collated.told.extend(gathering.made(&together.merging, source));
+    } else {
+        // Before the last answer, or the account of the document would be closed.
+        collated.told.insert(0, Outcome::Promise(source, collated.asked.len() as u64));
+    }
+    collated
 }
 
 /// The document that an outcome changes the account of.
@@ -91,16 +160,20 @@ impl Gathering {
         match outcome {
             Outcome::Promise(_, units) => self.promised += units,
             Outcome::Decoded { .. } => self.decoded = true,
-            Outcome::Failure(ref failure) => {
+            Outcome::Failure(failure) => {
                 self.settled += 1;
-                self.failed.push(failure.part);
+                return Outcome::Failure(self.lose(failure));
             }
             Outcome::Row(item) => {
                 let item = Item { lease: Lease::none(), ..*item };
                 self.settled += 1;
                 let Item { origin, attempt, body, .. } = &item;
                 let (origin, attempt, body) = (origin.clone(), *attempt, body.clone());
-                self.units.push(Item { origin, attempt, lease: Lease::none(), body });
+                let answers = self.reduction.as_mut().map_or(&mut self.units, |reduction| &mut reduction.answers);
+                answers.push(Item { origin, attempt, lease: Lease::none(), body });
+                if let Some(reduction) = &mut self.reduction {
+                    reduction.notes.push(Note::of(item.origin.part, &item.body));
+                }
                 return Outcome::Answered(Box::new(item));
             }
             _ => {}
@@ -108,19 +181,58 @@ impl Gathering {
         outcome
     }
 
+    fn lose(&mut self, mut failure: Box<Failure>) -> Box<Failure> {
+        match &mut self.reduction {
+            None => self.failed.push(failure.part),
+            Some(reduction) => {
+                reduction.lost = true;
+                let message = format!("the answers about its parts became no record: {}", failure.fault.message);
+                failure.fault.message = message;
+            }
+        }
+        failure
+    }
+
+    /// The next round, in which what is known of the document is read; none when it is one record, or cannot become one.
+    fn ask(&mut self, reduce: &digest::Settings, source: &Arc<Source>) -> Vec<Item<Unit>> {
+        let first = || Reduction { notes: self.units.iter().map(note).collect(), ..Reduction::default() };
+        let mut reduction = self.reduction.take().unwrap_or_else(first);
+        if reduction.lost || reduction.notes.len() < 2 {
+            self.reduction = Some(reduction).filter(|reduction| !reduction.answers.is_empty() || reduction.lost);
+            return Vec::new();
+        }
+        reduction.notes.sort_by(|one, other| one.part.order(&other.part));
+        let (groups, alone) = grouped(std::mem::take(&mut reduction.notes), reduce.longest);
+        reduction.notes = alone;
+        self.reduction = Some(reduction);
+        self.promised += groups.len() as u64;
+        let item = |group: digest::Group| {
+            let origin = Origin { source: source.clone(), part: group.part };
+            Item { origin, attempt: 0, lease: Lease::none(), body: Unit::Notes(group.text) }
+        };
+        groups.into_iter().map(item).collect()
+    }
+
     fn is_whole(&self) -> bool {
         self.decoded && self.settled >= self.promised
     }
 
-    /// No row where no unit came through: its failures tell.
-    fn merged(mut self, merging: &Merging, source: Arc<Source>) -> Option<Outcome> {
-        if self.units.is_empty() {
+    /// No row where no unit came through, or where the answers did not become one: its failures tell.
+    fn made(mut self, merging: &Merging, source: Arc<Source>) -> Option<Outcome> {
+        if self.units.is_empty() || self.reduction.as_ref().is_some_and(|reduction| reduction.lost) {
             return None;
         }
         self.units.sort_by(|one, other| one.origin.part.order(&other.origin.part));
         self.failed.sort_by(Part::order);
-        let body = merging.merge(&self.units, self.failed);
+        let body = match &self.reduction {
+            None => merging.merge(&self.units, self.failed),
+            Some(reduction) => merging.reduced(&self.units, self.failed, &reduction.answers)?,
+        };
         let (origin, lease) = (Origin { source, part: Part::Whole }, Lease::none());
         Some(Outcome::Record(Box::new(Item { origin, attempt: body.attempt, lease, body })))
     }
+}
+
+fn note(unit: &Item<Extraction>) -> Note {
+    Note::of(unit.origin.part, &unit.body)
 }

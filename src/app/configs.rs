@@ -31,9 +31,9 @@ fn common(pipeline: &Pipeline, shape: &Shape) -> Value {
 fn written(pipeline: &Pipeline) -> Value {
     let mut table: Table = pipeline.canonical.parse().unwrap_or_default();
     let mut taken = |name: &str| table.remove(name).and_then(|value| serde_json::to_value(value).ok());
-    let (mut parse, ladder) = (taken("parse").unwrap_or_default(), taken("ladder"));
+    let (mut parse, ladder, reduce) = (taken("parse").unwrap_or_default(), taken("ladder"), taken("reduce"));
     parse.as_object_mut().map(|parse| parse.remove("schema"));
-    json!([parse, ladder])
+    if reduce.is_some() { json!([parse, ladder, reduce]) } else { json!([parse, ladder]) }
 }
 
 fn of_kind(pipeline: &Pipeline, kind: Kind) -> Value {
@@ -43,7 +43,7 @@ fn of_kind(pipeline: &Pipeline, kind: Kind) -> Value {
         Kind::Image => json!([encode.budget.to_string(), decode.pages_per_unit]),
         Kind::Video => json!([encode.frame_budget, told(&decode.video), told(&decode.sound)]),
         Kind::Audio => json!([told(&decode.sound)]),
-        Kind::Text => json!([]),
+        Kind::Text => json!([told(&decode.text)]),
     }
 }
 
@@ -59,7 +59,7 @@ fn units(pipeline: &Pipeline, kind: Kind) -> Value {
     match kind {
         Kind::Pdf | Kind::Image => json!([pipeline.decode.pages, pipeline.decode.pages_per_unit]),
         Kind::Audio | Kind::Video => json!([told(&pipeline.decode.sound)]),
-        Kind::Text => json!([]),
+        Kind::Text => json!([told(&pipeline.decode.text)]),
     }
 }
 

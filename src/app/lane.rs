@@ -115,7 +115,7 @@ impl<T, F: Forward<T>> Emit<T> for Outlet<'_, T, F> {
 /// Runs an ordinary stage until its channel is empty and closed, or the run is aborted.
 pub fn run<S: Stage + ?Sized>(
     stage: &mut S,
-    input: &Receiver<Item<S::In>>,
+    input: impl IntoIterator<Item = Item<S::In>>,
     books: &Books,
     forward: &mut impl Forward<S::Out>,
 ) {
@@ -132,11 +132,11 @@ pub fn run<S: Stage + ?Sized>(
     }
 }
 
-/// What `decode` works on.
+/// What a stage works on that has two ways in.
 pub struct Intake<T> {
-    /// Documents, as they were found.
+    /// What comes down the line.
     pub documents: Receiver<Item<T>>,
-    /// Units to be tried again, which go first, so that no answer is held for long.
+    /// What comes back from its end, which goes first, so that no answer is held for long.
     pub again: Receiver<Item<T>>,
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! collect -> documents -> decode lanes -> units -> encode lanes -> prompts -> generate -> generations -> parse
 //!    `------------------------`--------- outcomes ---------`-----------------`--------------`----> judge -> collator -> write
-//!                              `<----------------- units to be tried again -------------------------´
+//!                              `<----------------- units to be tried again -------------------------´    |
+//!                                                     `<---------- answers to be made one ----------------´
 //! ```
 //!
 //! Back-pressure is the channels' fullness; the byte budget bounds what they hold. Only documents, which are paths and
@@ -22,7 +23,7 @@ use std::{
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::{
-    collate::Collator,
+    collate::{Collated, Collator},
     gauge::Gauge,
     ladder::{Judge, Weighed},
     lane::{self, Books, Intake, Outlet},
@@ -118,6 +119,7 @@ impl<S: Send> Line<'_, S> {
         let (outcomes, written) = bounded(OUTCOMES);
         let (documents_in, documents) = bounded(DOCUMENTS);
         let (again_in, again) = unbounded();
+        let (notes_in, notes) = unbounded();
         let (units_in, units) = bounded(encode.len() + 1);
         let (prompts_in, prompts) = bounded(ahead.max(1));
         let (generations_in, generations) = bounded(ahead.max(1));
@@ -136,15 +138,17 @@ impl<S: Send> Line<'_, S> {
                 });
             }
             for mut encoder in encode {
-                let (books, units, next) = (books(StageName::Encode), units.clone(), prompts_in.clone());
-                scope.spawn(move || lane::run(&mut *encoder, &units, &books, &mut hand_on(&next)));
+                let (books, next) = (books(StageName::Encode), prompts_in.clone());
+                let intake = Intake { documents: units.clone(), again: notes.clone() };
+                scope.spawn(move || lane::run(&mut *encoder, intake, &books, &mut hand_on(&next)));
             }
             let (generating, parsing) = (books(StageName::Generate), books(StageName::Parse));
             let engine = scope.spawn(move || run_generate(generate, prompts, &generating, generations_in));
             scope.spawn(move || run_parse(parse, &generations, &parsing));
             // From here on only the threads hold senders: each channel closes when the stage before it has ended.
-            drop((books, intake, units_in, units, prompts_in));
-            let desk = Desk { judge, collator, again: Some(again_in), write: &mut write, gauge, stop };
+            drop((books, intake, units_in, units, notes, prompts_in));
+            let (again, notes) = (Some(again_in), Some(notes_in));
+            let desk = Desk { judge, collator, again, notes, write: &mut write, gauge, stop };
             let writing = desk.run(&written);
             if let Some(why) = stop.given_up() {
                 match last_words(why) {}
@@ -220,6 +224,8 @@ struct Desk<'a, 'w> {
     collator: &'a mut Collator,
     /// To `decode`, until nothing can be tried again any more.
     again: Option<Sender<Item<Document>>>,
+    /// To `encode`, until nothing is to be read once more.
+    notes: Option<Sender<Item<Unit>>>,
     write: &'a mut Writing<'w>,
     gauge: &'a Gauge,
     stop: &'a Stop,
@@ -248,7 +254,11 @@ impl Desk<'_, '_> {
     }
 
     fn take(&mut self, outcome: Option<Outcome>) -> Result<(), Fatal> {
-        let outcome = match outcome.map(|outcome| self.judge.weigh(outcome, self.stop.draining())) {
+        let weighed = outcome.map(|outcome| match self.collator.has_asked(&outcome) {
+            true => Weighed::Settled(outcome),
+            false => self.judge.weigh(outcome, self.stop.draining()),
+        });
+        let outcome = match weighed {
             Some(Weighed::Again(item)) => {
                 // The lanes listen as long as this sender lives, unless the run is being aborted.
                 if let Some(again) = &self.again {
@@ -261,8 +271,13 @@ impl Desk<'_, '_> {
         };
         let settled = matches!(outcome, Some(Outcome::Row(_) | Outcome::Failure(_) | Outcome::KeptUnit(..)));
         let began = Instant::now();
-        let told = outcome.map(|outcome| self.collator.take(outcome)).unwrap_or_default();
+        let Collated { told, asked } = outcome.map(|outcome| self.collator.take(outcome)).unwrap_or_default();
         told.into_iter().try_for_each(|one| (self.write)(Some(one)))?;
+        self.gauge.promised.add(asked.len() as u64);
+        if let Some(notes) = &self.notes {
+            // The encoders listen as long as this sender lives, unless the run is being aborted.
+            asked.into_iter().for_each(|item| drop(notes.send(item)));
+        }
         (self.write)(None)?;
         self.gauge.stage(StageName::Write).worked(began.elapsed());
         if settled {
@@ -278,8 +293,12 @@ impl Desk<'_, '_> {
         let through = gauge.documents_decoded.get() + gauge.documents_left.get();
         let decoded = gauge.collection_closed() && through >= gauge.documents.get();
         let settled = gauge.settled.get() >= gauge.promised.get();
-        if self.judge.idle() || self.stop.aborting() || (decoded && settled) {
+        let over = self.stop.aborting() || (decoded && settled);
+        if self.judge.idle() || over {
             self.again = None;
+        }
+        if !self.collator.reduces() || self.stop.aborting() || (over && self.collator.is_through()) {
+            self.notes = None;
         }
     }
 }

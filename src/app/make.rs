@@ -91,7 +91,9 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capaci
     let (model, settings, decode) = (plan.model()?, &plan.pipeline.generate, &plan.pipeline.decode);
     let manifest = &model.manifest;
     let (pages, frames) = (decode.pages_per_unit as usize, decode.video.frames as usize);
-    let longest = encoder.longest(pages, frames, decode.limits.seconds);
+    let read_again = plan.pipeline.reduce.as_ref().map_or(0, |reduce| reduce.longest);
+    let characters = read_again.max(decode.text.longest.unwrap_or(0) as usize);
+    let longest = encoder.longest(pages, frames, decode.limits.seconds, characters);
     let prompt = longest.map_err(|fault| Fatal::new(fault.message, fault.hint))?;
     let element = declared_element(manifest, settings.decoder, device);
     let keeping = Keeping { manifest, layout: model.layout, element, prefill_chunk: settings.prefill_chunk };
@@ -105,7 +107,7 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capaci
 fn pages_fit(plan: &Plan, encoder: &Encoder, context: usize) -> Result<(), Fatal> {
     let (pages, generate) = (plan.pipeline.decode.pages_per_unit as usize, &plan.pipeline.generate);
     let answer = generate.max_tokens.saturating_add(generate.most_thinking());
-    let prompt = |pages: usize| encoder.longest(pages, 0, 0.0).map_err(|fault| Fatal::new(fault.message, fault.hint));
+    let prompt = |pages: usize| encoder.longest(pages, 0, 0.0, 0).map_err(|fault| Fatal::new(fault.message, fault.hint));
     let needed = prompt(pages)?;
     if pages == 1 || needed.saturating_add(answer) <= context {
         return Ok(());

@@ -8,9 +8,9 @@ use std::{
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::ladder;
+use super::{digest, ladder};
 use crate::{
-    base::{Budget, Fatal, Output},
+    base::{Budget, Fatal, Output, RecordOf},
     collect, decode, encode, generate, parse, write,
 };
 
@@ -41,6 +41,8 @@ pub struct Pipeline {
     pub write: write::Settings,
     /// When and how units are tried again.
     pub ladder: ladder::Settings,
+    /// How what is said of a document's parts becomes one record, where the model is to do it.
+    pub reduce: Option<digest::Settings>,
     /// The effective file, flags included, in a canonical order: what the config hash is taken of.
     pub canonical: String,
 }
@@ -83,7 +85,9 @@ impl Pipeline {
         lay_over(&mut table, overrides);
         let canonical = table.to_string();
         let mut reader = Reader { table, problems: Vec::new() };
-        let pipeline = Self {
+        let reduce: Option<digest::Settings> = reader.optional("reduce");
+        let problems_of_reduce = reduce.iter().flat_map(digest::Settings::validate).collect::<Vec<_>>();
+        let mut pipeline = Self {
             name: reader.value("name", String::new()),
             description: reader.value("description", String::new()),
             model: reader.optional("model"),
@@ -96,9 +100,12 @@ impl Pipeline {
             parse: reader.stage("parse", parse::Settings::validate),
             write: reader.stage("write", write::Settings::validate),
             ladder: reader.stage("ladder", |_: &ladder::Settings| Vec::new()),
+            reduce,
             canonical,
         };
+        pipeline.encode.reduce = pipeline.reduce.as_ref().map(|reduce| reduce.prompt.clone());
         let mut problems = reader.finish();
+        problems.extend(problems_of_reduce);
         problems.extend(pipeline.contradictions());
         (pipeline, problems)
     }
@@ -130,10 +137,27 @@ impl Pipeline {
                     .to_owned(),
             );
         }
+        problems.extend(self.unreducible().map(str::to_owned));
         if self.memory_mb == 0 {
             problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());
         }
         problems
+    }
+}
+
+impl Pipeline {
+    /// What does not go together with `[reduce]`.
+    fn unreducible(&self) -> impl Iterator<Item = &'static str> {
+        let with = |holds: bool, problem| (self.reduce.is_some() && holds).then_some(problem);
+        let problems = [
+            with(
+                self.parse.record != RecordOf::Document,
+                "[reduce] makes one record of what is said of a document's parts: set `record = \"document\"` under [parse]",
+            ),
+            with(!self.parse.merge.is_empty(), "[parse.merge] has no effect where [reduce] merges: leave out one of them"),
+            with(self.parse.evidence, "[reduce] leaves no trace of where a value stands: leave out `evidence` under [parse]"),
+        ];
+        problems.into_iter().flatten()
     }
 }
 

@@ -160,6 +160,7 @@ pub fn part(row: &Value) -> Part {
         Some("pages") => Part::Pages { first: number("_page"), last: number("_last_page"), of: number("_pages") },
         Some("time") => Part::Time { start, end },
         Some("frames") => Part::Frames { start, end },
+        Some("text") => Part::Text { start: start as u64, end: end as u64 },
         _ => Part::Whole,
     }
 }

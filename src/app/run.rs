@@ -63,7 +63,8 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     (request.continues)(known.tally());
     let (writer, record) = (RefCell::new(Some(writer)), plan.pipeline.parse.record);
     let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone()).with_record(record);
-    let mut collator = Collator::new(record, plan.shape.clone(), plan.merging.clone());
+    let collator = Collator::new(record, plan.shape.clone(), plan.merging.clone());
+    let mut collator = collator.with_reduce(plan.pipeline.reduce.clone());
     let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
     let decoding = |_| Box::new(make::decoder(&plan, &budget, &quota, stop)) as Decoding;
     let (began, ahead) = (chrono::Utc::now(), card.slots);

@@ -99,6 +99,13 @@ pub enum Part {
         /// End of the span.
         end: f64,
     },
+    /// A stretch of a long text, in characters from its start.
+    Text {
+        /// The first of them.
+        start: u64,
+        /// The end of the stretch.
+        end: u64,
+    },
 }
 
 impl Part {
@@ -107,7 +114,7 @@ impl Part {
         match *self {
             Self::Page { number, .. } => Some((number, number)),
             Self::Pages { first, last, .. } => Some((first, last)),
-            Self::Whole | Self::Time { .. } | Self::Frames { .. } => None,
+            Self::Whole | Self::Time { .. } | Self::Frames { .. } | Self::Text { .. } => None,
         }
     }
 
@@ -119,6 +126,24 @@ impl Part {
         }
     }
 
+    /// The part that covers this one and a later one of the same document; the whole where they have nothing in common.
+    pub fn and(self, later: &Self) -> Self {
+        match (self, *later) {
+            (
+                Self::Time { start, end: own } | Self::Frames { start, end: own },
+                Self::Time { start: from, end } | Self::Frames { start: from, end },
+            ) => Self::Time { start: start.min(from), end: own.max(end) },
+            (Self::Text { start, end: own }, Self::Text { start: from, end }) => {
+                Self::Text { start: start.min(from), end: own.max(end) }
+            }
+            (Self::Page { of, .. } | Self::Pages { of, .. }, later) => {
+                let edges = self.pages().zip(later.pages());
+                edges.map_or(Self::Whole, |((first, own), (_, last))| Self::Pages { first, last: own.max(last), of })
+            }
+            _ => Self::Whole,
+        }
+    }
+
     /// The order of the document: by page, or by time, the sound of a span before its frames.
     pub fn order(&self, other: &Self) -> Ordering {
         let place = |part: &Self| match *part {
@@ -127,6 +152,7 @@ impl Part {
             Self::Pages { first, last, .. } => (f64::from(first), f64::from(last), 0),
             Self::Time { start, end } => (start, end, 1),
             Self::Frames { start, end } => (start, end, 2),
+            Self::Text { start, end } => (start as f64, end as f64, 0),
         };
         let ((start, end, kind), (other_start, other_end, other_kind)) = (place(self), place(other));
         start.total_cmp(&other_start).then(kind.cmp(&other_kind)).then(end.total_cmp(&other_end))
@@ -141,6 +167,7 @@ impl fmt::Display for Part {
             Self::Pages { first, last, of } => write!(f, "pages {first} to {last} of {of}"),
             Self::Time { start, end } => write!(f, "{start:.2} s to {end:.2} s"),
             Self::Frames { start, end } => write!(f, "frames from {start:.2} s to {end:.2} s"),
+            Self::Text { start, end } => write!(f, "characters {start} to {end}"),
         }
     }
 }

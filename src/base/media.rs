@@ -16,7 +16,7 @@ pub enum Kind {
     Audio,
     /// Moving pictures: one film unit, and clips of the sound track.
     Video,
-    /// Plain text or Markdown: one unit.
+    /// Plain text or Markdown: one unit, or several of a long one.
     Text,
 }
 
@@ -180,6 +180,8 @@ pub enum Unit {
     Text(String),
     /// Pages in a row that are shown together: each a [`Unit::Page`] or a [`Unit::Image`].
     Pages(Vec<Self>),
+    /// What was said of the parts of a document, to be made one: never decoded from a file.
+    Notes(String),
 }
 
 impl Unit {
@@ -192,7 +194,7 @@ impl Unit {
             Self::Image(picture) => raster(picture),
             Self::Clip(clip) => clip.samples.len() * 4,
             Self::Film(film) => film.frames.iter().map(|frame| raster(&frame.raster)).sum(),
-            Self::Text(text) => text.len(),
+            Self::Text(text) | Self::Notes(text) => text.len(),
         };
         bytes as u64
     }

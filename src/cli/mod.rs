@@ -20,6 +20,7 @@ mod schema;
 mod score;
 mod show;
 mod summary;
+mod timeline;
 
 use std::{env, process::ExitCode};
 
@@ -97,6 +98,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Explain(explain) => replay::explain(explain),
         Command::Score(arguments) => score::run(arguments),
         Command::Captions(arguments) => captions::run(arguments),
+        Command::Timeline(arguments) => timeline::run(arguments),
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),

@@ -82,6 +82,7 @@ impl Form {
             }
             Unit::Text(text) => Self::Text { bytes: text.len().try_into().ok()? },
             Unit::Pages(pages) => Self::Pages { pages: pages.iter().map(Self::of).collect::<Option<_>>()? },
+            Unit::Notes(_) => return None,
         })
     }
 
@@ -155,7 +156,7 @@ pub fn write(unit: &Unit, to: &mut impl Write) -> io::Result<()> {
             to.write_all(&clip.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>())
         }
         Unit::Film(film) => film.frames.iter().try_for_each(|frame| write_raster(&frame.raster, to)),
-        Unit::Text(text) => to.write_all(text.as_bytes()),
+        Unit::Text(text) | Unit::Notes(text) => to.write_all(text.as_bytes()),
         Unit::Pages(pages) => pages.iter().try_for_each(|page| write(page, to)),
     }
 }

@@ -49,6 +49,6 @@ pub use overhear::overhear;
 pub use pages::PageRanges;
 #[doc(hidden)]
 pub use pdf::PdfReader;
-pub use settings::{Cut, LONGEST_CLIP, Limits, Settings, SoundSettings, SoundTrack, VideoSettings};
+pub use settings::{Cut, LONGEST_CLIP, Limits, Settings, SoundSettings, SoundTrack, TextSettings, VideoSettings};
 pub use slice::{Slice, Slicer};
 pub use walls::{Level, Reached, Sandbox, Walls};

@@ -6,7 +6,7 @@ use crate::base::{Budget, grid::BUDGETS};
 
 use super::{
     pages::PageRanges,
-    settings::{Limits, Settings, SoundSettings, VideoSettings},
+    settings::{Limits, Settings, SoundSettings, TextSettings, VideoSettings},
 };
 
 /// The sizes that `encode` will want, so that nothing is rendered larger.
@@ -43,6 +43,8 @@ pub struct Order {
     pub seconds: f64,
     /// What is too large.
     pub limits: Limits,
+    /// How long texts are parted.
+    pub text: TextSettings,
     /// How films are sampled.
     pub video: VideoSettings,
     /// How recordings are cut.
@@ -66,6 +68,7 @@ impl Order {
             text_layer: settings.text_layer,
             seconds: settings.seconds_per_document,
             limits: settings.limits.clone(),
+            text: settings.text.clone(),
             video: settings.video.clone(),
             sound: settings.sound.clone(),
             ahead: 0.0,

@@ -35,6 +35,8 @@ pub struct Settings {
     pub children_per_document: u32,
     /// What is too large to be decoded.
     pub limits: Limits,
+    /// How long texts are parted.
+    pub text: TextSettings,
     /// How films are sampled.
     pub video: VideoSettings,
     /// How recordings, and the sound tracks of films, are cut into clips.
@@ -54,6 +56,7 @@ impl Default for Settings {
             seconds_per_document: 3600.0,
             children_per_document: 32,
             limits: Limits::default(),
+            text: TextSettings::default(),
             video: VideoSettings::default(),
             sound: SoundSettings::default(),
         }
@@ -92,6 +95,15 @@ impl Default for Limits {
             memory: 8 << 30,
         }
     }
+}
+
+/// How long texts are parted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextSettings {
+    /// Most characters of a unit: a longer text is cut between paragraphs, else lines, sentences or words. Without it every
+    /// text is one unit.
+    pub longest: Option<u32>,
 }
 
 /// How films are sampled (transformers' `video_processing_gemma4.py`).
@@ -175,7 +187,8 @@ impl SoundSettings {
         if !(1.0..=LONGEST_CLIP).contains(&self.longest) {
             problems.push(format!("sound.longest: must be from 1 to {LONGEST_CLIP} seconds"));
         }
-        if !(0.0..=5.0).contains(&self.overlap) || self.overlap > self.longest / 2.0 {
+        let shared = (0.0..=5.0).contains(&self.overlap) && self.overlap <= self.longest / 2.0;
+        if self.cut == Cut::Pauses && !shared {
             problems.push("sound.overlap: must be from 0 to 5 seconds, and at most half of `longest`".to_owned());
         }
         if self.track == SoundTrack::Number(0) {
@@ -214,6 +227,8 @@ impl Settings {
         demand(limits.text_bytes > 0, "limits.text_bytes: must be more than 0");
         demand(limits.decoded_bytes > 0, "limits.decoded_bytes: must be more than 0");
         demand(limits.memory >= 256 << 20, "limits.memory: must be at least 268435456 (256 MiB)");
+        let longest = self.text.longest.is_none_or(|longest| longest >= 200);
+        demand(longest, "text.longest: must be at least 200 characters");
         demand(video.frames <= 1024, "video.frames: must be from 0 to 1024");
         demand(video.frames > 0 || video.fps.is_none(), "video.fps: has no effect when `video.frames` is 0");
         demand(video.frames > 0 || video.sound, "video.sound: nothing is left of a film when `video.frames` is 0 too");

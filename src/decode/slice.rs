@@ -38,7 +38,7 @@ impl Slice {
         match unit {
             Unit::Image(raster) => Some(Self { kind: Kind::Image, extension: "png", bytes: png(raster)? }),
             Unit::Clip(clip) => Some(Self { kind: Kind::Audio, extension: "wav", bytes: wav(clip)? }),
-            Unit::Page(_) | Unit::Pages(_) | Unit::Film(_) | Unit::Text(_) => None,
+            Unit::Page(_) | Unit::Pages(_) | Unit::Film(_) | Unit::Text(_) | Unit::Notes(_) => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Text documents: the whole text is one unit.
+//! Text documents: the whole text is one unit, or a long one is parted where its own parts end.
 
 use std::io::Read;
 
@@ -19,10 +19,51 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
     if text.trim().is_empty() {
         return Err(refuse(FaultKind::Empty, "the text is nothing but white space", "leave it out"));
     }
-    if out.promise(&[Part::Whole])? == 1 && !out.passed_over() {
-        out.unit(Part::Whole, Unit::Text(text))?;
+    let pieces = order.text.longest.map_or(vec![text.as_str()], |longest| pieces(&text, longest as usize));
+    let parts = parts(&pieces);
+    let granted = out.promise(&parts)?;
+    for (part, piece) in parts.into_iter().zip(pieces).take(granted) {
+        if !out.passed_over() {
+            out.unit(part, Unit::Text(piece.to_owned()))?;
+        }
     }
     Ok(())
+}
+
+/// Which part each piece is.
+fn parts(pieces: &[&str]) -> Vec<Part> {
+    if let [_] = pieces {
+        return vec![Part::Whole];
+    }
+    let mut end = 0;
+    let mut next = |piece: &&str| {
+        let start = end;
+        end += piece.chars().count() as u64;
+        Part::Text { start, end }
+    };
+    pieces.iter().map(&mut next).collect()
+}
+
+/// The text in pieces of at most so many characters, nothing left out. Each ends behind a paragraph, else a line, a sentence or a
+/// word, as late as may be in its second half, else anywhere. Pieces of white space alone belong to the one before.
+fn pieces(text: &str, longest: usize) -> Vec<&str> {
+    const ENDS: [&[&str]; 4] = [&["\n\n"], &["\n"], &[". ", "! ", "? ", "。", "！", "？"], &[" "]];
+    let (mut cuts, mut start) = (vec![0], 0);
+    while let Some((length, _)) = text[start..].char_indices().nth(longest) {
+        let head = &text[start..start + length];
+        let half = head.char_indices().nth(longest / 2).map_or(0, |(at, _)| at);
+        let last = |ends: &&[&str]| ends.iter().filter_map(|end| Some(head.rfind(end)? + end.len())).max();
+        let length = ENDS.iter().find_map(|ends| last(ends).filter(|at| *at > half)).unwrap_or(length);
+        if text[start + length..].trim().is_empty() {
+            break;
+        }
+        if !text[start..start + length].trim().is_empty() {
+            cuts.push(start + length);
+        }
+        start += length;
+    }
+    cuts.push(text.len());
+    cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
 }
 
 fn read(input: &Input, most: u64) -> Result<Vec<u8>, Fault> {
@@ -58,7 +99,32 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn long_texts_are_cut_where_their_own_parts_end() {
+        let text = "One. Two two.\n\nThree three three. Four four four four four";
+        assert_eq!(pieces(text, 100), [text]);
+        assert_eq!(pieces(text, 20), ["One. Two two.\n\n", "Three three three. ", "Four four four four ", "four"]);
+        assert_eq!(pieces("xxxxxxxxxx", 4), ["xxxx", "xxxx", "xx"]);
+        assert_eq!(parts(&["ab", "ü"]), [Part::Text { start: 0, end: 2 }, Part::Text { start: 2, end: 3 }]);
+        assert_eq!(parts(&["ab"]), [Part::Whole]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_character_is_lost_and_no_piece_is_blank(text in "[a-zü .\n]{1,300}", longest in 2_usize..50) {
+            prop_assume!(!text.trim().is_empty());
+            let pieces = pieces(&text, longest);
+            prop_assert_eq!(pieces.concat(), text.clone());
+            for (place, piece) in pieces.iter().enumerate() {
+                prop_assert!(place == 0 || !piece.trim().is_empty(), "{:?}", pieces);
+                prop_assert!(piece.trim().chars().count() <= longest, "{:?}", pieces);
+            }
+        }
+    }
 
     #[test]
     fn texts_are_read_in_the_encodings_that_they_name() {

@@ -24,6 +24,9 @@ use crate::base::{
     visual::for_print,
 };
 
+/// English has four or five, German three or four.
+const CHARACTERS_OF_A_TOKEN: usize = 3;
+
 /// Encodes units; a clone shares everything but its buffers.
 #[derive(Clone)]
 pub struct Encoder {
@@ -39,6 +42,7 @@ struct Shared {
     vocabulary: Vocabulary,
     known: HashMap<String, Vec<u32>>,
     document: Layout,
+    notes: Option<Layout>,
     image: Option<Layout>,
     video: Option<Layout>,
     audio: Option<Layout>,
@@ -66,13 +70,16 @@ impl Encoder {
         let with = |medium| Layout::with_medium(&template, &vocabulary, ids, &wording, manner, medium);
         let (sees, hears) = (model.manifest.vision.is_some(), model.manifest.audio.is_some());
         let document = Layout::with_document(&template, &vocabulary, ids, &wording, manner)?;
+        let to_reduce = Wording::to_reduce(settings, schema_text, manner.function.is_some());
+        let notes = |wording: Wording| Layout::with_document(&template, &vocabulary, ids, &wording, manner);
+        let notes = to_reduce.map(notes).transpose()?;
         let image = sees.then(|| with(Medium::Image)).transpose()?;
         let video = sees.then(|| with(Medium::Video)).transpose()?;
         let audio = hears.then(|| with(Medium::Audio)).transpose()?;
-        let layouts = [Some(&document), image.as_ref(), video.as_ref(), audio.as_ref()];
+        let layouts = [Some(&document), notes.as_ref(), image.as_ref(), video.as_ref(), audio.as_ref()];
         let known = known(&vocabulary, layouts.into_iter().flatten())?;
         let settings = settings.clone();
-        let shared = Shared { model, settings, vocabulary, known, document, image, video, audio };
+        let shared = Shared { model, settings, vocabulary, known, document, notes, image, video, audio };
         let (patcher, spectrograph, rungs) = (Patcher::default(), Spectrograph::default(), Rungs::default());
         Ok(Self { shared: Arc::new(shared), rungs, patcher, spectrograph })
     }
@@ -112,19 +119,24 @@ impl Encoder {
             Unit::Clip(clip) => self.clip(&clip),
             Unit::Film(film) => self.film(&film),
             Unit::Text(text) => self.text(&text),
+            Unit::Notes(notes) => self.notes(&notes),
         }?;
         prompt.encode_micros = begun.elapsed().as_micros() as u64;
         Ok(prompt)
     }
 
     /// Tokens of the longest prompt that pages, pictures, clips and films can have, when so many pages are shown together and a
-    /// film has so many frames over so many seconds. A text can be of any length; its layout alone is counted.
+    /// film has so many frames over so many seconds; and of a text of so many characters, three to a token. Texts of scripts
+    /// that take more tokens may not fit.
     ///
     /// # Errors
     /// When the vocabulary cannot spell the layout.
-    pub fn longest(&self, pages: usize, frames: usize, seconds: f64) -> Result<usize, Fault> {
+    pub fn longest(&self, pages: usize, frames: usize, seconds: f64, characters: usize) -> Result<usize, Fault> {
         let (shared, settings) = (&self.shared, &self.shared.settings);
-        let mut lengths = vec![shared.compose(&shared.document, "", |_| Ok(()))?.len()];
+        let text = characters.div_ceil(CHARACTERS_OF_A_TOKEN);
+        let texts = [Some(&shared.document), shared.notes.as_ref()].into_iter().flatten();
+        let texts = texts.map(|layout| Ok(shared.compose(layout, "", |_| Ok(()))?.len() + text));
+        let mut lengths = texts.collect::<Result<Vec<usize>, Fault>>()?;
         if let Some(layout) = &shared.image {
             let shown = self.rungs.pictures(settings.budget.most()).max_by_key(|(budget, tiles)| budget * tiles);
             let (budget, tiles) = shown.unwrap_or((settings.budget.most(), 1));
@@ -237,6 +249,16 @@ impl Encoder {
         let tokens = self.shared.compose(&self.shared.document, document, |_| Ok(()))?;
         let text = TextLayer { text: document.to_owned(), words: Vec::new() };
         Ok(Prompt { tokens, text: TextLayer::joined(vec![Some(text)]), ..Prompt::default() })
+    }
+}
+
+impl Encoder {
+    /// What was said of the parts of a document; it has no text layer, since nothing of it stands in the document.
+    fn notes(&self, notes: &str) -> Result<Prompt, Fault> {
+        let unasked = || fault(FaultKind::Internal, "notes without a task for them", "please report this");
+        let layout = self.shared.notes.as_ref().ok_or_else(unasked)?;
+        let tokens = self.shared.compose(layout, notes, |_| Ok(()))?;
+        Ok(Prompt { tokens, ..Prompt::default() })
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Settings {
     /// Whether the model is told the schema. A model that was trained for one task knows it, and is spared the tokens; its
     /// answers follow the schema all the same.
     pub schema_in_prompt: bool,
+    /// The task where what was said of the parts of a document is to become one record: `[reduce] prompt`.
+    #[serde(skip)]
+    pub reduce: Option<String>,
 }
 
 impl Default for Settings {
@@ -32,6 +35,7 @@ impl Default for Settings {
             system: String::new(),
             prompt: String::new(),
             schema_in_prompt: true,
+            reduce: None,
         }
     }
 }
@@ -45,11 +49,12 @@ impl Settings {
             .map(|(name, budget)| format!("encode.{name} is {budget}, but must be one of {BUDGETS:?}"))
             .collect();
         if !self.schema_in_prompt {
-            let texts = [("system", &self.system), ("prompt", &self.prompt)];
-            let placed = texts.into_iter().filter(|(_, text)| text.contains(PLACE));
+            let texts = [("encode.system", &self.system), ("encode.prompt", &self.prompt)];
+            let reduce = self.reduce.iter().map(|text| ("reduce.prompt", text));
+            let placed = texts.into_iter().chain(reduce).filter(|(_, text)| text.contains(PLACE));
             problems.extend(placed.map(|(name, _)| {
                 format!(
-                    "encode.{name} has a place for {{schema}}, but encode.schema_in_prompt is false: leave out one of them"
+                    "{name} has a place for {{schema}}, but encode.schema_in_prompt is false: leave out one of them"
                 )
             }));
         }

@@ -26,6 +26,16 @@ impl Wording {
     /// The texts of the settings with the schema filled in; an empty schema adds nothing. `declared` is true where the
     /// schema is declared as a function.
     pub fn new(settings: &Settings, schema: &str, declared: bool) -> Self {
+        Self::of_task(settings, &settings.prompt, schema, declared)
+    }
+
+    /// The same for what was said of the parts of a document, where that is to become one. The system turn stays as it is.
+    pub fn to_reduce(settings: &Settings, schema: &str, declared: bool) -> Option<Self> {
+        let prompt = settings.reduce.as_ref()?;
+        Some(Self::of_task(settings, prompt, schema, declared))
+    }
+
+    fn of_task(settings: &Settings, prompt: &str, schema: &str, declared: bool) -> Self {
         let placed = [&settings.system, &settings.prompt].iter().any(|text| text.contains(PLACE));
         let mut system = settings.system.trim().to_owned();
         if settings.schema_in_prompt && !placed && !schema.trim().is_empty() {
@@ -34,7 +44,7 @@ impl Wording {
         }
         let filled = |text: &str| text.replace(PLACE, schema.trim()).trim().to_owned();
         let system = Some(filled(&system)).filter(|text| !text.is_empty());
-        Self { system, task: filled(&settings.prompt) }
+        Self { system, task: filled(prompt) }
     }
 }
 

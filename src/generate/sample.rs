@@ -136,6 +136,7 @@ impl SplitMix {
             Part::Pages { first, last, .. } => (u64::from(first), u64::from(last)),
             Part::Time { start, end } => (start.to_bits(), end.to_bits()),
             Part::Frames { start, end } => (start.to_bits() ^ 1, end.to_bits()),
+            Part::Text { start, end } => (start, end),
         };
         let words =
             origin.source.hash.0.chunks_exact(8).map(|bytes| bytes.iter().fold(0, |word, b| word << 8 | u64::from(*b)));

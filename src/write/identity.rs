@@ -78,13 +78,15 @@ pub fn arrays(rows: &[&Identity]) -> Vec<ArrayRef> {
     ]
 }
 
-fn part_name(part: &Part) -> &'static str {
+/// The name of a kind of part.
+pub fn part_name(part: &Part) -> &'static str {
     match part {
         Part::Whole => "whole",
         Part::Page { .. } => "page",
         Part::Pages { .. } => "pages",
         Part::Time { .. } => "time",
         Part::Frames { .. } => "frames",
+        Part::Text { .. } => "text",
     }
 }
 
@@ -100,8 +102,11 @@ fn pages(part: &Part) -> Option<i32> {
     i32::try_from(*of).ok()
 }
 
-/// Start and end, in seconds, of a part of sound or film.
+/// Start and end of a part of sound or film, in seconds, or of a text, in characters.
 pub fn span(part: &Part) -> Option<(f64, f64)> {
-    let (Part::Time { start, end } | Part::Frames { start, end }) = part else { return None };
-    Some((*start, *end))
+    match *part {
+        Part::Time { start, end } | Part::Frames { start, end } => Some((start, end)),
+        Part::Text { start, end } => Some((start as f64, end as f64)),
+        Part::Whole | Part::Page { .. } | Part::Pages { .. } => None,
+    }
 }

@@ -11,7 +11,7 @@ use arrow::{
 
 use super::{
     extractions::Row,
-    identity::{page, span},
+    identity::{page, part_name, span},
 };
 use crate::base::{Conflict, Merged, MergedPart, Part, RecordOf};
 
@@ -68,17 +68,19 @@ fn lists<T>(fields: Fields, rows: &[&[T]], columns: impl Fn(&[&T]) -> Vec<ArrayR
 /// Where a part lies in its document.
 fn places() -> Fields {
     let fields = [
+        ("part", DataType::Utf8),
         ("page", DataType::Int32),
         ("last_page", DataType::Int32),
         ("start", DataType::Float64),
         ("end", DataType::Float64),
     ];
-    fields.map(|(name, data_type)| Field::new(name, data_type, true)).into_iter().collect()
+    fields.map(|(name, data_type)| Field::new(name, data_type, name != "part")).into_iter().collect()
 }
 
 fn place_columns<'a>(parts: impl Iterator<Item = &'a Part> + Clone) -> Vec<ArrayRef> {
     let spans = || parts.clone().map(span);
     vec![
+        Arc::new(StringArray::from_iter_values(parts.clone().map(part_name))),
         Arc::new(parts.clone().map(|part| page(part).map(|(first, _)| first)).collect::<Int32Array>()),
         Arc::new(parts.clone().map(|part| page(part).map(|(_, last)| last)).collect::<Int32Array>()),
         Arc::new(spans().map(|span| span.map(|(start, _)| start)).collect::<Float64Array>()),

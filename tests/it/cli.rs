@@ -61,6 +61,13 @@ pub fn shown(out: &Path, more: &[&str]) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The rows of a Parquet file.
+pub fn table(path: &Path) -> Vec<Value> {
+    let file = std::fs::File::open(path).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    reader.flat_map(|batch| lapidary::write::read::json(&batch.unwrap()).collect::<Vec<_>>()).collect()
+}
+
 fn total(report: &Value, name: &str) -> u64 {
     report["totals"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {report}"))
 }

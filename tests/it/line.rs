@@ -151,8 +151,9 @@ fn judge(ladder: &str) -> Judge {
     Judge::new(shape(), toml::from_str(ladder).unwrap())
 }
 
-fn collator(record: RecordOf) -> Collator {
-    Collator::new(record, shape(), Merging::new(&BTreeMap::new(), shape()).unwrap())
+fn collator(record: RecordOf, reduce: Option<&str>) -> Collator {
+    let collator = Collator::new(record, shape(), Merging::new(&BTreeMap::new(), shape()).unwrap());
+    collator.with_reduce(reduce.map(|reduce| toml::from_str(reduce).unwrap()))
 }
 
 #[derive(Default)]
@@ -178,6 +179,8 @@ struct Setup {
     quota: UnitQuota,
     /// What a row is.
     record: RecordOf,
+    /// The `[reduce]` table.
+    reduce: Option<&'static str>,
     /// The `[ladder]` table.
     ladder: &'static str,
     /// Called for each prompt that reaches the engine.
@@ -193,6 +196,7 @@ impl Setup {
             documents,
             quota: UnitQuota::new(None),
             record: RecordOf::Unit,
+            reduce: None,
             ladder: "",
             at_prompt,
             at_outcome: Box::new(|_| Ok(())),
@@ -221,7 +225,7 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
         }),
         parse: Box::new(Accept),
         judge: &mut judge(setup.ladder),
-        collator: &mut collator(setup.record),
+        collator: &mut collator(setup.record, setup.reduce),
         write: Box::new(|outcome| {
             match outcome {
                 Some(Outcome::Found(_)) => tally.found += 1,
@@ -271,6 +275,36 @@ fn a_document_is_one_row_when_all_of_its_units_are_settled() {
     assert_eq!(tally.rows, 56, "all documents but those that fail whole");
     assert_eq!(tally.parts, [tally.answered, tally.failures - 4]);
     assert_eq!(in_use, 0, "what waits for its document holds no bytes");
+}
+
+#[test]
+fn answers_about_parts_are_read_again_until_they_are_one() {
+    let ladder = "steps = [{ budget = 560 }, { rotate = 90 }]";
+    // Notes of some 24 characters: ten are read in three groups, then those.
+    let reduce = Some("prompt = \"Make one of them.\"\nlongest = 100");
+    let setup = Setup { record: RecordOf::Document, reduce, ladder, ..Setup::of(60) };
+    let (_, tally, in_use) = run(setup, &Stop::default());
+    assert_eq!(tally.promised, tally.answered + tally.failures);
+    assert_eq!(tally.rows, 56, "all documents but those that fail whole");
+    let read_again = tally.answered - tally.parts[0];
+    assert!(read_again >= 3 * tally.rows, "{read_again} answers about several parts");
+    assert_eq!(in_use, 0);
+}
+
+#[test]
+fn a_stop_in_the_middle_of_making_one_ends_the_run() {
+    let reduce = Some("prompt = \"Make one of them.\"");
+    for at in [5, 30, 300] {
+        let at_prompt = Box::new(move |count, stop: &Stop| {
+            if count == at {
+                stop.abort();
+            }
+            Ok(())
+        });
+        let setup = Setup { record: RecordOf::Document, reduce, at_prompt, ..Setup::of(60) };
+        let (_, _, in_use) = run(setup, &Stop::default());
+        assert_eq!(in_use, 0);
+    }
 }
 
 #[test]
@@ -362,7 +396,7 @@ fn a_slow_engine_holds_back_the_decoders() {
         }),
         parse: Box::new(Accept),
         judge: &mut judge(""),
-        collator: &mut collator(RecordOf::Unit),
+        collator: &mut collator(RecordOf::Unit, None),
         write: Box::new(|_| Ok(())),
         last_words: Box::new(|why| panic!("{why}")),
         quota: UnitQuota::new(None),

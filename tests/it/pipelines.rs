@@ -41,6 +41,7 @@ fn input(name: &str) -> &'static str {
         "describe-video" => "fixtures/video/shapes.mp4",
         "caption" | "detect" => "fixtures/pictures/receipt.webp",
         "receipt" => "fixtures/documents/receipt.pdf",
+        "summary" => "fixtures/README.md",
         _ => "fixtures/documents/invoice.pdf",
     }
 }

@@ -186,3 +186,67 @@ fn what_cannot_be_merged_or_has_no_effect_is_said_before_a_run() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
     assert!(said.contains("`nobody`"), "{said}");
 }
+
+/// A long text whose parts, and then the notes of them, are answered with these in turn.
+fn reduced(folder: &Path, reduce: &str, answers: &[&str]) -> (std::process::Output, std::path::PathBuf) {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let (path, file, set) = (folder.join("summary.toml"), folder.join("answers.json"), folder.join("set"));
+    let document = folder.join("talk.txt");
+    let schema = json!({ "type": "object", "required": ["said"], "properties": { "said": { "type": "string" } } });
+    fs::write(folder.join("schema.json"), schema.to_string()).unwrap();
+    let pipeline = format!(
+        "name = \"summary\"\nmodel = \"{root}/onnx/tiny\"\n[decode]\ntext = {{ longest = 200 }}\n[encode]\nprompt = \"Sum up.\"\n\
+         [generate]\nmax_tokens = 160\nslots = 1\n[parse]\nschema = \"schema.json\"\nrecord = \"document\"\n[reduce]\n{reduce}"
+    );
+    fs::write(&path, pipeline).unwrap();
+    let paragraph = |number: u32| format!("{}\n\n", format!("Sentence {number} of the talk. ").repeat(7).trim());
+    fs::write(&document, (1..=5).map(paragraph).collect::<String>()).unwrap();
+    let answers: Vec<Value> = answers.iter().map(|said| json!({ "said": said })).collect();
+    fs::write(&file, json!(answers).to_string()).unwrap();
+    let output = run(&["run", text(&path), text(&document), "--output", text(&set), "--replay", text(&file)]);
+    (output, set)
+}
+
+#[test]
+fn what_is_said_of_the_parts_of_a_long_text_is_read_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = ["one", "two", "three", "four", "five", "all five"];
+    let (output, set) = reduced(folder.path(), "prompt = \"Make one of them.\"", &answers);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let rows = shown(&set, &[]);
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((&row["said"], &row["_part"]), (&"all five".into(), &"whole".into()));
+    let parts = row["_parts"].as_array().unwrap();
+    let said: Vec<&str> = parts.iter().map(|part| part["raw"].as_str().unwrap()).collect();
+    assert_eq!(said[4], r#"{"said":"five"}"#);
+    assert_eq!((&parts[0]["start"], &parts[1]["start"], &parts[0]["end"]), (&json!(0.0), &parts[0]["end"], &json!(169.0)));
+    let report: Value = serde_json::from_slice(&fs::read(set.join("run.json")).unwrap()).unwrap();
+    let totals = &report["totals"];
+    assert_eq!((&totals["units"], &totals["rows"], &totals["balanced"]), (&6.into(), &1.into(), &true.into()));
+    // Nothing is asked again of a document that is through.
+    let (output, set) = reduced(folder.path(), "prompt = \"Make one of them.\"", &answers);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let report: Value = serde_json::from_slice(&fs::read(set.join("run.json")).unwrap()).unwrap();
+    assert_eq!((&report["totals"]["documents_kept"], &report["totals"]["answered"]), (&1.into(), &0.into()));
+}
+
+#[test]
+fn notes_that_do_not_fit_are_a_failure_that_says_so_and_contradictions_are_named_before_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "word ".repeat(60);
+    let task = format!("prompt = \"{}\"", "Make one of them. ".repeat(1200));
+    let (output, set) = reduced(folder.path(), &task, &[&long]);
+    assert_eq!(code(&output), 1, "{}", errors(&output));
+    let failures = shown(&set, &["--failures"]);
+    let [failure] = &failures[..] else { panic!("{failures:?}") };
+    assert_eq!((&failure["kind"], &failure["_part"]), (&"too_long".into(), &"text".into()));
+    assert!(failure["message"].as_str().unwrap().starts_with("the answers about its parts became no record"), "{failure}");
+    assert_eq!(shown(&set, &[]).len(), 0);
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = "prompt = \"\"\nlongest = 1\n[parse.merge]\nsaid = \"longest\"";
+    let (output, _) = reduced(folder.path(), wrong, &[""]);
+    assert_eq!(code(&output), 2);
+    for problem in ["reduce.prompt: it is empty", "reduce.longest", "[parse.merge] has no effect"] {
+        assert!(errors(&output).contains(problem), "{problem}: {}", errors(&output));
+    }
+}

@@ -141,3 +141,40 @@ fn captions_are_made_of_a_row_for_each_clip_too() {
     let set = transcribed(folder.path(), "");
     captions_of(&set, folder.path(), shown(&set, &[]).len());
 }
+
+#[test]
+fn sound_and_frames_stand_on_one_timeline() {
+    let (folder, root) = (tempfile::tempdir().unwrap(), env!("CARGO_MANIFEST_DIR"));
+    let (film, answers) = ("fixtures/video/shapes.mp4", folder.path().join("answers.json"));
+    let dataset = |name: &str, decode: &str, parse: &str, said: Value| {
+        let (path, set) = (folder.path().join(format!("{name}.toml")), folder.path().join(name));
+        let pipeline = format!(
+            "name = \"{name}\"\nmodel = \"{root}/onnx/tiny\"\n[decode]\n{decode}\n[encode]\nprompt = \"Tell.\"\n[generate]\n\
+             slots = 1\n[parse]\n{parse}"
+        );
+        fs::write(&path, pipeline).unwrap();
+        fs::write(&answers, said.to_string()).unwrap();
+        let output = run(&["run", text(&path), film, "--output", text(&set), "--replay", text(&answers)]);
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        set
+    };
+    let transcript = format!("schema = \"{root}/schemas/transcript.json\"\nrecord = \"document\"\nmerge = {{ text = \"stitch\" }}");
+    let sound = "video = { frames = 0 }\nsound = { longest = 2.0 }";
+    let said = ["One two", "three four", "five."].map(|text| json!({ "text": text, "language": "en" }));
+    let heard = dataset("heard", sound, &transcript, json!(said));
+    let schema = json!({ "type": "object", "required": ["seen"], "properties": { "seen": { "type": "string" } } });
+    fs::write(folder.path().join("seen.json"), schema.to_string()).unwrap();
+    let frames = "video = { frames = 2, window = 3.0, sound = false }";
+    let seen = dataset("seen", frames, "schema = \"seen.json\"", json!([{ "seen": "A square." }, { "seen": "A ring." }]));
+    let place = folder.path().join("timeline.parquet");
+    let output = run(&["timeline", text(&heard), text(&seen), "--output", text(&place)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(errors(&output).contains("5 moments"), "{}", errors(&output));
+    let rows = crate::cli::table(&place);
+    let told: Vec<_> = rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["start"].as_f64().unwrap().round())).collect();
+    assert_eq!(told, [("frames", 0.0), ("sound", 0.0), ("sound", 2.0), ("frames", 3.0), ("sound", 4.0)]);
+    assert_eq!((&rows[0]["said"], &rows[3]["said"]), (&"One two".into(), &"three four five.".into()));
+    assert_eq!((&rows[2]["text"], &rows[0]["record"]), (&"three four".into(), &r#"{"seen":"A square."}"#.into()));
+    let output = run(&["timeline", text(&seen), "--output", text(&folder.path().join("no/folder.parquet"))]);
+    assert_eq!(code(&output), 2);
+}

@@ -17,7 +17,7 @@ use crate::{
     base::{Fatal, Part},
     write::read::{self, Table},
 };
-pub use cues::Segment;
+pub use cues::{Segment, tidied};
 pub use format::Format;
 
 /// What to write.
@@ -59,7 +59,7 @@ pub fn write(request: &Request) -> Result<Written, Fatal> {
     let mut written = Written { files: Vec::new(), others };
     for (segments, place) in recordings.into_values().zip(places) {
         let path = request.out.join(place);
-        let text = request.format.write(&cues::tidied(segments));
+        let text = request.format.write(&tidied(segments));
         let folder = path.parent().unwrap_or(&request.out);
         fs::create_dir_all(folder).and_then(|()| fs::write(&path, text)).map_err(|error| {
             Fatal::new(
@@ -106,18 +106,19 @@ fn segments(row: &Value, field: &str) -> Vec<Segment> {
 
 fn of_row(row: &Value, field: &str) -> Option<Segment> {
     let Part::Time { start, end } = part(row) else { return None };
-    let start = earlier(start, &row["_shift"]);
+    let start = shifted(start, &row["_shift"]);
     Some(Segment { start, end, text: row[field].as_str().unwrap_or_default().to_owned() })
 }
 
 /// Where the sound of a try began that was shifted.
-fn earlier(start: f64, shift: &Value) -> f64 {
+pub fn shifted(start: f64, shift: &Value) -> f64 {
     (start - shift.as_f64().unwrap_or(0.0)).max(0.0)
 }
 
 /// A part of a merged row holds its answer as it was said.
 fn of_part(part: &Value, field: &str) -> Option<Segment> {
-    let (start, end) = (earlier(part["start"].as_f64()?, &part["shift"]), part["end"].as_f64()?);
+    part["part"].as_str().filter(|kind| *kind == "time")?;
+    let (start, end) = (shifted(part["start"].as_f64()?, &part["shift"]), part["end"].as_f64()?);
     let answer: Value = serde_json::from_str(part["raw"].as_str()?).ok()?;
     Some(Segment { start, end, text: answer[field].as_str().unwrap_or_default().to_owned() })
 }

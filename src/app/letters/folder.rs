@@ -38,6 +38,7 @@ pub fn name(number: usize, row: &Failed) -> String {
         Part::Pages { first, last, .. } => format!("-pages-{first}-{last}"),
         Part::Time { start, .. } => format!("-from-{start:.0}s"),
         Part::Frames { start, .. } => format!("-frames-from-{start:.0}s"),
+        Part::Text { start, .. } => format!("-from-character-{start}"),
     };
     format!("{number:05}-{}-{}-{}{part}", plain(row.text("stage")), plain(row.text("kind")), plain(&stem))
 }

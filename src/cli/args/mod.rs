@@ -5,6 +5,7 @@ mod failures;
 mod model;
 mod schema;
 mod score;
+mod timeline;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub use failures::*;
 pub use model::*;
 pub use schema::*;
 pub use score::*;
+pub use timeline::*;
 
 use crate::base::Budget;
 
@@ -69,6 +71,8 @@ pub enum Command {
     Score(ScoreArguments),
     /// Write what is said in recordings as SubRip, WebVTT or plain text
     Captions(CaptionsArguments),
+    /// Write what datasets hold of recordings and films, sound and frames, as one table in the order of time
+    Timeline(TimelineArguments),
     /// Write what the model would receive for each unit as safetensors
     Encode(EncodeArguments),
     /// Make and examine model bundles

@@ -52,8 +52,28 @@ impl Merging {
             checks: self.checks.iter().map(|check| check.judge(&record)).collect(),
             record,
             merged: Some(merged),
-            ..sums::of(units)
+            ..sums::of(&units.iter().collect::<Vec<_>>())
         }
+    }
+
+    /// The record that the model made of what it said of the parts: `answers` are those about several parts, the last of which
+    /// is about all.
+    pub fn reduced(
+        &self,
+        units: &[Item<Extraction>],
+        failed: Vec<Part>,
+        answers: &[Item<Extraction>],
+    ) -> Option<Extraction> {
+        let last = &answers.last()?.body;
+        let all: Vec<&Item<Extraction>> = units.iter().chain(answers).collect();
+        let merged = Merged { parts: units.iter().map(part).collect(), failed, conflicts: Vec::new() };
+        Some(Extraction {
+            record: last.record.clone(),
+            raw: last.raw.clone(),
+            checks: self.checks.iter().map(|check| check.judge(&last.record)).collect(),
+            merged: Some(merged),
+            ..sums::of(&all)
+        })
     }
 
     /// What speaks for the values that entered the record, at their new places; a value may have several grounds.

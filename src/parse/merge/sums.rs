@@ -4,11 +4,11 @@ use crate::base::{Effort, Extraction, Finish, Item, PromptFacts, Thought, Timing
 
 /// An extraction without a record, whose numbers are the units' together: sums of tokens, effort and time, the largest
 /// budget and attempt, the mean log-probability over all tokens, and the first ending that is no plain stop.
-pub fn of(units: &[Item<Extraction>]) -> Extraction {
+pub fn of(units: &[&Item<Extraction>]) -> Extraction {
     let all = || units.iter().map(|unit| &unit.body);
     let cut = all().map(|one| one.finish).find(|finish| *finish != Finish::Stop);
     Extraction {
-        problems: units.iter().flat_map(problems).collect(),
+        problems: units.iter().flat_map(|unit| problems(unit)).collect(),
         thought: thought(units),
         tokens: all().map(|one| one.tokens).fold(0, u32::saturating_add),
         mean_logprob: mean_logprob(units),
@@ -28,7 +28,7 @@ fn problems(unit: &Item<Extraction>) -> impl Iterator<Item = String> + '_ {
 }
 
 /// How long was thought; the thoughts themselves stand beside their answers.
-fn thought(units: &[Item<Extraction>]) -> Option<Thought> {
+fn thought(units: &[&Item<Extraction>]) -> Option<Thought> {
     let thoughts: Vec<&Thought> = units.iter().filter_map(|unit| unit.body.thought.as_ref()).collect();
     (!thoughts.is_empty()).then(|| Thought {
         text: None,
@@ -37,7 +37,7 @@ fn thought(units: &[Item<Extraction>]) -> Option<Thought> {
     })
 }
 
-fn mean_logprob(units: &[Item<Extraction>]) -> f32 {
+fn mean_logprob(units: &[&Item<Extraction>]) -> f32 {
     let weights = units.iter().map(|unit| (f64::from(unit.body.mean_logprob), f64::from(unit.body.tokens)));
     let (sum, tokens) = weights.fold((0.0, 0.0), |(sum, all), (mean, tokens)| (sum + mean * tokens, all + tokens));
     (sum / f64::max(tokens, 1.0)) as f32

@@ -22,7 +22,7 @@ const FIXTURES: [(&str, &str); 5] = [
 const TEXTS: usize = 6;
 
 /// Columns that tell of the run and not of the document. Drafts come from answers of before, so steps differ too.
-const FLEETING: [&str; 12] = [
+const FLEETING: [&str; 13] = [
     "_written_at",
     "at",
     "_encode_ms",
@@ -33,6 +33,7 @@ const FLEETING: [&str; 12] = [
     "_drafted_tokens",
     "_accepted_tokens",
     "_mean_logprob",
+    "mean_logprob",
     "_config",
     "_tries",
 ];
@@ -107,7 +108,12 @@ pub fn content(out: &Path) -> Vec<String> {
     let rows = shown(out, &[]).into_iter().chain(shown(out, &["--failures"]));
     let mut lines: Vec<String> = rows
         .map(|mut row| {
-            FLEETING.iter().for_each(|column| drop(row.as_object_mut().unwrap().shift_remove(*column)));
+            let parts = row["_parts"].as_array().cloned().unwrap_or_default().len();
+            let rows = std::iter::once(String::new()).chain((0..parts).map(|part| format!("/_parts/{part}")));
+            for place in rows {
+                let columns = row.pointer_mut(&place).and_then(Value::as_object_mut).unwrap();
+                columns.retain(|name, _| !FLEETING.contains(&name.as_str()));
+            }
             row.to_string()
         })
         .collect();

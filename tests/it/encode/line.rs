@@ -109,7 +109,7 @@ fn several_units_are_numbered() {
 fn a_picture_that_is_tried_again_in_tiles_is_several_pictures_one_after_the_other() {
     let rungs = Rungs::new(vec![Rung { tiles: Some(2), ..Rung::default() }]);
     let mut encoder = encoder().with_rungs(rungs);
-    let longest = encoder.longest(1, 0, 0.0).unwrap();
+    let longest = encoder.longest(1, 0, 0.0, 0).unwrap();
     let mut kept = Kept(Vec::new());
     for attempt in [0, 1] {
         let unit = Unit::Image(raster(640, 480));

@@ -22,6 +22,7 @@ fn settings() -> Settings {
         system,
         prompt: "Read. Use {schema}.".to_owned(),
         schema_in_prompt: true,
+        reduce: None,
     }
 }
 
