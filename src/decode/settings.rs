@@ -7,6 +7,9 @@ use super::pages::PageRanges;
 /// Most pages of one unit: at the largest budget 64 are over 70,000 soft tokens.
 const MOST_PAGES: u32 = 64;
 
+/// Seconds that two clips must share for what both say to be found: some four words.
+const LEAST_OVERLAP: f64 = 1.3;
+
 /// Seconds that the models hear at once (transformers' `feature_extraction_gemma4.py`).
 pub const LONGEST_CLIP: f64 = 30.0;
 
@@ -168,8 +171,8 @@ pub struct SoundSettings {
     pub cut: Cut,
     /// Longest clip in seconds; the models hear 30 at once.
     pub longest: f64,
-    /// Seconds that two clips share where speech has no pause to cut in: at least four or five words, or what both say may come
-    /// twice.
+    /// Seconds that two clips share where speech has no pause to cut in: enough for some words, so that what both say is found, or
+    /// none, which cuts words.
     pub overlap: f64,
     /// Which sound track is heard: its number, from 1, or `"all"`, mixed.
     pub track: SoundTrack,
@@ -187,9 +190,10 @@ impl SoundSettings {
         if !(1.0..=LONGEST_CLIP).contains(&self.longest) {
             problems.push(format!("sound.longest: must be from 1 to {LONGEST_CLIP} seconds"));
         }
-        let shared = (0.0..=5.0).contains(&self.overlap) && self.overlap <= self.longest / 2.0;
+        let told_apart = self.overlap == 0.0 || (LEAST_OVERLAP..=5.0).contains(&self.overlap);
+        let shared = told_apart && self.overlap <= self.longest / 2.0;
         if self.cut == Cut::Pauses && !shared {
-            problems.push("sound.overlap: must be from 0 to 5 seconds, and at most half of `longest`".to_owned());
+            problems.push(format!("sound.overlap: must be 0, or from {LEAST_OVERLAP} to 5 seconds and at most half of `longest`"));
         }
         if self.track == SoundTrack::Number(0) {
             problems.push("sound.track: tracks are counted from 1".to_owned());
