@@ -30,7 +30,7 @@ pub fn seam(first: &str, second: &str, seconds: f64) -> Seam {
         return whole;
     }
     let reach = (seconds * FASTEST).ceil() as usize + SPARE;
-    let (ends, begins) = (pieces(first), pieces(second));
+    let (ends, begins) = (last_pieces(first, reach), pieces(second));
     let tail = &ends[ends.len().saturating_sub(reach)..];
     let head = &begins[..begins.len().min(reach)];
     let Some(run) = longest_run(first, tail, second, head) else { return whole };
@@ -48,6 +48,17 @@ pub fn join(first: &mut String, second: &str, seconds: f64) {
         first.push(' ');
     }
     first.push_str(rest);
+}
+
+/// At least so many of the last pieces of a text, unless words are very long; the text before them may be hours of speech.
+fn last_pieces(text: &str, count: usize) -> Vec<Range<usize>> {
+    const LONG: usize = 64;
+    let from = text.floor_char_boundary(text.len().saturating_sub((count + 1) * LONG));
+    let mut last = pieces(&text[from..]);
+    if from > 0 && !last.is_empty() {
+        last.remove(0); // a part of a word, maybe
+    }
+    last.into_iter().map(|piece| from + piece.start..from + piece.end).collect()
 }
 
 /// The words of a text; of scripts that are written without blanks the characters.
