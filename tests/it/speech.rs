@@ -1,6 +1,6 @@
 //! Recordings that are cut in the pauses of speech: silence is told and costs nothing, and a transcript is one row.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path};
 
 use serde_json::{Value, json};
 
@@ -177,4 +177,35 @@ fn sound_and_frames_stand_on_one_timeline() {
     assert_eq!((&rows[2]["text"], &rows[0]["record"]), (&"three four".into(), &r#"{"seen":"A square."}"#.into()));
     let output = run(&["timeline", text(&seen), "--output", text(&folder.path().join("no/folder.parquet"))]);
     assert_eq!(code(&output), 2);
+}
+
+#[test]
+fn a_recording_that_grows_while_it_is_read_is_a_failure_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, set, answers) = (folder.path().join("call.wav"), folder.path().join("set"), folder.path().join("answers.json"));
+    fs::write(&path, silence(600)).unwrap();
+    fs::write(&answers, json!([{ "text": "", "language": null }]).to_string()).unwrap();
+    let pipeline = pipeline(folder.path(), "");
+    let even = fs::read_to_string(&pipeline).unwrap().replace("cut = \"pauses\", ", "");
+    fs::write(&pipeline, even).unwrap();
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&[0; 3200]).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        });
+        let output = run(&["run", text(&pipeline), text(&path), "--output", text(&set), "--replay", text(&answers)]);
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        output
+    });
+    assert_eq!(code(&output), 1, "{}", errors(&output));
+    let failures = shown(&set, &["--failures"]);
+    let told = failures.last().unwrap();
+    assert_eq!((failures.len(), &told["kind"]), (1, &"unreadable".into()), "{failures:?}");
+    // While its content is told, or later.
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("is being written") || message.contains("written to since"), "{told}");
+    assert_eq!(totals(&set)["balanced"], true);
 }
