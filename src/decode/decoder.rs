@@ -133,6 +133,8 @@ impl Decoder {
         let mut which = if source.kind == Kind::Video { Which::Special } else { Which::Steady };
         loop {
             request.settled = course.begin();
+            // Whom a crash costs a child must be clear.
+            request.ahead = !course.has_cost_any();
             let Err(halt) = self.converse(&request, (wanted, input, which), &mut course, emit);
             let fault = match halt {
                 Halt::Over(outcome) => return close(outcome, source, &mut course, emit),
@@ -171,6 +173,7 @@ impl Decoder {
             order: wanted.ordered(order),
             settled: 0,
             only: wanted.only,
+            ahead: true,
         })
     }
 

@@ -101,6 +101,7 @@ impl Slicer {
             order,
             settled: 0,
             only: Some(part),
+            ahead: false,
         };
         let bytes = self.converse(request, document);
         self.children.finish_document();

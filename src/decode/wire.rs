@@ -60,6 +60,8 @@ pub struct Request {
     pub settled: usize,
     /// The one part that is wanted; all of them where none is named.
     pub only: Option<Part>,
+    /// Units may be on their way while the next ones are made.
+    pub ahead: bool,
 }
 
 /// Parent to child: the answer to [`Reply::Promise`].

@@ -1,5 +1,6 @@
 //! The child process: raises its walls, then reads requests from standard input, decodes, and answers on standard output.
 
+mod courier;
 mod deed;
 mod fence;
 mod guardian;
@@ -109,7 +110,7 @@ impl Child {
         };
         let (order, starts_ffmpeg) = (&request.order, self.starts_ffmpeg);
         walls::allow_seconds(order.seconds);
-        let mut pipe = Pipe::new(&mut self.input, &mut self.output, request.settled, request.only);
+        let mut pipe = Pipe::new(&mut self.input, &mut self.output, request.settled, request.only).ahead(request.ahead);
         let outcome = input.and_then(|input| match (request.kind, &self.pdfium) {
             (Kind::Pdf, Ok(pdfium)) => pdfium.decode(&input, order, &mut pipe).map(|()| true),
             (Kind::Pdf, Err(fault)) => Err(fault.clone()),

@@ -1,25 +1,26 @@
 //! The [`Output`] of the child: every call becomes a message to the parent.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-};
+use std::{fs::File, io};
 
 use crate::base::{Fault, FaultKind, Part, Unit};
 
 use super::{
     super::{
-        form::{self, Form},
+        form::Form,
         output::{Output, refuse},
         wire::{Grant, WireFault},
     },
-    Reply, wire,
+    Reply,
+    courier::Courier,
+    wire,
 };
 
 /// The way to the parent for one document.
 pub struct Pipe<'a> {
     input: &'a mut File,
-    output: BufWriter<&'a mut File>,
+    output: Courier<'a>,
+    /// Units may be on their way while the next ones are made.
+    ahead: bool,
     /// Units that an earlier child settled and that were not yet passed over.
     settled: usize,
     /// What is wanted of the document, where that is not all.
@@ -40,7 +41,13 @@ impl<'a> Pipe<'a> {
     /// A way out that drops the first `settled` units, and all but the one that is wanted.
     pub fn new(input: &'a mut File, output: &'a mut File, settled: usize, only: Option<Part>) -> Self {
         let only = only.map(|part| Only { part, others: 0, promised: false });
-        Self { input, output: BufWriter::with_capacity(1 << 16, output), settled, only, broken: None }
+        Self { input, output: Courier::new(output), ahead: false, settled, only, broken: None }
+    }
+
+    /// The same, where units may be on their way while the next ones are made. A crash then may cost one that was made before, so
+    /// this is not for documents that have cost a child.
+    pub fn ahead(self, ahead: bool) -> Self {
+        Self { ahead, ..self }
     }
 
     /// Tells the parent how the document ended.
@@ -52,7 +59,8 @@ impl<'a> Pipe<'a> {
             return Err(error);
         }
         let reply = outcome.map_or_else(|fault| Reply::DocumentFault { fault: fault.into() }, |()| Reply::Done);
-        self.say(&reply)
+        self.say(&reply)?;
+        self.output.end()
     }
 
     /// Tells the parent that another child must do it.
@@ -60,24 +68,22 @@ impl<'a> Pipe<'a> {
     /// # Errors
     /// When the parent is gone.
     pub fn needs_ffmpeg(mut self) -> io::Result<()> {
-        self.say(&Reply::NeedsFfmpeg)
+        self.say(&Reply::NeedsFfmpeg)?;
+        self.output.end()
     }
 
     fn say(&mut self, reply: &Reply) -> io::Result<()> {
-        wire::send(&mut self.output, reply)?;
-        self.output.flush()
+        self.output.send(reply, None)
     }
 
     fn ask(&mut self, parts: &[Part]) -> io::Result<usize> {
         self.say(&Reply::Promise { parts: parts.to_vec() })?;
         let grant: Option<Grant> = wire::receive(self.input)?;
-        grant.map(|grant| grant.granted).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
-
-    fn hand_over(&mut self, of: Part, form: Form, unit: &Unit) -> io::Result<()> {
-        wire::send(&mut self.output, &Reply::Unit { of, form })?;
-        form::write(unit, &mut self.output)?;
-        self.output.flush()
+        let granted = grant.map(|grant| grant.granted).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if self.ahead && granted > 1 && !self.output.has_a_thread() {
+            self.output.take_a_thread();
+        }
+        Ok(granted)
     }
 
     /// Keeps the error for [`Pipe::finish`]; the fault only carries the decoder out.
@@ -127,7 +133,7 @@ impl Output for Pipe<'_> {
         let Some(form) = Form::of(&unit) else {
             return self.fault(part, refuse(FaultKind::TooLarge, "the unit is over 4 GiB", "lower `[decode.limits]`"));
         };
-        let handed = self.hand_over(part, form, &unit);
+        let handed = self.output.send(&Reply::Unit { of: part, form }, Some(unit));
         self.or_break(handed)
     }
 
