@@ -1,12 +1,16 @@
-//! The fuzz targets, run over mutations that follow from a seed: what `cargo xtask fuzz` does at length, in short and the
-//! same every time.
+//! The fuzz targets, run over mutations: what `cargo xtask fuzz` does at length and guided by the code, in short and the same
+//! every time, or with `cargo xtask mutate` for so many seconds and each time others.
 
 #[path = "../../fuzz/src/seeds.rs"]
 mod seeds;
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
-use std::{panic::catch_unwind, path::Path};
+use std::{
+    panic::catch_unwind,
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
 
 use crate::hostile::damage::Dice;
 
@@ -63,22 +67,29 @@ fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dice: &mut Dice) {
     }
 }
 
-/// How many of the mutations of a target's seeds were taken for what they pretend to be.
-fn taken(name: &str, target: fn(&[u8]) -> bool) -> usize {
+/// Mutations of a target's seeds: how many were tried, and how many of them were taken for what they pretend to be.
+fn taken(name: &str, target: fn(&[u8]) -> bool) -> (usize, usize) {
     let seeds = seeds::seeds(name, Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(seeds.iter().any(|seed| target(seed)), "{name}: a seed is good");
-    let mut dice = Dice::new(name.len() as u64);
+    let time = std::env::var("LAPIDARY_MUTATE_SECONDS").ok().map(|seconds| seconds.parse().expect("a number of seconds"));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut dice = Dice::new(time.map_or(name.len() as u64, |_| now.as_nanos() as u64));
+    let (began, mut tried, mut taken) = (Instant::now(), 0, 0);
     let survives = |bytes: Vec<u8>| {
         catch_unwind(|| target(&bytes)).unwrap_or_else(|_| panic!("{name} panics at {}", bytes.escape_ascii()))
     };
-    (0..ROUNDS).filter(|_| survives(mutated(&seeds, &mut dice))).count()
+    while time.map_or(tried < ROUNDS, |seconds| began.elapsed() < Duration::from_secs(seconds)) {
+        tried += 1;
+        taken += usize::from(survives(mutated(&seeds, &mut dice)));
+    }
+    (tried, taken)
 }
 
 /// Some are taken and some are not: the mutations go deep enough, and not too deep.
 fn assert_holds(name: &str, target: fn(&[u8]) -> bool) {
-    let taken = taken(name, target);
-    println!("{name}: {taken} of {ROUNDS} taken");
-    assert!((1..ROUNDS).contains(&taken), "{name}: {taken} of {ROUNDS}");
+    let (tried, taken) = taken(name, target);
+    println!("{name}: {taken} of {tried} taken");
+    assert!((1..tried).contains(&taken), "{name}: {taken} of {tried}");
 }
 
 #[test]

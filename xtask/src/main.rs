@@ -24,6 +24,8 @@ cargo xtask soak [--units N] [--program PATH]
                     a million synthetic units through the release build (20 min); fails when memory grows
 cargo xtask fuzz [--seconds N] [TARGETS]
                     each fuzz target for 60 or N seconds (needs cargo-fuzz)
+cargo xtask mutate [N]
+                    each fuzz target over mutations of its seeds for N seconds (60), without cargo-fuzz
 cargo xtask setup   set up only: build, native libraries, Python environment of the tests
 
 Needs Rust, a C compiler, Python 3 with pip, and git. Native libraries go to the user's data folder
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         "deny" => deny::run_deny(rest),
         "soak" => soak::run_soak(rest),
         "fuzz" => fuzz::run_fuzz(rest),
+        "mutate" => tests::mutate(rest),
         "setup" => tests::set_up().map(drop),
         _ => {
             eprintln!("{USAGE}");

@@ -39,6 +39,15 @@ pub fn kill(arguments: &[String]) -> Result<()> {
     step::run(tests.env("LAPIDARY_KILLS", times).env("LAPIDARY_TEST_PYTHON", python))
 }
 
+/// Runs the fuzz targets over mutations for so many seconds each, or sixty.
+pub fn mutate(arguments: &[String]) -> Result<()> {
+    let seconds = arguments.first().map_or("60", String::as_str);
+    seconds.parse::<u32>().map_err(|_| format!("`{seconds}` is no number of seconds"))?;
+    say(&format!("Each fuzz target over mutations, {seconds} s"));
+    let mut tests = cargo(&["test", "--package", "lapidary", "--test", "it", "--", "--nocapture", "mutations::"]);
+    step::run(tests.env("LAPIDARY_MUTATE_SECONDS", seconds))
+}
+
 fn has_nextest() -> bool {
     let probe = cargo(&["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     probe.is_ok_and(|status| status.success())
