@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn what_fits_is_read_together_and_each_round_has_fewer() {
         assert_eq!(ranges(&[10, 10, 10, 10, 10], 30), [0..3, 3..5]);
-        assert_eq!(ranges(&[10, 10], 100), [0..2]);
+        assert_eq!(ranges(&[10, 10], 100), vec![0..2; 1]);
         assert_eq!(ranges(&[90, 90, 90], 100), [0..2, 2..3], "two are read together though they are too long");
         assert_eq!(ranges(&[10, 10, 90, 10], 100), [0..2, 2..4]);
     }

@@ -107,7 +107,8 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capaci
 fn pages_fit(plan: &Plan, encoder: &Encoder, context: usize) -> Result<(), Fatal> {
     let (pages, generate) = (plan.pipeline.decode.pages_per_unit as usize, &plan.pipeline.generate);
     let answer = generate.max_tokens.saturating_add(generate.most_thinking());
-    let prompt = |pages: usize| encoder.longest(pages, 0, 0.0, 0).map_err(|fault| Fatal::new(fault.message, fault.hint));
+    let prompt =
+        |pages: usize| encoder.longest(pages, 0, 0.0, 0).map_err(|fault| Fatal::new(fault.message, fault.hint));
     let needed = prompt(pages)?;
     if pages == 1 || needed.saturating_add(answer) <= context {
         return Ok(());

@@ -154,8 +154,14 @@ impl Pipeline {
                 self.parse.record != RecordOf::Document,
                 "[reduce] makes one record of what is said of a document's parts: set `record = \"document\"` under [parse]",
             ),
-            with(!self.parse.merge.is_empty(), "[parse.merge] has no effect where [reduce] merges: leave out one of them"),
-            with(self.parse.evidence, "[reduce] leaves no trace of where a value stands: leave out `evidence` under [parse]"),
+            with(
+                !self.parse.merge.is_empty(),
+                "[parse.merge] has no effect where [reduce] merges: leave out one of them",
+            ),
+            with(
+                self.parse.evidence,
+                "[reduce] leaves no trace of where a value stands: leave out `evidence` under [parse]",
+            ),
         ];
         problems.into_iter().flatten()
     }

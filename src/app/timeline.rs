@@ -109,7 +109,15 @@ fn moment(source: &str, part: Part, shift: &Value, record: &Value, field: &str) 
         _ => return None,
     };
     let text = record[field].as_str().filter(|_| kind == "sound").map(str::to_owned);
-    Some(Moment { source: source.to_owned(), kind, start, end, text, record: Some(record.to_string()), ..Moment::default() })
+    Some(Moment {
+        source: source.to_owned(),
+        kind,
+        start,
+        end,
+        text,
+        record: Some(record.to_string()),
+        ..Moment::default()
+    })
 }
 
 /// Gives the frames what is said while they are shown.

@@ -193,7 +193,9 @@ impl SoundSettings {
         let told_apart = self.overlap == 0.0 || (LEAST_OVERLAP..=5.0).contains(&self.overlap);
         let shared = told_apart && self.overlap <= self.longest / 2.0;
         if self.cut == Cut::Pauses && !shared {
-            problems.push(format!("sound.overlap: must be 0, or from {LEAST_OVERLAP} to 5 seconds and at most half of `longest`"));
+            problems.push(format!(
+                "sound.overlap: must be 0, or from {LEAST_OVERLAP} to 5 seconds and at most half of `longest`"
+            ));
         }
         if self.track == SoundTrack::Number(0) {
             problems.push("sound.track: tracks are counted from 1".to_owned());

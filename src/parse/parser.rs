@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::{
-    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, Part, RecordOf, Shape, Stage, StageName,
-    Verdict, ladder::Rungs, shape::Settled,
+    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, Part, RecordOf, Shape, Stage,
+    StageName, Verdict, ladder::Rungs, shape::Settled,
 };
 
 use super::{

@@ -70,12 +70,10 @@ fn schema() -> Arc<Schema> {
 }
 
 fn batch(moments: &[Moment]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let texts = |of: fn(&Moment) -> Option<&str>| -> ArrayRef {
-        Arc::new(moments.iter().map(of).collect::<StringArray>())
-    };
-    let seconds = |of: fn(&Moment) -> f64| -> ArrayRef {
-        Arc::new(Float64Array::from_iter_values(moments.iter().map(of)))
-    };
+    let texts =
+        |of: fn(&Moment) -> Option<&str>| -> ArrayRef { Arc::new(moments.iter().map(of).collect::<StringArray>()) };
+    let seconds =
+        |of: fn(&Moment) -> f64| -> ArrayRef { Arc::new(Float64Array::from_iter_values(moments.iter().map(of))) };
     let columns: Vec<ArrayRef> = vec![
         texts(|one| Some(&one.source)),
         texts(|one| Some(one.kind)),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayBuilder, ArrayRef, Float32Builder, Float64Builder, Int32Builder, ListBuilder, StringBuilder, StructBuilder},
+    array::{
+        ArrayBuilder, ArrayRef, Float32Builder, Float64Builder, Int32Builder, ListBuilder, StringBuilder, StructBuilder,
+    },
     datatypes::{DataType, Field, Fields},
 };
 

@@ -71,7 +71,8 @@ fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dice: &mut Dice) {
 fn taken(name: &str, target: fn(&[u8]) -> bool) -> (usize, usize) {
     let seeds = seeds::seeds(name, Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(seeds.iter().any(|seed| target(seed)), "{name}: a seed is good");
-    let time = std::env::var("LAPIDARY_MUTATE_SECONDS").ok().map(|seconds| seconds.parse().expect("a number of seconds"));
+    let time =
+        std::env::var("LAPIDARY_MUTATE_SECONDS").ok().map(|seconds| seconds.parse().expect("a number of seconds"));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut dice = Dice::new(time.map_or(name.len() as u64, |_| now.as_nanos() as u64));
     let (began, mut tried, mut taken) = (Instant::now(), 0, 0);

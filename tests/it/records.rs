@@ -219,7 +219,10 @@ fn what_is_said_of_the_parts_of_a_long_text_is_read_once_more() {
     let parts = row["_parts"].as_array().unwrap();
     let said: Vec<&str> = parts.iter().map(|part| part["raw"].as_str().unwrap()).collect();
     assert_eq!(said[4], r#"{"said":"five"}"#);
-    assert_eq!((&parts[0]["start"], &parts[1]["start"], &parts[0]["end"]), (&json!(0.0), &parts[0]["end"], &json!(169.0)));
+    assert_eq!(
+        (&parts[0]["start"], &parts[1]["start"], &parts[0]["end"]),
+        (&json!(0.0), &parts[0]["end"], &json!(169.0))
+    );
     let report: Value = serde_json::from_slice(&fs::read(set.join("run.json")).unwrap()).unwrap();
     let totals = &report["totals"];
     assert_eq!((&totals["units"], &totals["rows"], &totals["balanced"]), (&6.into(), &1.into(), &true.into()));
@@ -240,7 +243,10 @@ fn notes_that_do_not_fit_are_a_failure_that_says_so_and_contradictions_are_named
     let failures = shown(&set, &["--failures"]);
     let [failure] = &failures[..] else { panic!("{failures:?}") };
     assert_eq!((&failure["kind"], &failure["_part"]), (&"too_long".into(), &"text".into()));
-    assert!(failure["message"].as_str().unwrap().starts_with("the answers about its parts became no record"), "{failure}");
+    assert!(
+        failure["message"].as_str().unwrap().starts_with("the answers about its parts became no record"),
+        "{failure}"
+    );
     assert_eq!(shown(&set, &[]).len(), 0);
     let folder = tempfile::tempdir().unwrap();
     let wrong = "prompt = \"\"\nlongest = 1\n[parse.merge]\nsaid = \"longest\"";

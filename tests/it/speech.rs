@@ -114,7 +114,17 @@ fn tried(folder: &Path, answers: &[&str]) -> std::path::PathBuf {
     let (pipeline, file, set) = (pipeline(folder, ladder), folder.join("answers.json"), folder.join("set"));
     let answers: Vec<Value> = answers.iter().map(|text| json!({ "text": text, "language": "en" })).collect();
     fs::write(&file, json!(answers).to_string()).unwrap();
-    run(&["run", text(&pipeline), "fixtures/sound/letter.mp3", "--output", text(&set), "--replay", text(&file), "--limit", "1"]);
+    run(&[
+        "run",
+        text(&pipeline),
+        "fixtures/sound/letter.mp3",
+        "--output",
+        text(&set),
+        "--replay",
+        text(&file),
+        "--limit",
+        "1",
+    ]);
     set
 }
 
@@ -158,20 +168,23 @@ fn sound_and_frames_stand_on_one_timeline() {
         assert_eq!(code(&output), 0, "{}", errors(&output));
         set
     };
-    let transcript = format!("schema = \"{root}/schemas/transcript.json\"\nrecord = \"document\"\nmerge = {{ text = \"stitch\" }}");
+    let transcript =
+        format!("schema = \"{root}/schemas/transcript.json\"\nrecord = \"document\"\nmerge = {{ text = \"stitch\" }}");
     let sound = "video = { frames = 0 }\nsound = { longest = 2.0 }";
     let said = ["One two", "three four", "five."].map(|text| json!({ "text": text, "language": "en" }));
     let heard = dataset("heard", sound, &transcript, json!(said));
     let schema = json!({ "type": "object", "required": ["seen"], "properties": { "seen": { "type": "string" } } });
     fs::write(folder.path().join("seen.json"), schema.to_string()).unwrap();
     let frames = "video = { frames = 2, window = 3.0, sound = false }";
-    let seen = dataset("seen", frames, "schema = \"seen.json\"", json!([{ "seen": "A square." }, { "seen": "A ring." }]));
+    let seen =
+        dataset("seen", frames, "schema = \"seen.json\"", json!([{ "seen": "A square." }, { "seen": "A ring." }]));
     let place = folder.path().join("timeline.parquet");
     let output = run(&["timeline", text(&heard), text(&seen), "--output", text(&place)]);
     assert_eq!(code(&output), 0, "{}", errors(&output));
     assert!(errors(&output).contains("5 moments"), "{}", errors(&output));
     let rows = crate::cli::table(&place);
-    let told: Vec<_> = rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["start"].as_f64().unwrap().round())).collect();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["start"].as_f64().unwrap().round())).collect();
     assert_eq!(told, [("frames", 0.0), ("sound", 0.0), ("sound", 2.0), ("frames", 3.0), ("sound", 4.0)]);
     assert_eq!((&rows[0]["said"], &rows[3]["said"]), (&"One two".into(), &"three four five.".into()));
     assert_eq!((&rows[2]["text"], &rows[0]["record"]), (&"three four".into(), &r#"{"seen":"A square."}"#.into()));
@@ -182,7 +195,8 @@ fn sound_and_frames_stand_on_one_timeline() {
 #[test]
 fn a_recording_that_grows_while_it_is_read_is_a_failure_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, set, answers) = (folder.path().join("call.wav"), folder.path().join("set"), folder.path().join("answers.json"));
+    let (path, set, answers) =
+        (folder.path().join("call.wav"), folder.path().join("set"), folder.path().join("answers.json"));
     fs::write(&path, silence(600)).unwrap();
     fs::write(&answers, json!([{ "text": "", "language": null }]).to_string()).unwrap();
     let pipeline = pipeline(folder.path(), "");

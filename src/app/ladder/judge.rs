@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::settings::{Reason, Settings};
 use crate::{
     base::{
-        Document, Extraction, Failure, Fault, FaultKind, Finish, Item, Lease, Origin, Outcome, RecordOf, Shape, StageName,
+        Document, Extraction, Failure, Fault, FaultKind, Finish, Item, Lease, Origin, Outcome, RecordOf, Shape,
+        StageName,
         ladder::{Rungs, Try},
         shape::{Field, Form},
     },
@@ -345,7 +346,9 @@ mod tests {
     fn what_is_given_up_is_a_failure_with_a_name() {
         let mut climbing = judge("steps = [{ rotate = 90 }]\ngive_up_on = [\"loop\", \"empty\"]");
         again(climbing.weigh(row(0, "Miller", Finish::Loop), false));
-        let Outcome::Failure(failure) = settled(climbing.weigh(row(1, "Miller", Finish::Loop), false)) else { panic!() };
+        let Outcome::Failure(failure) = settled(climbing.weigh(row(1, "Miller", Finish::Loop), false)) else {
+            panic!()
+        };
         assert_eq!((failure.fault.kind, failure.tries.len()), (FaultKind::Loop, 1));
         assert!(failure.fault.message.contains("the best of 2 tries"), "{}", failure.fault.message);
         again(climbing.weigh(row(0, "Miller", Finish::Loop), false));

@@ -290,7 +290,13 @@ mod tests {
         clips.finish(&mut out).unwrap();
         let heard: Vec<Vec<f32>> = out
             .units()
-            .map(|unit| if let Unit::Clip(clip) = unit { clip.samples.chunks(16_000).map(|one| one[0]).collect() } else { vec![] })
+            .map(|unit| {
+                if let Unit::Clip(clip) = unit {
+                    clip.samples.chunks(16_000).map(|one| one[0]).collect()
+                } else {
+                    vec![]
+                }
+            })
             .collect();
         let seconds = |range: Range<u16>| range.map(f32::from).collect::<Vec<_>>();
         assert_eq!(heard, [[vec![0.0, 0.0], seconds(1..11)].concat(), seconds(9..21), seconds(19..26)]);

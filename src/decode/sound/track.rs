@@ -169,10 +169,7 @@ fn decoded(decoder: &mut dyn AudioDecoder, packet: &Packet) -> Result<Block, Err
 }
 
 /// The track that is wanted, and a decoder for it.
-fn decoder(
-    format: &dyn FormatReader,
-    wanted: SoundTrack,
-) -> Result<(&formats::Track, Box<dyn AudioDecoder>), Fault> {
+fn decoder(format: &dyn FormatReader, wanted: SoundTrack) -> Result<(&formats::Track, Box<dyn AudioDecoder>), Fault> {
     let sound = |track: &&formats::Track| track.track_type() == Some(TrackType::Audio);
     let tracks: Vec<&formats::Track> = format.tracks().iter().filter(sound).collect();
     if tracks.len() > 1 && wanted != SoundTrack::Number(1) {

@@ -73,7 +73,8 @@ fn a_track_is_chosen_by_its_number_and_all_are_mixed_on_one_timeline() {
         assert!(is_near(amplitude(&first[8000..40_000], 1000.0), 0.0), "{name}");
         let all = heard(sound::decode, &path, named("all"));
         assert!(all.len().abs_diff(4 * RATE) < RATE / 10, "{name}: {} samples", all.len());
-        let (low, high) = (|span: std::ops::Range<usize>| amplitude(&all[span], 400.0), |span| amplitude(&all[span], 1000.0));
+        let (low, high) =
+            (|span: std::ops::Range<usize>| amplitude(&all[span], 400.0), |span| amplitude(&all[span], 1000.0));
         assert!(low(2000..14_000) > 0.05 && is_near(high(2000..14_000), 0.0), "{name}: the first alone");
         assert!(low(18_000..46_000) > 0.05 && high(18_000..46_000) > 0.05, "{name}: both");
         assert!(is_near(low(50_000..62_000), 0.0) && high(50_000..62_000) > 0.05, "{name}: the second alone");
@@ -91,7 +92,8 @@ fn a_track_is_chosen_by_its_number_and_all_are_mixed_on_one_timeline() {
 fn sound_that_begins_late_or_has_a_gap_keeps_its_times() {
     let folder = tempfile::tempdir().unwrap();
     let film = "-f lavfi -i color=blue:duration=6:size=64x48:rate=10";
-    let late = format!("{film} -itsoffset 1.5 -f lavfi -i sine=frequency=400:duration=3 -map 0 -map 1 -c:v mpeg4 -c:a aac");
+    let late =
+        format!("{film} -itsoffset 1.5 -f lavfi -i sine=frequency=400:duration=3 -map 0 -map 1 -c:v mpeg4 -c:a aac");
     let gap = format!(
         "{film} -f lavfi -i sine=frequency=400:duration=6 -filter_complex [1]aselect=lt(t\\,1)+gt(t\\,3)[a] -map 0 -map [a] \
          -c:v mpeg4 -c:a flac"
@@ -117,7 +119,8 @@ fn all_channels_are_averaged_whoever_decodes_them() {
     let folder = tempfile::tempdir().unwrap();
     // Eight channels, of which the fourth (the bass) and the last speak.
     let channels = "-f lavfi -i aevalsrc=0|0|0|0.5*sin(2*PI*400*t)|0|0|0|0.5*sin(2*PI*1000*t):duration=2:sample_rate=48000:channel_layout=7.1";
-    for (name, form) in [("eight.wav", "-c:a pcm_s16le"), ("eight.flac", "-c:a flac"), ("eight.mka", "-c:a pcm_f32le")] {
+    for (name, form) in [("eight.wav", "-c:a pcm_s16le"), ("eight.flac", "-c:a flac"), ("eight.mka", "-c:a pcm_f32le")]
+    {
         let path = made(folder.path(), name, &format!("{channels} {form}"));
         let samples = heard(sound::decode, &path, SoundTrack::Number(1));
         let heard = [400.0, 1000.0].map(|hertz| amplitude(&samples[1600..30_000], hertz));
@@ -132,7 +135,9 @@ fn all_channels_are_averaged_whoever_decodes_them() {
 fn a_rate_that_changes_on_the_way_keeps_pitch_and_length() {
     let folder = tempfile::tempdir().unwrap();
     let part = |name: &str, rate: u32| {
-        let tone = format!("-f lavfi -i sine=frequency=400:duration=2:sample_rate={rate} -c:a libmp3lame -write_xing 0 -id3v2_version 0");
+        let tone = format!(
+            "-f lavfi -i sine=frequency=400:duration=2:sample_rate={rate} -c:a libmp3lame -write_xing 0 -id3v2_version 0"
+        );
         std::fs::read(made(folder.path(), name, &tone)).unwrap()
     };
     let path = folder.path().join("both.mp3");
