@@ -1,8 +1,8 @@
 """Writes the held-out set: python make_held_out.py ../../../fixtures/demo
 
-Receipts and pages of prose with other seeds and other words than training: PDFs with a text layer, scanned PDFs, and
-JPEGs as a phone takes them; and receipts.jsonl and texts.jsonl, which say of each file what is on it. Running it again
-gives the same bytes."""
+Receipts, pages of prose and invoices with other seeds and other words than training: PDFs with a text layer, scanned PDFs, and
+JPEGs as a phone takes them; and receipts.jsonl, texts.jsonl and invoices.jsonl, which say of each file what is on it. Running it
+again gives the same bytes."""
 import io
 import json
 import pathlib
@@ -15,6 +15,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen import canvas
 
+import invoices
 import letters
 import pages
 import receipts
@@ -22,8 +23,9 @@ from wording import HELD_OUT, dice
 
 rl_config.invariant = 1
 SEED = 7_000_000
-RECEIPTS, TEXTS = 60, 24
+RECEIPTS, TEXTS, INVOICES = 60, 24, 30
 BUDGET = 70     # at which the letters of each page are large enough
+LARGE = 280     # the same, of invoices
 POINTS = 0.6    # of a pixel
 
 
@@ -71,16 +73,32 @@ def put(chance, out, name, place, sheet, width, height):
     return path
 
 
-def legible(sheet, width, height):
+def legible(sheet, width, height, budget=BUDGET):
     """Whether the smallest letters are large enough at the budget that the demo reads with."""
-    columns, rows = pages.grid(round(width), round(height), BUDGET)
+    columns, rows = pages.grid(round(width), round(height), budget)
     return sheet.smallest(width, height, columns, rows) >= 1.1 * pages.LEGIBLE
 
 
+def bills(out):
+    """The invoices; gives what is on them."""
+    known = []
+    for seed in range(2 * SEED, 2 * SEED + 10_000):
+        if len(known) == INVOICES:
+            break
+        chance = dice(seed)
+        billed = invoices.draw(chance, HELD_OUT, most_items=4)
+        sheet, width, height = invoices.set_invoice(chance, HELD_OUT, billed, chance.randint(16, 24))
+        if not legible(sheet, width, height, LARGE):
+            continue
+        path = put(chance, out / "invoices", "invoice", len(known), sheet, width, height)
+        known.append({"file": f"invoices/{path.name}", "record": json.loads(billed.record())})
+    return known
+
+
 def main(out):
-    """Receipts, then pages of prose."""
+    """Receipts, then pages of prose; and invoices."""
     out = pathlib.Path(out)
-    truth = {"receipts": [], "texts": []}
+    truth = {"receipts": [], "texts": [], "invoices": []}
     for folder in truth:
         (out / folder).mkdir(parents=True, exist_ok=True)
     place = 0
@@ -100,6 +118,7 @@ def main(out):
         path = put(chance, out / folder, folder[:-1], count, sheet, width, height)
         truth[folder].append({"file": f"{folder}/{path.name}", "record": record})
         place += 1
+    truth["invoices"] = bills(out)
     for folder, known in truth.items():
         lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in known]
         (out / f"{folder}.jsonl").write_text("".join(lines), encoding="utf-8")
