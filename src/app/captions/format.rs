@@ -63,11 +63,25 @@ fn time(millis: u64, point: char) -> String {
 
 /// An arrow in the text would begin another caption.
 fn srt(text: &str) -> String {
-    lines(&text.replace("-->", "->"), LINE).join("\n")
+    screen(&text.replace("-->", "->")).join("\n")
+}
+
+/// One line, or two of which neither is too long, parted behind a mark where one does, else in the middle; more where none does.
+fn screen(text: &str) -> Vec<&str> {
+    let length = |text: &str| text.chars().count();
+    let whole = length(text);
+    if whole <= LINE {
+        return vec![text];
+    }
+    let gaps = text.match_indices(' ').map(|(at, _)| (&text[..at], &text[at + 1..]));
+    let fitting = gaps.filter(|(first, second)| length(first) <= LINE && length(second) <= LINE);
+    let ends = |first: &str| first.ends_with(['.', '!', '?', ',', ';', ':']);
+    let best = fitting.min_by_key(|(first, _)| (!ends(first), (2 * length(first)).abs_diff(whole)));
+    best.map_or_else(|| lines(text, LINE), |(first, second)| vec![first, second])
 }
 
 fn vtt(text: &str) -> String {
-    lines(text, LINE).iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
+    screen(text).iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn escaped(line: &str) -> String {
@@ -77,6 +91,18 @@ fn escaped(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn captions_have_two_lines_where_they_can() {
+        let text = "The wheel is turned by hand. It grinds the stone until each face is flat,";
+        assert_eq!(screen(text), ["The wheel is turned by hand. It grinds", "the stone until each face is flat,"]);
+        assert_eq!(
+            screen("One two three four, five six seven eight nine ten."),
+            ["One two three four,", "five six seven eight nine ten."]
+        );
+        assert_eq!(screen("One two."), ["One two."]);
+        assert_eq!(screen(&"x".repeat(90)).len(), 3);
+    }
 
     fn captions() -> Vec<Segment> {
         let long = "The wheel is turned by hand, and it grinds the stone until it is flat.";
