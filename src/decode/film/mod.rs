@@ -68,7 +68,9 @@ fn hand_over(input: &Input, pictures: &Pictures, order: &Order, out: &mut dyn Ou
 fn spans(pictures: &Pictures, window: Option<f64>) -> Vec<(f64, f64)> {
     let end = pictures.end;
     let count = window.map_or(1.0, |window| (end / window).ceil().max(1.0));
-    let span = |place: u32| (end * f64::from(place) / count, end * f64::from(place + 1) / count);
+    // To the microsecond, as a container has it.
+    let at = |place: u32| (end * f64::from(place) / count * 1e6).round() / 1e6;
+    let span = |place: u32| (at(place), at(place + 1));
     let spans = (0..count as u32).map(span);
     let shown = |&(start, end): &(f64, f64)| !pictures.within(&(start..end)).is_empty();
     spans.filter(shown).collect()
