@@ -68,8 +68,8 @@ fn hand_over(input: &Input, pictures: &Pictures, order: &Order, out: &mut dyn Ou
 fn spans(pictures: &Pictures, window: Option<f64>) -> Vec<(f64, f64)> {
     let end = pictures.end;
     let count = window.map_or(1.0, |window| (end / window).ceil().max(1.0));
-    // To the microsecond, as a container has it.
-    let at = |place: u32| (end * f64::from(place) / count * 1e6).round() / 1e6;
+    // To the microsecond, as a container has it, and none before the end.
+    let at = |place: u32| (end * f64::from(place) / count * 1e6 - 1e-3).ceil().max(0.0) / 1e6;
     let span = |place: u32| (at(place), at(place + 1));
     let spans = (0..count as u32).map(span);
     let shown = |&(start, end): &(f64, f64)| !pictures.within(&(start..end)).is_empty();
@@ -79,6 +79,14 @@ fn spans(pictures: &Pictures, window: Option<f64>) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_end_at_whole_microseconds_and_not_before_the_film() {
+        let ending = |end: f64| spans(&Pictures { times: vec![0.0, end], end, ..Pictures::default() }, None)[0].1;
+        assert_eq!(ending(5.999_999_999_999_999), 6.0);
+        assert!(ending(1.234_567_1) >= 1.234_567_1);
+        assert_eq!(ending(3.000_000_000_000_000_4), 3.0);
+    }
 
     #[test]
     fn long_films_are_parted_in_equal_stretches() {
