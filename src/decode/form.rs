@@ -188,10 +188,9 @@ fn pixels(width: u32, height: u32) -> Option<u64> {
 }
 
 fn read_bytes(from: &mut impl Read, count: usize) -> io::Result<Vec<u8>> {
-    // Room that need not be zeroed first.
-    let mut bytes = Vec::with_capacity(count);
-    from.take(count as u64).read_to_end(&mut bytes)?;
-    if bytes.len() < count { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
+    let mut bytes = vec![0; count];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn read_raster(from: &mut impl Read, width: u32, height: u32) -> io::Result<Raster> {
