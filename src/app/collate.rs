@@ -186,6 +186,8 @@ impl Gathering {
             None => self.failed.push(failure.part),
             Some(reduction) => {
                 reduction.lost = true;
+                // It is not about the parts that it covers, each of which was answered.
+                failure.part = Part::Whole;
                 let message = format!("the answers about its parts became no record: {}", failure.fault.message);
                 failure.fault.message = message;
             }

@@ -255,7 +255,7 @@ impl Desk<'_, '_> {
 
     fn take(&mut self, outcome: Option<Outcome>) -> Result<(), Fatal> {
         let weighed = outcome.map(|outcome| match self.collator.has_asked(&outcome) {
-            true => Weighed::Settled(outcome),
+            true => Weighed::Settled(self.judge.settled(outcome)),
             false => self.judge.weigh(outcome, self.stop.draining()),
         });
         let outcome = match weighed {

@@ -100,7 +100,26 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capaci
     let spare = Spare { free: memory::free(), weights: manifest.files.values().map(|file| file.bytes).sum() };
     let capacity = Capacity::choose(&keeping, settings, prompt, spare)?;
     pages_fit(plan, encoder, capacity.context)?;
+    texts_fit(plan, encoder, capacity.context, characters)?;
     Ok(capacity)
+}
+
+/// Texts and notes as long as the pipeline lets them be must fit the context with their answer.
+fn texts_fit(plan: &Plan, encoder: &Encoder, context: usize, characters: usize) -> Result<(), Fatal> {
+    let generate = &plan.pipeline.generate;
+    let answer = generate.max_tokens.saturating_add(generate.most_thinking());
+    let prompt = |characters| encoder.longest_text(characters).map_err(|fault| Fatal::new(fault.message, fault.hint));
+    let needed = prompt(characters)?;
+    if characters == 0 || needed.saturating_add(answer) <= context {
+        return Ok(());
+    }
+    let fitting = context.saturating_sub(answer).saturating_sub(prompt(0)?).saturating_mul(3);
+    Err(Fatal::new(
+        format!(
+            "a text, or notes, of {characters} characters may take {needed} tokens and their answer {answer}, but the context has {context}"
+        ),
+        format!("lower `longest` of `[decode.text]` and `[reduce]` to {fitting}, or raise `[generate] context`"),
+    ))
 }
 
 /// Pages that are shown together must fit the context with their answer, or none of them would come through.

@@ -149,7 +149,13 @@ impl Pipeline {
     /// What does not go together with `[reduce]`.
     fn unreducible(&self) -> impl Iterator<Item = &'static str> {
         let with = |holds: bool, problem| (self.reduce.is_some() && holds).then_some(problem);
+        let schema = |prompt: &str| prompt.contains("{schema}");
+        let told = self.reduce.as_ref().is_some_and(|reduce| schema(&reduce.prompt));
         let problems = [
+            with(
+                told != schema(&self.encode.prompt),
+                "`{schema}` stands in one of the prompts of [encode] and [reduce]: put it in both or in none",
+            ),
             with(
                 self.parse.record != RecordOf::Document,
                 "[reduce] makes one record of what is said of a document's parts: set `record = \"document\"` under [parse]",

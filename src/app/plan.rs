@@ -164,8 +164,14 @@ fn contradictions(pipeline: &Pipeline, model: &Model) -> Vec<String> {
 
 /// A box says nothing of which picture it is on.
 fn boxes_without_a_page(pipeline: &Pipeline, shape: &Shape) -> Option<String> {
-    let lost = pipeline.decode.pages_per_unit > 1 && parse::asks_for_boxes(shape);
-    lost.then(|| {
+    if !parse::asks_for_boxes(shape) {
+        return None;
+    }
+    if pipeline.reduce.is_some() {
+        let problem = "[reduce] makes one record of those of all pages, but the schema asks for `box_2d`, which does not tell on which";
+        return Some(format!("{problem} page it is: leave out one of them"));
+    }
+    (pipeline.decode.pages_per_unit > 1).then(|| {
         "[decode] `pages_per_unit` shows several pages at once, but the schema asks for `box_2d`, which does not tell on which \
          page it is: leave out one of them"
             .to_owned()

@@ -81,7 +81,7 @@ pub enum FaultKind {
     Engine,
     /// The answer is not what the schema demands.
     Invalid,
-    /// The answer went round in circles on every try.
+    /// The best answer went round in circles, and `[ladder] give_up_on` names that.
     Loop,
     /// The best answer was still not good enough, as the pipeline's `[ladder] give_up_on` says.
     Rejected,

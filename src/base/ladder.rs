@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::media::Kind;
+use super::{item::Part, media::Kind};
 
 /// How one more try differs from the pipeline's own settings; what is left out stays as it is there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,11 +26,11 @@ pub struct Rung {
 }
 
 impl Rung {
-    /// True when it makes a difference to units of such documents.
-    pub fn concerns(&self, kind: Kind) -> bool {
+    /// True when it makes a difference to such a unit.
+    pub fn concerns(&self, kind: Kind, part: &Part) -> bool {
         let pictures = matches!(kind, Kind::Pdf | Kind::Image);
         let sees = self.budget.is_some() || self.rotate.is_some() || self.tiles.is_some();
-        let sounds = matches!(kind, Kind::Audio | Kind::Video);
+        let sounds = matches!(part, Part::Time { .. });
         self.temperature.is_some() || (pictures && sees) || (sounds && self.shift.is_some())
     }
 }
@@ -57,10 +57,12 @@ impl Rungs {
         std::iter::once((budget, 1)).chain(self.0.iter().map(shown))
     }
 
-    /// The attempt after `attempt` that makes a difference to units of such documents.
-    pub fn above(&self, attempt: u8, kind: Kind) -> Option<u8> {
+    /// The attempt after `attempt` that makes a difference to such a part of a document.
+    pub fn above(&self, attempt: u8, kind: Kind, part: &Part) -> Option<u8> {
         let next = usize::from(attempt)..self.0.len();
-        next.into_iter().find(|place| self.0[*place].concerns(kind)).and_then(|place| u8::try_from(place + 1).ok())
+        next.into_iter()
+            .find(|place| self.0[*place].concerns(kind, part))
+            .and_then(|place| u8::try_from(place + 1).ok())
     }
 
     /// All of them.
@@ -92,11 +94,13 @@ mod tests {
         let temperature = Rung { temperature: Some(0.4), ..Rung::default() };
         let shift = Rung { shift: Some(2.0), ..Rung::default() };
         let rungs = Rungs::new(vec![budget.clone(), Rung { rotate: Some(90), ..Rung::default() }, temperature, shift]);
-        assert_eq!(rungs.above(0, Kind::Pdf), Some(1));
-        assert_eq!(rungs.above(1, Kind::Image), Some(2));
-        assert_eq!(rungs.above(0, Kind::Audio), Some(3), "sound has no budget and cannot be turned");
-        assert_eq!((rungs.above(3, Kind::Audio), rungs.above(4, Kind::Audio)), (Some(4), None));
-        assert_eq!(rungs.above(3, Kind::Pdf), None, "only sound can be shifted");
+        let (sound, frames) = (Part::Time { start: 0.0, end: 9.0 }, Part::Frames { start: 0.0, end: 9.0 });
+        assert_eq!(rungs.above(3, Kind::Video, &frames), None, "frames are not shifted");
+        assert_eq!(rungs.above(0, Kind::Pdf, &Part::Whole), Some(1));
+        assert_eq!(rungs.above(1, Kind::Image, &Part::Whole), Some(2));
+        assert_eq!(rungs.above(0, Kind::Audio, &sound), Some(3), "sound has no budget and cannot be turned");
+        assert_eq!((rungs.above(3, Kind::Audio, &sound), rungs.above(4, Kind::Audio, &sound)), (Some(4), None));
+        assert_eq!(rungs.above(3, Kind::Pdf, &Part::Whole), None, "only sound can be shifted");
         assert_eq!((rungs.at(0), rungs.at(1)), (Rung::default(), budget));
     }
 }

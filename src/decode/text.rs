@@ -45,16 +45,17 @@ fn parts(pieces: &[&str]) -> Vec<Part> {
 }
 
 /// The text in pieces of at most so many characters, nothing left out. Each ends behind a paragraph, else a line, a sentence or a
-/// word, as late as may be in its second half, else anywhere. Pieces of white space alone belong to the one before.
+/// word, as late as may be in its second half, else anywhere. White space alone is no piece: it stands before the next, or, at the
+/// end, behind the last.
 fn pieces(text: &str, longest: usize) -> Vec<&str> {
-    const ENDS: [&[&str]; 4] = [&["\n\n"], &["\n"], &[". ", "! ", "? ", "。", "！", "？"], &[" "]];
-    let (mut cuts, mut start) = (vec![0], 0);
+    const ENDS: [&[&str]; 4] = [&["\n\n", "\r\n\r\n"], &["\n"], &[". ", "! ", "? ", "。", "！", "？"], &[" "]];
+    let (mut cuts, mut start, end) = (vec![0], 0, text.trim_end().len());
     while let Some((length, _)) = text[start..].char_indices().nth(longest) {
         let head = &text[start..start + length];
         let half = head.char_indices().nth(longest / 2).map_or(0, |(at, _)| at);
         let last = |ends: &&[&str]| ends.iter().filter_map(|end| Some(head.rfind(end)? + end.len())).max();
         let length = ENDS.iter().find_map(|ends| last(ends).filter(|at| *at > half)).unwrap_or(length);
-        if text[start + length..].trim().is_empty() {
+        if start + length >= end {
             break;
         }
         if !text[start..start + length].trim().is_empty() {

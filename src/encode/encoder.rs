@@ -133,10 +133,7 @@ impl Encoder {
     /// When the vocabulary cannot spell the layout.
     pub fn longest(&self, pages: usize, frames: usize, seconds: f64, characters: usize) -> Result<usize, Fault> {
         let (shared, settings) = (&self.shared, &self.shared.settings);
-        let text = characters.div_ceil(CHARACTERS_OF_A_TOKEN);
-        let texts = [Some(&shared.document), shared.notes.as_ref()].into_iter().flatten();
-        let texts = texts.map(|layout| Ok(shared.compose(layout, "", |_| Ok(()))?.len() + text));
-        let mut lengths = texts.collect::<Result<Vec<usize>, Fault>>()?;
+        let mut lengths = vec![self.longest_text(characters)?];
         if let Some(layout) = &shared.image {
             let shown = self.rungs.pictures(settings.budget.most()).max_by_key(|(budget, tiles)| budget * tiles);
             let (budget, tiles) = shown.unwrap_or((settings.budget.most(), 1));
@@ -150,6 +147,18 @@ impl Encoder {
             lengths.push(shared.sound(layout, audio.max_soft_tokens)?.len());
         }
         Ok(lengths.into_iter().max().unwrap_or(0))
+    }
+
+    /// Tokens of the prompt of a text, or of notes, of so many characters.
+    ///
+    /// # Errors
+    /// When the vocabulary cannot spell the layout.
+    pub fn longest_text(&self, characters: usize) -> Result<usize, Fault> {
+        let shared = &self.shared;
+        let layouts = [Some(&shared.document), shared.notes.as_ref()].into_iter().flatten();
+        let lengths = layouts.map(|layout| Ok(shared.compose(layout, "", |_| Ok(()))?.len()));
+        let longest = lengths.collect::<Result<Vec<usize>, Fault>>()?.into_iter().max().unwrap_or(0);
+        Ok(longest + characters.div_ceil(CHARACTERS_OF_A_TOKEN))
     }
 
     /// Pages and pictures, one after the other. The prompt's budget is the largest of theirs.

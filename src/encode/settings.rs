@@ -50,8 +50,7 @@ impl Settings {
             .collect();
         if !self.schema_in_prompt {
             let texts = [("encode.system", &self.system), ("encode.prompt", &self.prompt)];
-            let reduce = self.reduce.iter().map(|text| ("reduce.prompt", text));
-            let placed = texts.into_iter().chain(reduce).filter(|(_, text)| text.contains(PLACE));
+            let placed = texts.into_iter().filter(|(_, text)| text.contains(PLACE));
             problems.extend(placed.map(|(name, _)| {
                 format!(
                     "{name} has a place for {{schema}}, but encode.schema_in_prompt is false: leave out one of them"

@@ -196,7 +196,7 @@ fn reduced(folder: &Path, reduce: &str, answers: &[&str]) -> (std::process::Outp
     fs::write(folder.join("schema.json"), schema.to_string()).unwrap();
     let pipeline = format!(
         "name = \"summary\"\nmodel = \"{root}/onnx/tiny\"\n[decode]\ntext = {{ longest = 200 }}\n[encode]\nprompt = \"Sum up.\"\n\
-         [generate]\nmax_tokens = 160\nslots = 1\n[parse]\nschema = \"schema.json\"\nrecord = \"document\"\n[reduce]\n{reduce}"
+         [generate]\nmax_tokens = 160\nslots = 1\ncontext = 320\n[parse]\nschema = \"schema.json\"\nrecord = \"document\"\n[reduce]\n{reduce}"
     );
     fs::write(&path, pipeline).unwrap();
     let paragraph = |number: u32| format!("{}\n\n", format!("Sentence {number} of the talk. ").repeat(7).trim());
@@ -211,7 +211,7 @@ fn reduced(folder: &Path, reduce: &str, answers: &[&str]) -> (std::process::Outp
 fn what_is_said_of_the_parts_of_a_long_text_is_read_once_more() {
     let folder = tempfile::tempdir().unwrap();
     let answers = ["one", "two", "three", "four", "five", "all five"];
-    let (output, set) = reduced(folder.path(), "prompt = \"Make one of them.\"", &answers);
+    let (output, set) = reduced(folder.path(), "prompt = \"Make one of them.\"\nlongest = 200", &answers);
     assert_eq!(code(&output), 0, "{}", errors(&output));
     let rows = shown(&set, &[]);
     let [row] = &rows[..] else { panic!("{rows:?}") };
@@ -227,7 +227,7 @@ fn what_is_said_of_the_parts_of_a_long_text_is_read_once_more() {
     let totals = &report["totals"];
     assert_eq!((&totals["units"], &totals["rows"], &totals["balanced"]), (&6.into(), &1.into(), &true.into()));
     // Nothing is asked again of a document that is through.
-    let (output, set) = reduced(folder.path(), "prompt = \"Make one of them.\"", &answers);
+    let (output, set) = reduced(folder.path(), "prompt = \"Make one of them.\"\nlongest = 200", &answers);
     assert_eq!(code(&output), 0, "{}", errors(&output));
     let report: Value = serde_json::from_slice(&fs::read(set.join("run.json")).unwrap()).unwrap();
     assert_eq!((&report["totals"]["documents_kept"], &report["totals"]["answered"]), (&1.into(), &0.into()));
@@ -236,18 +236,22 @@ fn what_is_said_of_the_parts_of_a_long_text_is_read_once_more() {
 #[test]
 fn notes_that_do_not_fit_are_a_failure_that_says_so_and_contradictions_are_named_before_a_run() {
     let folder = tempfile::tempdir().unwrap();
-    let long = "word ".repeat(60);
-    let task = format!("prompt = \"{}\"", "Make one of them. ".repeat(1200));
-    let (output, set) = reduced(folder.path(), &task, &[&long]);
+    // Two notes are read together though they are longer than is said to fit.
+    let long = "word ".repeat(130);
+    let (output, set) = reduced(folder.path(), "prompt = \"Make one of them.\"\nlongest = 200", &[&long]);
     assert_eq!(code(&output), 1, "{}", errors(&output));
     let failures = shown(&set, &["--failures"]);
     let [failure] = &failures[..] else { panic!("{failures:?}") };
-    assert_eq!((&failure["kind"], &failure["_part"]), (&"too_long".into(), &"text".into()));
+    assert_eq!((&failure["kind"], &failure["_part"]), (&"too_long".into(), &"whole".into()));
     assert!(
         failure["message"].as_str().unwrap().starts_with("the answers about its parts became no record"),
         "{failure}"
     );
     assert_eq!(shown(&set, &[]).len(), 0);
+    let folder = tempfile::tempdir().unwrap();
+    let (output, _) = reduced(folder.path(), "prompt = \"Make one of them.\"", &[""]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("notes, of 16000 characters may take"), "{}", errors(&output));
     let folder = tempfile::tempdir().unwrap();
     let wrong = "prompt = \"\"\nlongest = 1\n[parse.merge]\nsaid = \"longest\"";
     let (output, _) = reduced(folder.path(), wrong, &[""]);

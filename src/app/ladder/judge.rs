@@ -55,11 +55,6 @@ impl Candidate {
     fn tokens(&self) -> u32 {
         self.result.as_ref().map_or(0, |extraction| extraction.tokens)
     }
-
-    /// Less is better: any row before any failure, then the fewest reasons.
-    fn badness(&self) -> (bool, usize) {
-        (self.result.is_err(), self.reasons.len())
-    }
 }
 
 impl Judge {
@@ -114,7 +109,7 @@ impl Judge {
         let (key, tokens) = (key(&candidate.origin), u64::from(candidate.tokens()));
         let Candidate { origin, attempt, .. } = &candidate;
         let (source, part, above) =
-            (origin.source.clone(), origin.part, self.rungs.above(*attempt, origin.source.kind));
+            (origin.source.clone(), origin.part, self.rungs.above(*attempt, origin.source.kind, &origin.part));
         let bad = candidate.reasons.iter().any(|reason| self.settings.climb_on.contains(reason));
         let spent = self.held.get(&key).map_or(0, |held| held.tokens) + tokens;
         let goes_on = bad && !stopping && spent < self.settings.allowance;
@@ -134,7 +129,8 @@ impl Judge {
         let Some(Held { mut tries, best, tokens, sent }) = held else {
             return Held { tries: Vec::new(), best: candidate, tokens: 0, sent: 0 };
         };
-        let (best, other) = if candidate.badness() < best.badness() { (candidate, best) } else { (best, candidate) };
+        let better = self.badness(&candidate) < self.badness(&best);
+        let (best, other) = if better { (candidate, best) } else { (best, candidate) };
         tries.push(self.over(&other));
         Held { tries, best, tokens, sent }
     }
@@ -160,6 +156,20 @@ impl Judge {
                 Outcome::Failure(failure)
             }
         }
+    }
+
+    /// Less is better: any row before any failure, then one that is not given up, then the fewest reasons.
+    fn badness(&self, candidate: &Candidate) -> (bool, bool, usize) {
+        let Candidate { reasons, result, .. } = candidate;
+        (result.is_err(), self.unbearable(reasons).is_some(), reasons.len())
+    }
+
+    /// The outcome of what cannot climb: where its answer is to be given up, a failure.
+    pub fn settled(&self, outcome: Outcome) -> Outcome {
+        let Outcome::Row(item) = outcome else { return outcome };
+        let Some(reason) = self.unbearable(&self.reasons(&item.body)) else { return Outcome::Row(item) };
+        let fault = given_up(reason, 1, &item.body.raw);
+        Outcome::Failure(Box::new(Failure::of(&item.origin, fault)))
     }
 
     /// The first reason for which a unit is given up.
@@ -353,6 +363,11 @@ mod tests {
         assert!(failure.fault.message.contains("the best of 2 tries"), "{}", failure.fault.message);
         again(climbing.weigh(row(0, "Miller", Finish::Loop), false));
         assert_eq!(extraction(climbing.weigh(row(1, "Miller", Finish::Stop), false)).attempt, 1);
+        let mut strict = judge("steps = [{ rotate = 90 }]\ngive_up_on = [\"loop\"]");
+        again(strict.weigh(row(0, "Miller", Finish::Loop), false));
+        let kept = extraction(strict.weigh(row(1, "", Finish::Closed), false));
+        assert_eq!(kept.attempt, 1, "a try that does not loop is better than one that does, whatever else it is");
+        assert!(matches!(climbing.settled(row(0, "Miller", Finish::Loop)), Outcome::Failure(_)), "what cannot climb");
         let mut still = judge("give_up_on = [\"empty\"]");
         let Outcome::Failure(failure) = settled(still.weigh(row(0, "", Finish::Stop), false)) else { panic!() };
         assert_eq!(failure.fault.kind, FaultKind::Rejected);

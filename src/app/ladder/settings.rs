@@ -171,7 +171,7 @@ fn wrong(
             return Some(format!("`shift` is {shift}, but must be 0.1 to 10 seconds"));
         }
         let room = decode::LONGEST_CLIP - decode.sound.longest;
-        if shift > room {
+        if shift > room + 1e-6 {
             let longest = decode::LONGEST_CLIP - shift;
             return Some(format!(
                 "`shift` is {shift}, and clips may be {} s long: the model hears {} at once; lower `longest` of `[decode] sound` \

@@ -49,7 +49,8 @@ pub fn read(
     if span.end - span.start <= SHORT { reader.in_one_go(&wanted, out) } else { reader.one_by_one(&wanted, out) }
 }
 
-fn check_size(pictures: &Pictures, limits: &Limits) -> Result<(), Fault> {
+/// Frames as stored that are not too large.
+pub fn check_size(pictures: &Pictures, limits: &Limits) -> Result<(), Fault> {
     let (width, height) = (pictures.width, pictures.height);
     if u64::from(width) * u64::from(height) > limits.pixels {
         return Err(too_large(width, height, limits));

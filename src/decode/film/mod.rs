@@ -29,11 +29,8 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
         return Err(sound::too_long(order.limits.seconds));
     }
     let mut pictures = survey.pictures.take().filter(|_| order.video.frames > 0);
-    if let Some(pictures) = pictures.as_mut().filter(|_| order.video.scenes.is_some()) {
-        pictures.changes = scenes::scores(input, pictures, out)?;
-    }
     let sound = survey.has_sound && order.video.sound;
-    if let Some(pictures) = &pictures {
+    if let Some(pictures) = &mut pictures {
         hand_over(input, pictures, order, out)?;
     }
     match (sound, pictures) {
@@ -45,20 +42,32 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
     }
 }
 
-fn hand_over(input: &Input, pictures: &Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+fn hand_over(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
     let spans = spans(pictures, order.video.window);
     let parts: Vec<Part> = spans.iter().map(|&(start, end)| Part::Frames { start, end }).collect();
     let granted = out.promise(&parts)?;
+    let mut told = None;
     for (part, (start, end)) in parts.into_iter().zip(spans).take(granted) {
         if out.passed_over() {
             continue;
         }
-        match frames::read(input, pictures, start..end, order, out) {
+        // Once, and only where a unit wants it; what goes wrong then concerns all of them.
+        let told = told.get_or_insert_with(|| tell_changes(input, pictures, order, out)).clone();
+        match told.and_then(|()| frames::read(input, pictures, start..end, order, out)) {
             Ok(frames) => {
                 out.unit(part, Unit::Film(Film { frames: alike::without(frames, order.video.least_change) }))?
             }
             Err(fault) => out.fault(part, fault)?,
         }
+    }
+    Ok(())
+}
+
+/// How much each frame differs from the one before, where that is asked for.
+fn tell_changes(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+    if order.video.scenes.is_some() {
+        frames::check_size(pictures, &order.limits)?;
+        pictures.changes = scenes::scores(input, pictures, out)?;
     }
     Ok(())
 }

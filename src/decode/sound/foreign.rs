@@ -10,7 +10,7 @@ use super::{
         output::{Output, refuse},
         settings::{AllTracks, SoundTrack},
     },
-    clips::Clips,
+    clips::{Clips, RATE},
 };
 
 /// Frames of samples read at a time.
@@ -22,20 +22,29 @@ const MOST_CHANNELS: usize = 64;
 /// Most tracks that are mixed.
 const MOST_TRACKS: usize = 64;
 
-/// To 16 kHz, at the times of the file: a track that begins late, or has a gap, is filled with silence, and what overlaps is
-/// cut away (ffmpeg-filters, `aresample`; swresample, `async`).
-const TIMED: &str = "aresample=16000:async=1:min_hard_comp=0.1:first_pts=0";
+/// To 16 kHz, at the times of the file: a gap is filled with silence, and what overlaps is cut away (ffmpeg-filters, `aresample`;
+/// swresample, `async`). Where rate or channels change on the way ffmpeg begins anew with this, so the silence before the first
+/// sample is not its business.
+const TIMED: &str = "aresample=16000:async=1:min_hard_comp=0.1";
+
+/// The same, and silence from the beginning of the file on: of tracks that are mixed.
+const FROM_THE_START: &str = "aresample=16000:async=1:min_hard_comp=0.1:first_pts=0";
 
 /// Hands over the sound track that is asked for, or all of them mixed, as clips; channels are averaged.
 ///
 /// # Errors
 /// As [`super::decode`], `Empty` when there is no such track, and `Unsupported` without an ffmpeg.
 pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let source = source(input, order.sound.track, out)?;
-    let source: Vec<&str> = source.iter().map(String::as_str).collect();
-    let form = ["-vn", "-sn", "-dn", "-c:a", "pcm_f32le", "-f", "wav", "-"];
-    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &[&source[..], &form].concat())?;
+    let Source { arguments, late } = source(input, order.sound.track, out)?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut clips = Clips::new(order);
+    if wait(late, &mut clips, out)? {
+        return Ok(());
+    }
+    // Tags would make the head as long as they are.
+    let form =
+        ["-vn", "-sn", "-dn", "-map_metadata", "-1", "-fflags", "+bitexact", "-c:a", "pcm_f32le", "-f", "wav", "-"];
+    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &[&arguments[..], &form].concat())?;
     if let Some(channels) = channels(&mut ffmpeg, out)?
         && flow(&mut ffmpeg, channels, &mut clips, out)?
     {
@@ -45,25 +54,72 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
     clips.finish(out).map(drop)
 }
 
-/// The arguments that choose what is heard.
-fn source(input: &Input, track: SoundTrack, out: &mut dyn Output) -> Result<Vec<String>, Fault> {
-    let plain = |number: u32| ["-map", &format!("0:a:{}", number.saturating_sub(1)), "-af", TIMED].map(str::to_owned);
-    Ok(match track {
-        SoundTrack::Number(1) => plain(1).into(),
+/// What is heard.
+struct Source {
+    /// What ffmpeg is told.
+    arguments: Vec<String>,
+    /// Seconds after which it begins.
+    late: f64,
+}
+
+fn source(input: &Input, track: SoundTrack, out: &mut dyn Output) -> Result<Source, Fault> {
+    match track {
+        SoundTrack::Number(1) => alone(input, 1, out),
         SoundTrack::Number(number) => match tracks(input, out)? {
-            there if there < number as usize => return Err(no_such_track(number, there)),
-            _ => plain(number).into(),
+            there if there < number as usize => Err(no_such_track(number, there)),
+            _ => alone(input, number, out),
         },
         SoundTrack::Named(AllTracks::All) => match tracks(input, out)? {
-            0 | 1 => plain(1).into(),
-            count => ["-filter_complex", &mixed(count.min(MOST_TRACKS)), "-map", "[all]"].map(str::to_owned).into(),
+            0 | 1 => alone(input, 1, out),
+            count => {
+                let mixed = ["-filter_complex", &mixed(count.min(MOST_TRACKS)), "-map", "[all]"];
+                Ok(Source { arguments: mixed.map(str::to_owned).into(), late: 0.0 })
+            }
         },
-    })
+    }
+}
+
+fn alone(input: &Input, number: u32, out: &mut dyn Output) -> Result<Source, Fault> {
+    let map = format!("0:a:{}", number.saturating_sub(1));
+    let late = begins(input, &map, out)?;
+    Ok(Source { arguments: ["-map", &map, "-af", TIMED].map(str::to_owned).into(), late })
+}
+
+/// At which second of the file the first packet of a track stands; 0 where that is not told.
+fn begins(input: &Input, map: &str, out: &mut dyn Output) -> Result<f64, Fault> {
+    let after = ["-map", map, "-c", "copy", "-frames:a", "1", "-f", "framecrc", "-"];
+    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
+    let (mut tick, mut late) = (0.0, 0.0);
+    while let Some(line) = ffmpeg.line(out)? {
+        if let Some((top, bottom)) = line.strip_prefix("#tb 0: ").and_then(|tick| tick.split_once('/')) {
+            let number = |text: &str| text.trim().parse::<f64>().unwrap_or(0.0);
+            tick = number(top) / number(bottom).max(1.0);
+        } else if let Some(time) = line.split(',').nth(2).and_then(|time| time.trim().parse::<i64>().ok()) {
+            late = time as f64 * tick;
+        }
+    }
+    // What is wrong with the file is told when it is decoded.
+    Ok(late.max(0.0))
+}
+
+/// Silence before a track that begins late; true when no more is wanted.
+fn wait(late: f64, clips: &mut Clips, out: &mut dyn Output) -> Result<bool, Fault> {
+    let mut left = (late * f64::from(RATE)) as u64;
+    while left > 0 {
+        let count = left.min(BLOCK as u64);
+        clips.room().extend(std::iter::repeat_n(0.0, count as usize));
+        left -= count;
+        if clips.flow(out)?.is_break() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The filters that mix so many tracks, each made mono, as long as the longest.
 fn mixed(count: usize) -> String {
-    let each: String = (0..count).map(|at| format!("[0:a:{at}]{TIMED},aformat=channel_layouts=mono[t{at}];")).collect();
+    let each: String =
+        (0..count).map(|at| format!("[0:a:{at}]{FROM_THE_START},aformat=channel_layouts=mono[t{at}];")).collect();
     let names: String = (0..count).map(|at| format!("[t{at}]")).collect();
     format!("{each}{names}amix=inputs={count}:duration=longest[all]")
 }

@@ -109,8 +109,9 @@ impl Track {
                 Err(error) => return self.stop(&error),
             };
             match decoded(&mut *self.decoder, &packet).or_else(|_| self.begin_anew(&packet)) {
+                Ok(block) if block.samples.is_empty() => {}
                 Ok(block) => {
-                    self.good += u64::from(!block.samples.is_empty());
+                    self.good += 1;
                     self.lag.take(packet.pts.get(), block);
                 }
                 Err(_) => self.bad += 1,

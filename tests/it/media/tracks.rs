@@ -149,6 +149,25 @@ fn a_rate_that_changes_on_the_way_keeps_pitch_and_length() {
 }
 
 #[test]
+fn channels_that_change_in_a_film_keep_what_follows_at_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str, hertz: u32, layout: &str, offset: u32| {
+        let tone = format!(
+            "-f lavfi -i color=blue:duration=3:size=64x48:rate=10 -f lavfi -i sine=frequency={hertz}:duration=3:sample_rate=48000 \
+             -af aformat=channel_layouts={layout} -c:v mpeg2video -c:a ac3 -output_ts_offset {offset}"
+        );
+        std::fs::read(made(folder.path(), name, &tone)).unwrap()
+    };
+    let path = folder.path().join("both.ts");
+    std::fs::write(&path, [part("one.ts", 400, "5.1", 0), part("two.ts", 1000, "stereo", 3)].concat()).unwrap();
+    let samples = heard(film::decode, &path, SoundTrack::Number(1));
+    assert!(samples.len().abs_diff(6 * RATE) < RATE / 4, "{} samples", samples.len());
+    let loud = |second: f64, hertz: f64| amplitude(&samples[(second * 16_000.0) as usize..][..8000], hertz);
+    assert!(loud(1.5, 400.0) > 0.01 && loud(1.5, 1000.0) < 0.005, "{} {}", loud(1.5, 400.0), loud(1.5, 1000.0));
+    assert!(loud(4.5, 1000.0) > 0.01 && loud(4.5, 400.0) < 0.005, "{} {}", loud(4.5, 1000.0), loud(4.5, 400.0));
+}
+
+#[test]
 fn frames_are_taken_where_the_picture_changes() {
     let folder = tempfile::tempdir().unwrap();
     let colours = "-f lavfi -i color=black:d=1.5:s=64x48:r=10 -f lavfi -i color=gray:d=2.5:s=64x48:r=10 \
