@@ -26,7 +26,7 @@ page_box = pa.struct([pa.field("path", text, False), *(pa.field(side, pa.float32
                       pa.field("page", pa.int32(), True)])
 why = pa.list_(pa.field("item", text, False))
 one_try = pa.struct([pa.field("attempt", pa.int32(), False), pa.field("why", why, False), pa.field("budget", pa.int32()),
-                     pa.field("rotate", pa.int32()), pa.field("tiles", pa.int32()), pa.field("temperature", pa.float32()), pa.field("new_tokens", pa.int32(), False)])
+                     pa.field("rotate", pa.int32()), pa.field("tiles", pa.int32()), pa.field("temperature", pa.float32()), pa.field("shift", pa.float64()), pa.field("new_tokens", pa.int32(), False)])
 expected = [
     ("_source", text, False), ("_hash", text, True), ("_unit", text, True), ("_kind", text, True), ("_part", text, False),
     ("_page", pa.int32(), True), ("_last_page", pa.int32(), True), ("_pages", pa.int32(), True), ("_start", pa.float64(), True), ("_end", pa.float64(), True),
