@@ -197,7 +197,10 @@ impl Gathering {
 
     /// The next round, in which what is known of the document is read; none when it is one record, or cannot become one.
     fn ask(&mut self, reduce: &digest::Settings, source: &Arc<Source>) -> Vec<Item<Unit>> {
-        let first = || Reduction { notes: self.units.iter().map(note).collect(), ..Reduction::default() };
+        let first = || Reduction {
+            notes: self.units.iter().map(|unit| Note::of(unit.origin.part, &unit.body)).collect(),
+            ..Reduction::default()
+        };
         let mut reduction = self.reduction.take().unwrap_or_else(first);
         if reduction.lost || reduction.notes.len() < 2 {
             self.reduction = Some(reduction).filter(|reduction| !reduction.answers.is_empty() || reduction.lost);
@@ -233,8 +236,4 @@ impl Gathering {
         let (origin, lease) = (Origin { source, part: Part::Whole }, Lease::none());
         Some(Outcome::Record(Box::new(Item { origin, attempt: body.attempt, lease, body })))
     }
-}
-
-fn note(unit: &Item<Extraction>) -> Note {
-    Note::of(unit.origin.part, &unit.body)
 }

@@ -106,8 +106,7 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capaci
 
 /// Texts and notes as long as the pipeline lets them be must fit the context with their answer.
 fn texts_fit(plan: &Plan, encoder: &Encoder, context: usize, characters: usize) -> Result<(), Fatal> {
-    let generate = &plan.pipeline.generate;
-    let answer = generate.max_tokens.saturating_add(generate.most_thinking());
+    let answer = plan.pipeline.generate.most_new_tokens();
     let prompt = |characters| encoder.longest_text(characters).map_err(|fault| Fatal::new(fault.message, fault.hint));
     let needed = prompt(characters)?;
     if characters == 0 || needed.saturating_add(answer) <= context {
@@ -124,8 +123,8 @@ fn texts_fit(plan: &Plan, encoder: &Encoder, context: usize, characters: usize) 
 
 /// Pages that are shown together must fit the context with their answer, or none of them would come through.
 fn pages_fit(plan: &Plan, encoder: &Encoder, context: usize) -> Result<(), Fatal> {
-    let (pages, generate) = (plan.pipeline.decode.pages_per_unit as usize, &plan.pipeline.generate);
-    let answer = generate.max_tokens.saturating_add(generate.most_thinking());
+    let pages = plan.pipeline.decode.pages_per_unit as usize;
+    let answer = plan.pipeline.generate.most_new_tokens();
     let prompt =
         |pages: usize| encoder.longest(pages, 0, 0.0, 0).map_err(|fault| Fatal::new(fault.message, fault.hint));
     let needed = prompt(pages)?;

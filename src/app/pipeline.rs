@@ -85,8 +85,6 @@ impl Pipeline {
         lay_over(&mut table, overrides);
         let canonical = table.to_string();
         let mut reader = Reader { table, problems: Vec::new() };
-        let reduce: Option<digest::Settings> = reader.optional("reduce");
-        let problems_of_reduce = reduce.iter().flat_map(digest::Settings::validate).collect::<Vec<_>>();
         let mut pipeline = Self {
             name: reader.value("name", String::new()),
             description: reader.value("description", String::new()),
@@ -100,12 +98,11 @@ impl Pipeline {
             parse: reader.stage("parse", parse::Settings::validate),
             write: reader.stage("write", write::Settings::validate),
             ladder: reader.stage("ladder", |_: &ladder::Settings| Vec::new()),
-            reduce,
+            reduce: reader.optional("reduce"),
             canonical,
         };
         pipeline.encode.reduce = pipeline.reduce.as_ref().map(|reduce| reduce.prompt.clone());
         let mut problems = reader.finish();
-        problems.extend(problems_of_reduce);
         problems.extend(pipeline.contradictions());
         (pipeline, problems)
     }
@@ -137,15 +134,14 @@ impl Pipeline {
                     .to_owned(),
             );
         }
+        problems.extend(self.reduce.iter().flat_map(digest::Settings::validate));
         problems.extend(self.unreducible().map(str::to_owned));
         if self.memory_mb == 0 {
             problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());
         }
         problems
     }
-}
 
-impl Pipeline {
     /// What does not go together with `[reduce]`.
     fn unreducible(&self) -> impl Iterator<Item = &'static str> {
         let with = |holds: bool, problem| (self.reduce.is_some() && holds).then_some(problem);

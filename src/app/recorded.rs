@@ -144,20 +144,35 @@ impl Recorded {
 
     /// The record alone: the columns that the schema names.
     pub fn record(&self) -> Value {
-        let columns = self.row.as_object().into_iter().flatten();
-        let record = columns.filter(|(name, _)| !name.starts_with('_'));
-        Value::Object(record.map(|(name, value)| (name.clone(), value.clone())).collect())
+        record(&self.row)
     }
+}
+
+/// The record of a row alone: the columns that the schema names.
+pub fn record(row: &Value) -> Value {
+    let columns = row.as_object().into_iter().flatten();
+    let record = columns.filter(|(name, _)| !name.starts_with('_'));
+    Value::Object(record.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 /// Which part of its document a row of either table is about.
 pub fn part(row: &Value) -> Part {
-    let number = |column: &str| row[column].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
-    let seconds = |column: &str| row[column].as_f64().unwrap_or(0.0);
-    let (start, end) = (seconds("_start"), seconds("_end"));
-    match row["_part"].as_str() {
-        Some("page") => Part::Page { number: number("_page"), of: number("_pages") },
-        Some("pages") => Part::Pages { first: number("_page"), last: number("_last_page"), of: number("_pages") },
+    place(row, "_")
+}
+
+/// Which part of its document one of the `_parts` of a merged row is; of pages it does not say of how many.
+pub fn merged_part(part: &Value) -> Part {
+    place(part, "")
+}
+
+fn place(columns: &Value, prefix: &str) -> Part {
+    let column = |name: &str| &columns[format!("{prefix}{name}")];
+    let number = |name: &str| column(name).as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    let seconds = |name: &str| column(name).as_f64().unwrap_or(0.0);
+    let (start, end) = (seconds("start"), seconds("end"));
+    match column("part").as_str() {
+        Some("page") => Part::Page { number: number("page"), of: number("pages") },
+        Some("pages") => Part::Pages { first: number("page"), last: number("last_page"), of: number("pages") },
         Some("time") => Part::Time { start, end },
         Some("frames") => Part::Frames { start, end },
         Some("text") => Part::Text { start: start as u64, end: end as u64 },

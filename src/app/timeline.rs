@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     captions::{Segment, shifted, tidied},
-    recorded::part,
+    recorded::{merged_part, part, record},
 };
 use crate::{
     base::{Fatal, Part},
@@ -50,8 +50,10 @@ pub fn write(datasets: &[PathBuf], field: &str, place: &Path) -> Result<Written,
             "name datasets made of recordings or films with `lapidary run`",
         ));
     }
-    moments.sort_by(|one, other| (&one.source, one.kind).cmp(&(&other.source, other.kind)));
-    moments.sort_by(|one, other| one.source.cmp(&other.source).then(one.start.total_cmp(&other.start)));
+    moments.sort_by(|one, other| {
+        let by_time = one.source.cmp(&other.source).then(one.start.total_cmp(&other.start));
+        by_time.then(one.kind.cmp(other.kind))
+    });
     join(&mut moments);
     let place = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
     save_timeline(&moments, &place)?;
@@ -74,22 +76,14 @@ fn each(dataset: &Path, table: Table, take: &mut dyn FnMut(&Value)) -> Result<()
 fn told(row: &Value, field: &str) -> Vec<Moment> {
     let source = row["_source"].as_str().unwrap_or_default();
     let Some(parts) = row["_parts"].as_array() else {
-        let columns = row.as_object().into_iter().flatten().filter(|(name, _)| !name.starts_with('_'));
-        let record: Map<String, Value> = columns.map(|(name, value)| (name.clone(), value.clone())).collect();
-        return moment(source, part(row), &row["_shift"], &Value::Object(record), field)
+        return moment(source, part(row), &row["_shift"], &record(row), field)
             .map(|one| Moment { finish: word(&row["_finish"]), mean_logprob: number(&row["_mean_logprob"]), ..one })
             .into_iter()
             .collect();
     };
     let of_part = |one: &Value| {
-        let (start, end) = (one["start"].as_f64()?, one["end"].as_f64()?);
-        let part = match one["part"].as_str()? {
-            "time" => Part::Time { start, end },
-            "frames" => Part::Frames { start, end },
-            _ => return None,
-        };
-        let record = serde_json::from_str(one["raw"].as_str()?).unwrap_or_default();
-        let moment = moment(source, part, &one["shift"], &record, field)?;
+        let said = serde_json::from_str(one["raw"].as_str()?).unwrap_or_default();
+        let moment = moment(source, merged_part(one), &one["shift"], &said, field)?;
         Some(Moment { finish: word(&one["finish"]), mean_logprob: number(&one["mean_logprob"]), ..moment })
     };
     parts.iter().filter_map(of_part).collect()

@@ -45,8 +45,6 @@ pub struct Course {
     repeated: usize,
     promised: Vec<Part>,
     settled: usize,
-    /// A child was lost.
-    lost_any: bool,
     /// Children lost since the last unit was settled.
     deaths: u32,
     /// Units lost with their child since the last that came through.
@@ -75,7 +73,6 @@ impl Course {
             repeated: 0,
             promised: Vec::new(),
             settled: 0,
-            lost_any: false,
             deaths: 0,
             lost: 0,
             silent: false,
@@ -90,11 +87,6 @@ impl Course {
     /// Takes down what a child has left of the time.
     pub fn spend_until(&mut self, left: Duration) {
         self.left.time = left;
-    }
-
-    /// True when it has cost a child.
-    pub fn has_cost_any(&self) -> bool {
-        self.lost_any
     }
 
     /// True when it may cost no more children.
@@ -170,7 +162,6 @@ impl Course {
     /// A child was lost. A unit that costs a second child is lost; one that ran out of time is not tried again. When the
     /// document has cost all that it may, the rest is given up.
     pub fn lose_child(&mut self, kind: FaultKind) -> Verdict {
-        self.lost_any = true;
         self.deaths += 1;
         self.left.children = self.left.children.saturating_sub(1);
         if self.left.children == 0 || self.left.time.is_zero() {

@@ -133,8 +133,6 @@ impl Decoder {
         let mut which = if source.kind == Kind::Video { Which::Special } else { Which::Steady };
         loop {
             request.settled = course.begin();
-            // Whom a crash costs a child must be clear.
-            request.ahead = !course.has_cost_any();
             let Err(halt) = self.converse(&request, (wanted, input, which), &mut course, emit);
             let fault = match halt {
                 Halt::Over(outcome) => return close(outcome, source, &mut course, emit),
@@ -152,6 +150,8 @@ impl Decoder {
                 return Ok(());
             }
             tracing::debug!(target: "decode", source = source.name, "{}", fault.message);
+            // From now on it must be clear whom a crash costs a child.
+            request.ahead = false;
             match course.lose_child(fault.kind) {
                 Verdict::Again => {}
                 Verdict::Lose(parts) => lose(&parts, &fault, source, emit),

@@ -88,7 +88,7 @@ impl Capacity {
     /// When the slots do not fit the memory that the settings name.
     pub fn choose(keeping: &Keeping, settings: &Settings, prompt: usize, spare: Spare) -> Result<Self, Fatal> {
         let most = keeping.manifest.text.max_positions.saturating_sub(1);
-        let new_tokens = settings.max_tokens.saturating_add(settings.most_thinking());
+        let new_tokens = settings.most_new_tokens();
         let needed = prompt.saturating_add(new_tokens).max(LEAST_CONTEXT).min(most);
         let context = settings.context.unwrap_or(needed);
         let (slot, allowed) = (keeping.slot(context), Allowed::of(settings, spare));

@@ -107,6 +107,11 @@ impl Settings {
         if self.thinking { self.thinking_tokens.unwrap_or(THINKING_TOKENS) } else { 0 }
     }
 
+    /// Most tokens of an answer and the thoughts before it.
+    pub fn most_new_tokens(&self) -> usize {
+        self.max_tokens.saturating_add(self.most_thinking())
+    }
+
     /// True when the text of thoughts is kept.
     pub fn keeps_thoughts(&self) -> bool {
         self.thoughts.unwrap_or_default() == Thoughts::Keep
@@ -134,7 +139,7 @@ impl Settings {
         let idle = !self.thinking;
         demand(!(idle && self.thinking_tokens.is_some()), "thinking_tokens has no effect without thinking = true");
         demand(!(idle && self.thoughts.is_some()), "thoughts has no effect without thinking = true");
-        let new_tokens = self.max_tokens.saturating_add(self.most_thinking());
+        let new_tokens = self.most_new_tokens();
         let shorter = self.context.is_none_or(|context| new_tokens < context);
         demand(
             shorter,

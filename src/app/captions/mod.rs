@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::recorded::part;
+use super::recorded::{merged_part, part};
 use crate::{
     base::{Fatal, Part},
     write::read::{self, Table},
@@ -117,8 +117,8 @@ pub fn shifted(start: f64, shift: &Value) -> f64 {
 
 /// A part of a merged row holds its answer as it was said.
 fn of_part(part: &Value, field: &str) -> Option<Segment> {
-    part["part"].as_str().filter(|kind| *kind == "time")?;
-    let (start, end) = (shifted(part["start"].as_f64()?, &part["shift"]), part["end"].as_f64()?);
+    let Part::Time { start, end } = merged_part(part) else { return None };
+    let start = shifted(start, &part["shift"]);
     let answer: Value = serde_json::from_str(part["raw"].as_str()?).ok()?;
     Some(Segment { start, end, text: answer[field].as_str().unwrap_or_default().to_owned() })
 }

@@ -29,7 +29,7 @@ const AMPLE: f64 = 4.0;
 /// From so many frames on, half of that: a film is one unit in memory.
 const MANY: usize = 128;
 
-/// Reads the frames that the order asks for of a span of the film, upright, each with the time at which it is shown.
+/// Reads the frames that the order asks for, which are not too large ([`check_size`]), of a span of the film, upright, each with the time at which it is shown.
 pub fn read(
     input: &Input,
     pictures: &Pictures,
@@ -37,7 +37,6 @@ pub fn read(
     order: &Order,
     out: &mut dyn Output,
 ) -> Result<Vec<Frame>, Fault> {
-    check_size(pictures, &order.limits)?;
     let within = pictures.within(&span);
     let chosen = match order.video.scenes {
         Some(threshold) => scenes::chosen(&pictures.changes[within.clone()], threshold, order.video.frames as usize),

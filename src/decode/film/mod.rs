@@ -24,11 +24,11 @@ use survey::{Pictures, Survey};
 /// `Unsupported` without an ffmpeg, `Corrupt` for a film that is damaged or cut off, `TooLarge` over
 /// `[decode.limits] seconds`. Frames that cannot be had are a fault of the film's own unit.
 pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
-    let mut survey = Survey::take(input, out)?;
+    let survey = Survey::take(input, out)?;
     if survey.seconds > order.limits.seconds {
         return Err(sound::too_long(order.limits.seconds));
     }
-    let mut pictures = survey.pictures.take().filter(|_| order.video.frames > 0);
+    let mut pictures = survey.pictures.filter(|_| order.video.frames > 0);
     let sound = survey.has_sound && order.video.sound;
     if let Some(pictures) = &mut pictures {
         hand_over(input, pictures, order, out)?;
@@ -52,7 +52,7 @@ fn hand_over(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dy
             continue;
         }
         // Once, and only where a unit wants it; what goes wrong then concerns all of them.
-        let told = told.get_or_insert_with(|| tell_changes(input, pictures, order, out)).clone();
+        let told = told.get_or_insert_with(|| look_at(input, pictures, order, out)).clone();
         match told.and_then(|()| frames::read(input, pictures, start..end, order, out)) {
             Ok(frames) => {
                 out.unit(part, Unit::Film(Film { frames: alike::without(frames, order.video.least_change) }))?
@@ -63,10 +63,11 @@ fn hand_over(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dy
     Ok(())
 }
 
-/// How much each frame differs from the one before, where that is asked for.
-fn tell_changes(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+/// Looks at the size of the frames before any is decoded, and where scenes are asked for at how much each differs from the one
+/// before.
+fn look_at(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+    frames::check_size(pictures, &order.limits)?;
     if order.video.scenes.is_some() {
-        frames::check_size(pictures, &order.limits)?;
         pictures.changes = scenes::scores(input, pictures, out)?;
     }
     Ok(())

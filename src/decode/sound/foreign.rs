@@ -11,6 +11,7 @@ use super::{
         settings::{AllTracks, SoundTrack},
     },
     clips::{Clips, RATE},
+    finite,
 };
 
 /// Frames of samples read at a time.
@@ -203,11 +204,6 @@ fn fill(ffmpeg: &mut Ffmpeg, bytes: &mut [u8], out: &mut dyn Output) -> Result<u
 fn average(frame: &[u8]) -> f32 {
     let (samples, _) = frame.as_chunks::<4>();
     finite(samples.iter().map(|bytes| f32::from_le_bytes(*bytes)).sum::<f32>() / samples.len() as f32)
-}
-
-/// Codecs of floats can carry anything; the model must not see what is no number.
-fn finite(value: f32) -> f32 {
-    if value.is_finite() { value.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 #[cfg(test)]

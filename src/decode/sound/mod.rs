@@ -76,6 +76,11 @@ fn read(mut track: Track, order: &Order, out: &mut dyn Output) -> Result<(), Fau
     }
 }
 
+/// Recordings of floats can carry anything; the model must not see what is no number.
+fn finite(sample: f32) -> f32 {
+    if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
+}
+
 /// What cannot be read of a recording is a unit of its own, so that it is not missing without a word.
 fn lose_the_rest(from: f64, fault: Fault, out: &mut dyn Output) -> Result<(), Fault> {
     let part = Part::Time { start: from, end: from };

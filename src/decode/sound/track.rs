@@ -21,6 +21,7 @@ use super::{
         shelter::sheltered,
     },
     edit::{Edit, Edited},
+    finite,
     lag::Lag,
 };
 
@@ -52,7 +53,8 @@ impl Track {
     /// Opens a sound track.
     ///
     /// # Errors
-    /// `Unsupported` when several are to be mixed; `Unsupported` or `Corrupt` when Symphonia does not know the format or codec: another program may.
+    /// `Unsupported` or `Corrupt` when Symphonia does not know the format or codec, or cannot give what is wanted: another
+    /// program may.
     pub fn open(input: &Input, wanted: SoundTrack) -> Result<Self, Fault> {
         let mut file = input.reader()?;
         if file.metadata().map_err(|error| unreadable(&error))?.len() == 0 {
@@ -191,11 +193,6 @@ fn mono(buffer: &GenericAudioBufferRef<'_>) -> Block {
     let channels = buffer.num_planes().max(1);
     let average = |frame: &[f32]| finite(frame.iter().sum::<f32>() / channels as f32);
     Block { rate: buffer.spec().rate(), samples: samples.chunks_exact(channels).map(average).collect() }
-}
-
-/// Recordings of floats can carry anything; the model must not see what is no number.
-fn finite(sample: f32) -> f32 {
-    if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 /// What ffmpeg can do.
