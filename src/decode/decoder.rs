@@ -150,8 +150,6 @@ impl Decoder {
                 return Ok(());
             }
             tracing::debug!(target: "decode", source = source.name, "{}", fault.message);
-            // From now on it must be clear whom a crash costs a child.
-            request.ahead = false;
             match course.lose_child(fault.kind) {
                 Verdict::Again => {}
                 Verdict::Lose(parts) => lose(&parts, &fault, source, emit),
@@ -173,7 +171,6 @@ impl Decoder {
             order: wanted.ordered(order),
             settled: 0,
             only: wanted.only,
-            ahead: true,
         })
     }
 
@@ -235,7 +232,7 @@ impl Decoder {
         child.allow(course.time());
         child.ask(&Ask::Decode(Box::new(request.clone())))?;
         if which == Which::Steady {
-            child.hand(input)?;
+            child.hand(input.file())?;
         }
         loop {
             match Word::of(child.reply()?, request.kind, &request.order.limits, course, take)? {
@@ -246,9 +243,9 @@ impl Decoder {
                     }
                     child.grant(granted)?;
                 }
-                Word::Unit { of, form, bytes } => {
+                Word::Unit { of, form, shared, bytes } => {
                     let lease = lease(bytes, &budget, &stop)?;
-                    let body = child.unit(&form)?;
+                    let body = child.unit(&form, shared)?;
                     course.settle(of).map_err(Halt::Lied)?;
                     let body = wanted.turned(body);
                     emit.item(Item { origin: origin(source, of), attempt, lease, body });

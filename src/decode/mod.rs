@@ -29,6 +29,7 @@ pub mod picture;
 mod process;
 pub mod proof;
 pub mod settings;
+mod shared;
 mod shelter;
 mod slice;
 pub mod sound;

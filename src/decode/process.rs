@@ -1,6 +1,7 @@
 //! One decoder process from the parent's side: started, spoken to, and buried.
 
 use std::{
+    fs::File,
     io::{self, BufReader, Read, Write},
     path::Path,
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
@@ -16,9 +17,10 @@ use super::{
     input::Input,
     memory, nursery,
     output::refuse,
+    shared::SharedMemory,
     walls::{Reached, Walls},
     watch::{End, Watched},
-    wire::{self, Ask, Grant, Reply},
+    wire::{self, Answer, Ask, Reply},
 };
 
 /// The way to a child: a socket, through which descriptors can go.
@@ -56,6 +58,8 @@ const ENVIRONMENT: [&str; 12] = [
 pub struct Process {
     input: Way,
     output: BufReader<ChildStdout>,
+    /// Memory that it shares with us.
+    shared: Option<SharedMemory>,
     words: Receiver<String>,
     watched: Watched,
     patience: Duration,
@@ -79,28 +83,32 @@ impl Process {
         let words = listen(errors).map_err(failed)?;
         widen(&output);
         let output = BufReader::with_capacity(1 << 16, output);
-        Ok(Self { input, output, words, watched, patience, left: Duration::MAX })
+        let shared = SharedMemory::new()
+            .inspect_err(|error| tracing::debug!(target: "decode", "no memory is shared: {error}"))
+            .ok();
+        Ok(Self { input, output, shared, words, watched, patience, left: Duration::MAX })
     }
 
     /// Has the child raise its walls, around `document` where there is one: the first thing that it is asked.
     pub fn raise(&mut self, walls: &Walls, document: Option<&Input>) -> io::Result<Reached> {
-        self.ask(&Ask::Raise { walls: walls.clone() })?;
-        document.map_or(Ok(()), |document| self.hand(document))?;
+        self.ask(&Ask::Raise { walls: walls.clone(), shares: self.shared.is_some() })?;
+        document.map_or(Ok(()), |document| self.hand(document.file()))?;
+        self.shared.as_ref().map_or(Ok(()), |shared| self.hand(shared.file()))?;
         match self.reply()? {
             Reply::Raised { reached } => Ok(reached),
             _ => Err(io::Error::other("it did not say which walls stand")),
         }
     }
 
-    /// Gives the child a descriptor of the document.
+    /// Gives the child a descriptor.
     #[cfg(unix)]
-    pub fn hand(&mut self, document: &Input) -> io::Result<()> {
-        super::hand::over(&self.input, document.file())
+    pub fn hand(&self, file: &File) -> io::Result<()> {
+        super::hand::over(&self.input, file)
     }
 
     /// Elsewhere the child opens the document itself.
     #[cfg(not(unix))]
-    pub fn hand(&mut self, _document: &Input) -> io::Result<()> {
+    pub fn hand(&self, _file: &File) -> io::Result<()> {
         Ok(())
     }
 
@@ -126,7 +134,7 @@ impl Process {
 
     /// Answers a promise.
     pub fn grant(&mut self, granted: usize) -> io::Result<()> {
-        self.say(&Grant { granted })
+        self.say(&Answer::Granted { units: granted })
     }
 
     /// The next reply, or an error when the child ended, was killed, or speaks nonsense.
@@ -134,9 +142,15 @@ impl Process {
         self.waiting(|child| wire::receive(&mut child.output))?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// The bytes of a unit.
-    pub fn unit(&mut self, form: &Form) -> io::Result<Unit> {
-        self.waiting(|child| form.read(&mut child.output))
+    /// The bytes of a unit, from the shared memory or behind the word that announced it.
+    pub fn unit(&mut self, form: &Form, shared: bool) -> io::Result<Unit> {
+        if !shared {
+            return self.waiting(|child| form.read(&mut child.output));
+        }
+        let memory = self.shared.as_ref().ok_or_else(|| io::Error::other("it shares no memory"))?;
+        let unit = form.read(&mut memory.reader())?;
+        self.say(&Answer::Taken)?;
+        Ok(unit)
     }
 
     /// So many bytes that it has announced.

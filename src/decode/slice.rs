@@ -101,7 +101,6 @@ impl Slicer {
             order,
             settled: 0,
             only: Some(part),
-            ahead: false,
         };
         let bytes = self.converse(request, document);
         self.children.finish_document();
@@ -112,7 +111,7 @@ impl Slicer {
         let (most, time) = (self.most, self.time);
         let child = self.children.steady()?;
         child.allow(time);
-        let asked = child.ask(&Ask::Cut(Box::new(request))).and_then(|()| child.hand(document));
+        let asked = child.ask(&Ask::Cut(Box::new(request))).and_then(|()| child.hand(document.file()));
         let cut = match asked.and_then(|()| child.reply()) {
             Ok(Reply::Cut { bytes }) if bytes <= most => child.bytes(bytes),
             Ok(Reply::Cut { bytes }) => {

@@ -1,7 +1,7 @@
 //! What parent and child say to each other over the child's standard input and output.
 //!
-//! A message is a `u32` length (little endian), that many bytes of JSON, and after [`Reply::Unit`] the bytes that its
-//! [`Form`](super::form::Form) announces. The parent believes nothing: every length is checked before it is allocated.
+//! A message is a `u32` length (little endian), that many bytes of JSON, and after a [`Reply::Unit`] whose
+//! bytes are not shared those that its [`Form`](super::form::Form) announces. The parent believes nothing: every length is checked before it is allocated.
 
 use std::io::{self, Read, Write};
 
@@ -27,10 +27,12 @@ const MOST_WORDS: usize = 2000;
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Ask {
     /// The walls to raise, before anything else; answered by [`Reply::Raised`]. Where they are raised around a document, its
-    /// descriptor follows.
+    /// descriptor follows, and then that of the memory that is shared.
     Raise {
         /// Which.
         walls: Walls,
+        /// Memory is shared.
+        shares: bool,
     },
     /// Something that the walls must stop; answered by [`Reply::Tried`], if at all.
     Try {
@@ -60,15 +62,19 @@ pub struct Request {
     pub settled: usize,
     /// The one part that is wanted; all of them where none is named.
     pub only: Option<Part>,
-    /// Units may be on their way while the next ones are made.
-    pub ahead: bool,
 }
 
-/// Parent to child: the answer to [`Reply::Promise`].
+/// Parent to child, while it is at a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    /// So many units, from the front, are wanted.
-    pub granted: usize,
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// The answer to [`Reply::Promise`].
+    Granted {
+        /// So many units, from the front, are wanted.
+        units: usize,
+    },
+    /// The unit in the shared memory is taken.
+    Taken,
 }
 
 /// Child to parent.
@@ -92,17 +98,20 @@ pub enum Reply {
     },
     /// This document needs a child that may start ffmpeg.
     NeedsFfmpeg,
-    /// Units with these parts will follow; waits for a [`Grant`].
+    /// Units with these parts will follow; waits for [`Answer::Granted`].
     Promise {
         /// In the order in which they will come.
         parts: Vec<Part>,
     },
-    /// The next promised unit; its bytes follow.
+    /// The next promised unit; its bytes follow, or lie in the shared memory.
     Unit {
         /// The part that was promised.
         of: Part,
         /// Kind and sizes.
         form: Form,
+        /// They lie in the shared memory.
+        #[serde(default)]
+        shared: bool,
     },
     /// The next promised unit cannot be had.
     UnitFault {
@@ -125,6 +134,13 @@ pub enum Reply {
         /// Why.
         fault: WireFault,
     },
+}
+
+impl Reply {
+    /// How a document ended.
+    pub fn end(outcome: Result<(), Fault>) -> Self {
+        outcome.map_or_else(|fault| Self::DocumentFault { fault: fault.into() }, |()| Self::Done)
+    }
 }
 
 /// A fault on its way to the parent.
@@ -204,7 +220,8 @@ mod tests {
         let replies = [
             Reply::Promise { parts: vec![of, Part::Whole, Part::Time { start: 0.1, end: 30.3 }] },
             Reply::Promise { parts: vec![Part::Frames { start: 0.0, end: 2.01 }] },
-            Reply::Unit { of, form: Form::Image { width: 3, height: 4 } },
+            Reply::Unit { of, form: Form::Image { width: 3, height: 4 }, shared: false },
+            Reply::Unit { of, form: Form::Clip { samples: 3 }, shared: true },
             Reply::UnitFault { of, fault: fault.into() },
             Reply::Done,
         ];

@@ -26,6 +26,8 @@ pub enum Word {
         of: Part,
         /// Its sizes.
         form: Form,
+        /// It lies in the shared memory, not behind the word.
+        shared: bool,
         /// The bytes to lease for it.
         bytes: u64,
     },
@@ -73,12 +75,12 @@ impl Word {
                 let (granted, new) = course.promise(&parts, take)?;
                 Self::Promise { granted, new }
             }
-            Reply::Unit { of, form } => {
+            Reply::Unit { of, form, shared } => {
                 let bytes = admit(&form, kind, limits)?;
                 if !course.spend_bytes(bytes) {
                     return Err(Refused::Excess(too_much(limits.decoded_bytes)));
                 }
-                Self::Unit { of, form, bytes }
+                Self::Unit { of, form, shared, bytes }
             }
             Reply::UnitFault { of, fault } => {
                 course.settle(of)?;

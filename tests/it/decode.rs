@@ -92,8 +92,12 @@ fn item(path: &Path, kind: Kind) -> Item<Document> {
 }
 
 fn decoder(settings: &Settings) -> Decoder {
+    lane(settings, RENDER)
+}
+
+fn lane(settings: &Settings, render: Render) -> Decoder {
     let (budget, quota) = (ByteBudget::new(1 << 30), UnitQuota::new(None));
-    Decoder::new(settings, RENDER, budget, quota, Stop::default()).with_program(env!("CARGO_BIN_EXE_lapidary"))
+    Decoder::new(settings, render, budget, quota, Stop::default()).with_program(env!("CARGO_BIN_EXE_lapidary"))
 }
 
 /// One document through a fresh lane.

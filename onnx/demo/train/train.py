@@ -107,7 +107,7 @@ class Trainer:
     def rate(self):
         """The share of the full learning rate: rises at first, then falls with the steps, over the last third to nothing."""
         left = max(1 - self.spent / self.total, 0.0)
-        return min((self.step + 1) / WARM, (BRISK / (self.step + 1)) ** 0.8, 1.0) * min(1.0, left / 0.35 + 0.01)
+        return min((self.step + 1) / WARM, (BRISK / (self.step + 1)) ** 0.5, 1.0) * min(1.0, left / 0.35 + 0.01)
 
     def losses(self, batch):
         """Loss under the soft tokens, loss of the answer, and shares that are right: characters, answers' tokens, whole answers."""

@@ -1,80 +1,89 @@
-//! What carries messages to the parent: at once, or by a thread, so that the next page is drawn while one is on its way.
+//! What carries messages and units to the parent: units in shared memory where they fit, so that the next one is made while the
+//! parent takes the last, else through the pipe.
 
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
-    sync::mpsc::{SyncSender, sync_channel},
-    thread::{self, JoinHandle},
 };
 
 use serde::Serialize;
 
-use super::{super::form, wire};
-use crate::base::Unit;
+use super::super::{
+    form::{self, Form},
+    shared::{BYTES, Mapping},
+    wire::{self, Answer, Reply},
+};
+use crate::base::{Part, Unit};
 
-/// A message, and the unit that it announces.
-struct Parcel {
-    message: Vec<u8>,
-    unit: Option<Unit>,
-}
-
-/// The way out of the child.
+/// The way to the parent and back, for one document.
 pub struct Courier<'a> {
+    input: &'a mut File,
     output: &'a mut File,
-    thread: Option<(SyncSender<Parcel>, JoinHandle<io::Result<()>>)>,
+    shared: Option<&'a mut Mapping>,
+    /// A unit lies in the shared memory that the parent has not yet taken.
+    full: bool,
 }
 
 impl<'a> Courier<'a> {
-    /// Carries each message at once.
-    pub fn new(output: &'a mut File) -> Self {
-        Self { output, thread: None }
+    /// With nothing in the shared memory, where there is any.
+    pub fn new(input: &'a mut File, output: &'a mut File, shared: Option<&'a mut Mapping>) -> Self {
+        Self { input, output, shared, full: false }
     }
 
-    /// From now on a thread carries them, one at a time: a unit may be on its way while the next one is made. Where no thread can be
-    /// had, it stays as it is.
-    pub fn take_a_thread(&mut self) {
-        let Ok(mut output) = self.output.try_clone() else { return };
-        // Nothing waits in the channel itself: who has a second parcel waits for the first to be carried.
-        let (way, parcels) = sync_channel::<Parcel>(0);
-        let carry = move || parcels.into_iter().try_for_each(|parcel| parcel.carry(&mut output));
-        self.thread = thread::Builder::new().name("courier".into()).spawn(carry).ok().map(|thread| (way, thread));
-    }
-
-    /// True when a thread carries.
-    pub fn has_a_thread(&self) -> bool {
-        self.thread.is_some()
-    }
-
-    /// Sends a message, and the unit that it announces.
+    /// Sends a message.
     ///
     /// # Errors
-    /// When the parent is gone, now or when an earlier parcel was carried.
-    pub fn send(&mut self, message: &impl Serialize, unit: Option<Unit>) -> io::Result<()> {
-        let mut parcel = Parcel { message: Vec::new(), unit };
-        wire::send(&mut parcel.message, message)?;
-        let Some((way, _)) = &self.thread else { return parcel.carry(self.output) };
-        if way.send(parcel).is_ok() {
-            return Ok(());
+    /// When the parent is gone.
+    pub fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
+        let mut whole = Vec::new();
+        wire::send(&mut whole, message)?;
+        self.output.write_all(&whole)
+    }
+
+    /// Hands over a unit.
+    ///
+    /// # Errors
+    /// When the parent is gone.
+    pub fn hand(&mut self, of: Part, form: Form, unit: &Unit) -> io::Result<()> {
+        self.settle()?;
+        let fits = form.bytes().is_some_and(|bytes| bytes <= BYTES as u64);
+        if fits && let Some(shared) = &mut self.shared {
+            form::write(unit, &mut shared.bytes())?;
+            self.full = true;
+            return self.send(&Reply::Unit { of, form, shared: true });
         }
-        self.end().and_then(|()| Err(io::ErrorKind::BrokenPipe.into()))
+        let mut output = BufWriter::with_capacity(1 << 16, &mut *self.output);
+        wire::send(&mut output, &Reply::Unit { of, form, shared: false })?;
+        form::write(unit, &mut output)?;
+        output.flush()
     }
 
-    /// Waits until everything is carried.
+    /// Waits until the parent has granted units.
     ///
     /// # Errors
-    /// When it could not be.
-    pub fn end(&mut self) -> io::Result<()> {
-        let Some((way, thread)) = self.thread.take() else { return Ok(()) };
-        drop(way);
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that carries units has panicked")))
+    /// When it is gone.
+    pub fn granted(&mut self) -> io::Result<usize> {
+        loop {
+            match self.hear()? {
+                Answer::Granted { units } => return Ok(units),
+                Answer::Taken => self.full = false,
+            }
+        }
     }
-}
 
-impl Parcel {
-    fn carry(self, output: &mut File) -> io::Result<()> {
-        let mut output = BufWriter::with_capacity(1 << 16, output);
-        output.write_all(&self.message)?;
-        self.unit.iter().try_for_each(|unit| form::write(unit, &mut output))?;
-        output.flush()
+    /// Waits until the parent has taken the last unit.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn settle(&mut self) -> io::Result<()> {
+        if self.full && self.hear()? != Answer::Taken {
+            return Err(io::Error::other("the parent granted what was not asked for"));
+        }
+        self.full = false;
+        Ok(())
+    }
+
+    fn hear(&mut self) -> io::Result<Answer> {
+        wire::receive(self.input)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }

@@ -19,10 +19,13 @@ use super::{
     input::Input,
     output::refuse,
     pdf::PdfReader,
-    picture, sound, text,
+    picture,
+    shared::Mapping,
+    sound, text,
     walls::{self, Walls},
     wire::{self, Ask, Reply, Request},
 };
+use courier::Courier;
 use pipe::Pipe;
 
 /// The main function of `lapidary decode-child`. Ends when its parent closes the pipe.
@@ -45,6 +48,8 @@ pub fn main() -> ExitCode {
 struct Child {
     input: File,
     output: File,
+    /// Memory that it shares with its parent.
+    shared: Option<Mapping>,
     /// Loaded before the walls were raised; where it could not be, the first PDF says why.
     pdfium: Result<PdfReader, Fault>,
     /// The document that came with the order for the walls, where they were raised around it.
@@ -56,15 +61,16 @@ impl Child {
     /// The first message must be the order for the walls.
     fn begin() -> io::Result<Self> {
         let (mut input, mut output) = (fence::take_standard_input()?, fence::take_standard_output()?);
-        let Some(Ask::Raise { walls }) = wire::receive::<Ask>(&mut input)? else {
+        let Some(Ask::Raise { walls, shares }) = wire::receive::<Ask>(&mut input)? else {
             return Err(io::Error::other("the order for the walls is missing"));
         };
         let starts_ffmpeg = walls.ffmpeg.is_some();
         let pdfium = if starts_ffmpeg { Err(without_pdfium()) } else { PdfReader::load() };
         let document = if starts_ffmpeg { handed(&input)? } else { None };
+        let shared = if shares { shared(&input)? } else { None };
         let reached = raise(&walls, document.as_ref());
         wire::send(&mut output, &Reply::Raised { reached })?;
-        Ok(Self { input, output, pdfium, document, starts_ffmpeg })
+        Ok(Self { input, output, shared, pdfium, document, starts_ffmpeg })
     }
 
     fn serve(mut self) -> io::Result<()> {
@@ -76,8 +82,8 @@ impl Child {
                     wire::send(&mut self.output, &Reply::Tried { stopped })?;
                 }
                 Ask::Probe => {
-                    let outcome = self.pdfium.as_ref().map(|_| ()).map_err(Clone::clone);
-                    Pipe::new(&mut self.input, &mut self.output, 0, None).finish(outcome)?;
+                    let outcome = self.pdfium.as_ref().map(drop).map_err(Clone::clone);
+                    wire::send(&mut self.output, &Reply::end(outcome))?;
                 }
                 Ask::Decode(request) => self.decode(&request)?,
                 Ask::Cut(request) => self.cut(&request)?,
@@ -99,7 +105,7 @@ impl Child {
                 wire::send(&mut self.output, &Reply::Cut { bytes: bytes.len() as u64 })?;
                 self.output.write_all(&bytes)
             }
-            Err(fault) => wire::send(&mut self.output, &Reply::DocumentFault { fault: fault.into() }),
+            Err(fault) => wire::send(&mut self.output, &Reply::end(Err(fault))),
         }
     }
 
@@ -110,7 +116,8 @@ impl Child {
         };
         let (order, starts_ffmpeg) = (&request.order, self.starts_ffmpeg);
         walls::allow_seconds(order.seconds);
-        let mut pipe = Pipe::new(&mut self.input, &mut self.output, request.settled, request.only).ahead(request.ahead);
+        let courier = Courier::new(&mut self.input, &mut self.output, self.shared.as_mut());
+        let mut pipe = Pipe::new(courier, request.settled, request.only);
         let outcome = input.and_then(|input| match (request.kind, &self.pdfium) {
             (Kind::Pdf, Ok(pdfium)) => pdfium.decode(&input, order, &mut pipe).map(|()| true),
             (Kind::Pdf, Err(fault)) => Err(fault.clone()),
@@ -140,6 +147,18 @@ fn without_pdfium() -> Fault {
 #[cfg(unix)]
 fn handed(input: &File) -> io::Result<Option<Input>> {
     super::hand::take(input).map(Input::of).map(Some)
+}
+
+/// The memory that comes with the order for the walls. No program that the child starts inherits it.
+#[cfg(unix)]
+fn shared(input: &File) -> io::Result<Option<Mapping>> {
+    Mapping::of(&super::hand::take(input)?).map(Some)
+}
+
+/// Without descriptors no memory comes.
+#[cfg(not(unix))]
+fn shared(_input: &File) -> io::Result<Option<Mapping>> {
+    Ok(None)
 }
 
 /// Without descriptors the document comes with its request, by its path.

@@ -1,6 +1,6 @@
 //! The [`Output`] of the child: every call becomes a message to the parent.
 
-use std::{fs::File, io};
+use std::io;
 
 use crate::base::{Fault, FaultKind, Part, Unit};
 
@@ -8,19 +8,14 @@ use super::{
     super::{
         form::Form,
         output::{Output, refuse},
-        wire::{Grant, WireFault},
+        wire::{Reply, WireFault},
     },
-    Reply,
     courier::Courier,
-    wire,
 };
 
 /// The way to the parent for one document.
 pub struct Pipe<'a> {
-    input: &'a mut File,
-    output: Courier<'a>,
-    /// Units may be on their way while the next ones are made.
-    ahead: bool,
+    courier: Courier<'a>,
     /// Units that an earlier child settled and that were not yet passed over.
     settled: usize,
     /// What is wanted of the document, where that is not all.
@@ -39,15 +34,9 @@ struct Only {
 
 impl<'a> Pipe<'a> {
     /// A way out that drops the first `settled` units, and all but the one that is wanted.
-    pub fn new(input: &'a mut File, output: &'a mut File, settled: usize, only: Option<Part>) -> Self {
+    pub fn new(courier: Courier<'a>, settled: usize, only: Option<Part>) -> Self {
         let only = only.map(|part| Only { part, others: 0, promised: false });
-        Self { input, output: Courier::new(output), ahead: false, settled, only, broken: None }
-    }
-
-    /// The same, where units may be on their way while the next ones are made. A crash then may cost one that was made before, so
-    /// this is not for documents that have cost a child.
-    pub fn ahead(self, ahead: bool) -> Self {
-        Self { ahead, ..self }
+        Self { courier, settled, only, broken: None }
     }
 
     /// Tells the parent how the document ended.
@@ -58,9 +47,8 @@ impl<'a> Pipe<'a> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
-        let reply = outcome.map_or_else(|fault| Reply::DocumentFault { fault: fault.into() }, |()| Reply::Done);
-        self.say(&reply)?;
-        self.output.end()
+        self.courier.send(&Reply::end(outcome))?;
+        self.courier.settle()
     }
 
     /// Tells the parent that another child must do it.
@@ -68,22 +56,13 @@ impl<'a> Pipe<'a> {
     /// # Errors
     /// When the parent is gone.
     pub fn needs_ffmpeg(mut self) -> io::Result<()> {
-        self.say(&Reply::NeedsFfmpeg)?;
-        self.output.end()
-    }
-
-    fn say(&mut self, reply: &Reply) -> io::Result<()> {
-        self.output.send(reply, None)
+        self.courier.send(&Reply::NeedsFfmpeg)?;
+        self.courier.settle()
     }
 
     fn ask(&mut self, parts: &[Part]) -> io::Result<usize> {
-        self.say(&Reply::Promise { parts: parts.to_vec() })?;
-        let grant: Option<Grant> = wire::receive(self.input)?;
-        let granted = grant.map(|grant| grant.granted).ok_or(io::ErrorKind::UnexpectedEof)?;
-        if self.ahead && granted > 1 && !self.output.has_a_thread() {
-            self.output.take_a_thread();
-        }
-        Ok(granted)
+        self.courier.send(&Reply::Promise { parts: parts.to_vec() })?;
+        self.courier.granted()
     }
 
     /// Keeps the error for [`Pipe::finish`]; the fault only carries the decoder out.
@@ -133,7 +112,7 @@ impl Output for Pipe<'_> {
         let Some(form) = Form::of(&unit) else {
             return self.fault(part, refuse(FaultKind::TooLarge, "the unit is over 4 GiB", "lower `[decode.limits]`"));
         };
-        let handed = self.output.send(&Reply::Unit { of: part, form }, Some(unit));
+        let handed = self.courier.hand(part, form, &unit);
         self.or_break(handed)
     }
 
@@ -141,17 +120,17 @@ impl Output for Pipe<'_> {
         if self.passed_over() {
             return Ok(());
         }
-        let said = self.say(&Reply::UnitFault { of: part, fault: WireFault::from(fault) });
+        let said = self.courier.send(&Reply::UnitFault { of: part, fault: WireFault::from(fault) });
         self.or_break(said)
     }
 
     fn silence(&mut self, seconds: f64) -> Result<(), Fault> {
-        let said = self.say(&Reply::Silence { seconds });
+        let said = self.courier.send(&Reply::Silence { seconds });
         self.or_break(said)
     }
 
     fn heartbeat(&mut self) -> Result<(), Fault> {
-        let said = self.say(&Reply::Heartbeat);
+        let said = self.courier.send(&Reply::Heartbeat);
         self.or_break(said)
     }
 }

@@ -2,15 +2,15 @@
 
 use lapidary::{
     base::{
-        Budget, ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, UnitQuota, Word,
+        Budget, ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, Unit, UnitQuota, Word,
         grid::Grid,
         ladder::{Rung, Rungs},
         visual::for_print,
     },
-    decode::{Decoder, Limits, Settings},
+    decode::{Decoder, Limits, Render, Settings},
 };
 
-use super::{Emitted, RENDER, decode, decoder, fixture, item};
+use super::{Emitted, RENDER, decode, decoder, fixture, item, lane};
 
 fn pdf(name: &str) -> Emitted {
     decode(&Settings::default(), name, Kind::Pdf).unwrap()
@@ -192,6 +192,21 @@ fn a_child_serves_many_documents_and_is_then_replaced() {
     }
     assert!(ids[0].is_some() && ids[1].is_none() && ids[2].is_some() && ids[3].is_none(), "{ids:?}");
     assert_ne!(ids[0], ids[2]);
+}
+
+/// One page at the largest budget fits the memory that a child shares, four do not.
+#[test]
+fn pages_that_are_shown_together_cross_whole_however_large_they_are() {
+    let units = |pages_per_unit| {
+        let settings = Settings { pages_per_unit, ..Settings::default() };
+        let mut emitted = Emitted::default();
+        let render = Render { page_budget: Budget::Tokens(1120), ..RENDER };
+        lane(&settings, render).process(item(&fixture("documents/rotated.pdf"), Kind::Pdf), &mut emitted).unwrap();
+        emitted.units.into_iter().map(|(_, unit)| unit).collect::<Vec<_>>()
+    };
+    let alone = units(1);
+    assert_eq!(alone.len(), 4);
+    assert!(units(4) == [Unit::Pages(alone)], "four pages together are the four pages");
 }
 
 #[test]

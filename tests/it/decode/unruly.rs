@@ -69,7 +69,7 @@ fn a_page_that_hangs_is_killed_from_outside() {
 
 #[test]
 fn a_child_that_lies_is_not_believed() {
-    for deed in ["other", "huge", "junk"] {
+    for deed in ["other", "huge", "air", "junk"] {
         let emitted = misbehave(&format!("ok {deed} ok"), 30.0).unwrap();
         assert_eq!((emitted.pages(), faults(&emitted)), (vec![1, 3], vec![(2, FaultKind::ChildDied)]), "{deed}");
     }

@@ -2,8 +2,8 @@
 """A decoder child that misbehaves as its document tells it to: each line of the document is what to do at that unit.
 
 ok: hand it over · die: end · die:FILE end, with a letter more in FILE · hang: sleep for ever · other: another unit than
-promised · huge: claim 60000 x 60000 · junk: bytes that are no message · once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before
-any promise"""
+promised · huge: claim 60000 x 60000 · air: claim more in the shared memory than it holds · junk: bytes that are no message ·
+once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before any promise"""
 
 import json
 import os
@@ -70,13 +70,15 @@ def obey(number, deed, part):
         time.sleep(3600)
     if deed == "other":
         part = {"part": "whole"}
-    side = 60_000 if deed == "huge" else 2
-    say({"reply": "unit", "of": part, "form": {"form": "page", "width": side, "height": side, "layer": None}})
+    side = {"huge": 60_000, "air": 4_000}.get(deed, 2)
+    form = {"form": "page", "width": side, "height": side, "layer": None}
+    say({"reply": "unit", "of": part, "form": form, "shared": deed == "air"})
     sink.write(bytes(12))
     sink.flush()
 
 
-hear()
+if hear()["shares"]:
+    recv_fds(socket, 1, 1)
 say({"reply": "raised", "reached": {"level": "none", "missing": []}})
 while request := hear():
     deeds = document().split()
@@ -86,7 +88,7 @@ while request := hear():
         time.sleep(3600)
     parts = [{"part": "page", "number": n, "of": len(deeds)} for n in range(1, len(deeds) + 1)]
     say({"reply": "promise", "parts": parts})
-    granted = hear()["granted"]
+    granted = hear()["units"]
     for number in range(request["settled"], granted):
         obey(number, deeds[number], parts[number])
     say({"reply": "done"})
