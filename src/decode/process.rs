@@ -149,7 +149,8 @@ impl Process {
         }
         let memory = self.shared.as_ref().ok_or_else(|| io::Error::other("it shares no memory"))?;
         let unit = form.read(&mut memory.reader())?;
-        self.say(&Answer::Taken)?;
+        // A child that meanwhile died of the next unit hears it no more; that it says no further word will tell.
+        let _ = self.say(&Answer::Taken);
         Ok(unit)
     }
 

@@ -1,7 +1,8 @@
 //! What parent and child say to each other over the child's standard input and output.
 //!
 //! A message is a `u32` length (little endian), that many bytes of JSON, and after a [`Reply::Unit`] whose
-//! bytes are not shared those that its [`Form`](super::form::Form) announces. The parent believes nothing: every length is checked before it is allocated.
+//! bytes are not shared those that its [`Form`](super::form::Form) announces. The parent believes nothing: every length is checked
+//! before it is allocated.
 
 use std::io::{self, Read, Write};
 

@@ -60,6 +60,13 @@ fn a_page_that_kills_its_child_twice_is_lost_and_the_others_are_not() {
     assert!(message.contains("7") && message.contains("the decoder met its end"), "{message}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_page_that_lies_in_shared_memory_outlives_its_child() {
+    let emitted = misbehave("ok last ok last ok", 30.0).unwrap();
+    assert_eq!((emitted.pages(), faults(&emitted)), (vec![1, 2, 3, 4, 5], vec![]));
+}
+
 #[test]
 fn a_page_that_hangs_is_killed_from_outside() {
     let emitted = misbehave("ok hang ok", 6.0).unwrap();

@@ -2,8 +2,8 @@
 """A decoder child that misbehaves as its document tells it to: each line of the document is what to do at that unit.
 
 ok: hand it over · die: end · die:FILE end, with a letter more in FILE · hang: sleep for ever · other: another unit than
-promised · huge: claim 60000 x 60000 · air: claim more in the shared memory than it holds · junk: bytes that are no message ·
-once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before any promise"""
+promised · huge: claim 60000 x 60000 · air: claim more in the shared memory than it holds · last: lay it in the shared memory,
+hear no more, and end · junk: bytes that are no message · once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before any promise"""
 
 import json
 import os
@@ -70,15 +70,20 @@ def obey(number, deed, part):
         time.sleep(3600)
     if deed == "other":
         part = {"part": "whole"}
+    if deed == "last":
+        os.pwrite(shared, bytes(12), 0)
+        os.close(0)
+        socket.close()
     side = {"huge": 60_000, "air": 4_000}.get(deed, 2)
     form = {"form": "page", "width": side, "height": side, "layer": None}
-    say({"reply": "unit", "of": part, "form": form, "shared": deed == "air"})
+    say({"reply": "unit", "of": part, "form": form, "shared": deed in ("air", "last")})
+    if deed == "last":
+        die()
     sink.write(bytes(12))
     sink.flush()
 
 
-if hear()["shares"]:
-    recv_fds(socket, 1, 1)
+shared = recv_fds(socket, 1, 1)[1][0] if hear()["shares"] else None
 say({"reply": "raised", "reached": {"level": "none", "missing": []}})
 while request := hear():
     deeds = document().split()
