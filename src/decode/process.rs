@@ -222,7 +222,8 @@ fn spawn(mut command: Command) -> io::Result<(Child, Way)> {
     Ok((child, input))
 }
 
-/// Lets a page's pixels through in few turns: the system's usual pipe holds 64 KB. One that stays narrow is only slower.
+/// Lets units that are too long for the shared memory through in few turns: the system's usual pipe holds 64 KB. One that stays
+/// narrow is only slower.
 #[cfg(target_os = "linux")]
 fn widen(output: &ChildStdout) {
     const BYTES: usize = 1 << 20;

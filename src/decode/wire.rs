@@ -173,16 +173,18 @@ fn printable(words: &str) -> String {
     words.chars().take(MOST_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Writes one message.
+/// Writes one message, all of it at once.
 ///
 /// # Errors
 /// When the other side is gone.
 pub fn send(to: &mut (impl Write + ?Sized), message: &impl Serialize) -> io::Result<()> {
-    let json = serde_json::to_vec(message)?;
-    let length = u32::try_from(json.len()).ok().filter(|length| *length <= MOST_JSON);
-    let length = length.ok_or_else(|| io::Error::other("a message is too long"))?;
-    to.write_all(&length.to_le_bytes())?;
-    to.write_all(&json)
+    let mut whole = vec![0; size_of::<u32>()];
+    serde_json::to_writer(&mut whole, message)?;
+    let (length, json) = whole.split_at_mut(size_of::<u32>());
+    let bytes = u32::try_from(json.len()).ok().filter(|bytes| *bytes <= MOST_JSON);
+    let bytes = bytes.ok_or_else(|| io::Error::other("a message is too long"))?;
+    length.copy_from_slice(&bytes.to_le_bytes());
+    to.write_all(&whole)
 }
 
 /// Reads one message. `None` when the other side has ended between two messages.

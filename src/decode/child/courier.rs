@@ -35,9 +35,7 @@ impl<'a> Courier<'a> {
     /// # Errors
     /// When the parent is gone.
     pub fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
-        let mut whole = Vec::new();
-        wire::send(&mut whole, message)?;
-        self.output.write_all(&whole)
+        wire::send(self.output, message)
     }
 
     /// Hands over a unit.
@@ -63,11 +61,10 @@ impl<'a> Courier<'a> {
     /// # Errors
     /// When it is gone.
     pub fn granted(&mut self) -> io::Result<usize> {
-        loop {
-            match self.hear()? {
-                Answer::Granted { units } => return Ok(units),
-                Answer::Taken => self.full = false,
-            }
+        self.settle()?;
+        match self.hear()? {
+            Answer::Granted { units } => Ok(units),
+            Answer::Taken => Err(io::Error::other("the parent took what was not there")),
         }
     }
 
