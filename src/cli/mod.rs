@@ -11,8 +11,8 @@ mod logs;
 mod model;
 mod print;
 mod progress;
+mod publish;
 mod pull;
-mod pull_progress;
 mod replay;
 mod run;
 mod runtime;
@@ -21,6 +21,7 @@ mod score;
 mod show;
 mod summary;
 mod timeline;
+mod transfer;
 
 use std::{env, process::ExitCode};
 
@@ -99,6 +100,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Score(arguments) => score::run(arguments),
         Command::Captions(arguments) => captions::run(arguments),
         Command::Timeline(arguments) => timeline::run(arguments),
+        Command::Publish(arguments) => publish::run(arguments, watcher),
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),

@@ -7,13 +7,13 @@ use super::{
     args::{PrecisionArguments, PullArguments},
     hub, model, print,
     progress::Watcher,
-    pull_progress::PullProgress,
+    transfer::Transfer,
 };
 use crate::{
     base::Fatal,
     bundle::{
         self, Catalog, Config, ExportRequest, Holds, Recipe,
-        hub::{Kind, PullRequest, Pulled, Use},
+        hub::{Kind, PullRequest, Pulled, Step, Use},
     },
 };
 
@@ -21,9 +21,9 @@ pub fn run(arguments: &PullArguments, watcher: Watcher) -> Result<Ended, Fatal> 
     let request = request(arguments)?;
     check(&arguments.precision)?;
     let hub = hub::settings(arguments.offline)?;
-    let mut progress = PullProgress::of(watcher);
-    let pulled = bundle::hub::pull(&hub, &request, &mut |step| progress.show(step))?;
-    drop(progress);
+    let mut transfer = Transfer::of(watcher);
+    let pulled = bundle::hub::pull(&hub, &request, &mut |step| show(&mut transfer, &step))?;
+    drop(transfer);
     let place = match (&arguments.output, &pulled.kind) {
         (Some(out), Kind::Checkpoint) => {
             let precision = model::precision(&arguments.precision, || Config::read(&pulled.snapshot))?;
@@ -42,6 +42,25 @@ pub fn run(arguments: &PullArguments, watcher: Watcher) -> Result<Ended, Fatal> 
     };
     print::result(&format!("{place}\n"))?;
     Ok(Ended::Well)
+}
+
+fn show(transfer: &mut Transfer, step: &Step<'_>) {
+    match step {
+        Step::Planned { files, bytes, missing } => {
+            let here =
+                if *missing == 0 { "all there".to_owned() } else { format!("{} to come", print::bytes(*missing)) };
+            transfer.begin(&format!("{files} files, {}: {here}", print::bytes(*bytes)), *missing);
+        }
+        Step::Fetching { path, bytes, have } => {
+            let from = if *have > 0 { format!(", going on at {}", print::bytes(*have)) } else { String::new() };
+            transfer.file(path, &format!("{}{from}", print::bytes(*bytes)));
+        }
+        Step::Received(bytes) => transfer.gain(*bytes),
+        Step::Lost(bytes) => transfer.lose(*bytes),
+        Step::Pausing { why, pause } => {
+            transfer.say(&format!("{why}; next attempt in {}", print::duration(pause.as_secs_f64())));
+        }
+    }
 }
 
 fn request(arguments: &PullArguments) -> Result<PullRequest, Fatal> {

@@ -51,6 +51,7 @@ impl Claim {
     /// When another run holds it, when `out` holds something that only looks like a dataset, cannot be made or cannot be
     /// written to.
     pub fn take(out: &Path) -> Result<Self, Fatal> {
+        refuse_bucket(out)?;
         refuse_foreign(out)?;
         make(out)?;
         let folder = Folder::at(out);
@@ -87,6 +88,18 @@ impl Folder {
         let list = |folder: &Path| read::listed(folder).map_err(|error| cannot_make(folder, &error));
         Ok((list(&self.extractions)?, list(&self.failures)?))
     }
+}
+
+/// An address of a bucket would become a folder called `s3:`.
+fn refuse_bucket(out: &Path) -> Result<(), Fatal> {
+    if !out.to_string_lossy().contains("://") {
+        return Ok(());
+    }
+    let message = format!("write: `{}` is no folder, and a dataset grows in a folder", out.display());
+    Err(Fatal::new(
+        message,
+        "choose a folder as `--output`; `lapidary publish` puts the finished dataset into a bucket",
+    ))
 }
 
 fn refuse_foreign(out: &Path) -> Result<(), Fatal> {

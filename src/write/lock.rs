@@ -43,7 +43,8 @@ impl Drop for Lock {
     }
 }
 
-fn us() -> String {
+/// Who we are, for others to read.
+pub(super) fn us() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "this machine".to_owned());
     let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
     format!("process {} on {}, since {since}\n", process::id(), host.trim())

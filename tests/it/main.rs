@@ -25,6 +25,7 @@ mod parse;
 mod pins;
 mod pipelines;
 mod plain;
+mod publish;
 mod records;
 mod rooms;
 mod score;

@@ -9,12 +9,13 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 29] = [
+const HOMES: [(&str, &[&str]); 33] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
     ("ctrlc", &["cli"]),
     ("fast_image_resize", &["encode"]),
+    ("futures_util", &["write"]),
     ("glob", &["collect"]),
     ("image", &["decode"]),
     ("earshot", &["decode"]),
@@ -24,21 +25,24 @@ const HOMES: [(&str, &[&str]); 29] = [
     ("landlock", &["decode"]),
     ("llguidance", &["generate"]),
     ("minijinja", &["encode"]),
+    ("object_store", &["write"]),
     ("ort", &["generate"]),
     ("parquet", &["write"]),
     ("pdfium_render", &["decode"]),
     ("prost", &["bundle"]),
     ("regex", &["parse"]),
     ("regex_syntax", &["generate"]),
-    ("rustls", &["bundle"]),
+    ("rustls", &["bundle", "write"]),
     ("rustfft", &["encode"]),
     ("rubato", &["decode"]),
     ("seccompiler", &["decode"]),
     ("strsim", &["app"]),
     ("symphonia", &["decode"]),
+    ("tokio", &["write"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["parse"]),
     ("ureq", &["bundle"]),
+    ("url", &["write"]),
 ];
 
 fn source_files(folder: &Path) -> Vec<PathBuf> {

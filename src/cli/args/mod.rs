@@ -3,6 +3,7 @@
 mod captions;
 mod failures;
 mod model;
+mod publish;
 mod schema;
 mod score;
 mod timeline;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use captions::*;
 pub use failures::*;
 pub use model::*;
+pub use publish::*;
 pub use schema::*;
 pub use score::*;
 pub use timeline::*;
@@ -73,6 +75,8 @@ pub enum Command {
     Captions(CaptionsArguments),
     /// Write what datasets hold of recordings and films, sound and frames, as one table in the order of time
     Timeline(TimelineArguments),
+    /// Put a finished dataset into a bucket: S3 and what speaks like it, Google Cloud Storage, Azure
+    Publish(PublishArguments),
     /// Write what the model would receive for each unit as safetensors
     Encode(EncodeArguments),
     /// Make and examine model bundles
