@@ -208,7 +208,7 @@ impl Network {
 const SPIN_MICROSECONDS: u32 = 200;
 
 fn session(runtime: &Runtime, path: &Path, opening: Opening) -> ort::Result<Session> {
-    let builder = Session::builder(runtime.environment())?.with_intra_op_spinning(true)?;
+    let builder = runtime.session()?.with_intra_op_spinning(true)?;
     let builder = match opening.spinning {
         true => builder,
         false => builder.with_config_entry("session.intra_op.spin_duration_us", SPIN_MICROSECONDS.to_string())?,

@@ -8,6 +8,6 @@ use ort::session::Session;
 /// A session of one graph on one thread.
 pub fn session(path: &Path) -> Session {
     let runtime = Runtime::load().expect("run `lapidary runtime install` first");
-    let builder = Session::builder(runtime.environment()).expect("a session builder");
+    let builder = runtime.session().expect("a session builder");
     builder.with_intra_threads(1).expect("one thread").commit_from_file(path).expect("the graph loads")
 }

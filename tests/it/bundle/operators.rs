@@ -1,5 +1,6 @@
 //! The layout of 4-bit weights as ONNX Runtime's operators read it: one-hot rows through MatMulNBits and every id through
-//! GatherBlockQuantized give the very weights that the codes stand for.
+//! GatherBlockQuantized give the very weights that the codes stand for. And products in 8 bits, which no processor may make
+//! something else of.
 
 use half::f16;
 use lapidary::bundle::{
@@ -107,5 +108,59 @@ fn both_operators_read_codes_scales_and_zero_points_as_we_write_them() {
                 }
             }
         }
+    }
+}
+
+/// A product in 8 bits of these rows, whose values are whole numbers up to 127, and codes `[width, outputs]`.
+fn multiplied_in_8_bits(rows: &Array2<f32>, codes: &Array2<i8>) -> Vec<f32> {
+    let (folder, (width, outputs)) = (tempfile::tempdir().unwrap(), codes.dim());
+    let mut graph = Graph::create(&Output::to(folder.path()), "onnx", "product").unwrap();
+    let input = graph.input("x", Element::F32, &[Axis::Named("rows"), Axis::Fixed(width)]);
+    let bytes: Vec<u8> = codes.iter().map(|code| code.cast_unsigned()).collect();
+    let codes = graph.constant(Element::I8, &[width, outputs], bytes);
+    let ones = vec![1.0_f32; outputs].iter().flat_map(|scale| scale.to_le_bytes()).collect();
+    let scales = graph.constant(Element::F32, &[outputs], ones);
+    let rounded = graph.rounded(&input, width);
+    let product = graph.rounded_matmul(&rounded, &codes, &scales);
+    graph.output(&product, "y", Element::F32, &[Axis::Named("rows"), Axis::Fixed(outputs)]);
+    graph.finish().unwrap();
+    let mut session = onnx::session(&folder.path().join("onnx/product.onnx"));
+    let made = session.run(ort::inputs!["x" => Tensor::from_array(rows.clone()).unwrap()]).unwrap();
+    floats(&made["y"])
+}
+
+/// Without VNNI two products of bytes meet in 16 bits, where 255 times 127 twice has no room.
+#[test]
+fn products_in_8_bits_are_exact_at_their_extremes_whatever_the_processor() {
+    let (width, outputs) = (96, 40);
+    let mixed = |place: usize| (place * 89 % 255) as f32 - 127.0;
+    let codes = Array2::from_shape_fn((width, outputs), |(input, output)| match output % 4 {
+        0 => 127,
+        1 => -127,
+        2 => {
+            if input % 2 == 0 {
+                127
+            } else {
+                -127
+            }
+        }
+        _ => mixed(input * outputs + output) as i8,
+    });
+    for count in [1, 2, 8, 33] {
+        let rows = Array2::from_shape_fn((count, width), |(row, input)| match row % 4 {
+            0 => 127.0,
+            1 => mixed(row * width + input).max(if input == 0 { 127.0 } else { -127.0 }),
+            2 => -127.0,
+            _ => {
+                if input % 2 == 0 {
+                    127.0
+                } else {
+                    -127.0
+                }
+            }
+        });
+        let expected = rows.dot(&codes.mapv(f32::from));
+        let found = multiplied_in_8_bits(&rows, &codes);
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{count} rows");
     }
 }
