@@ -19,7 +19,7 @@ pub(super) fn multiply(strip: Strip, tiles: &[Tile], rows: usize, made: &mut Mad
         for (place, (codes, tile)) in strip.codes.iter().zip(tiles).enumerate() {
             for (group, made) in made.iter_mut().enumerate() {
                 let dots = dots(&codes.0[group], &tile.codes[row], tile.starts[row]);
-                for ((made, dot), scale) in made.iter_mut().zip(dots).zip(strip.scales::<GROUP>(place, group)) {
+                for ((made, dot), scale) in made.iter_mut().zip(dots).zip(strip.scales(place, group)) {
                     *made = (dot as f32).mul_add(scale * tile.scales[row], *made);
                 }
                 for (made, shift) in made.iter_mut().zip(strip.shifts.get(place).map_or(&[][..], |all| &all[group])) {

@@ -124,17 +124,13 @@ pub(super) struct Strip<'a> {
 }
 
 impl Strip<'_> {
-    /// The scales of a block of `N` columns, a divisor of a group.
+    /// The scales of a block of a group.
     #[inline(always)]
-    pub(super) fn scales<const N: usize>(&self, block: usize, part: usize) -> [f32; N] {
-        if let Some(scales) = self.singles.get(block) {
-            return scales.as_flattened().as_chunks::<N>().0[part];
+    pub(super) fn scales(&self, block: usize, group: usize) -> [f32; GROUP] {
+        match self.singles.get(block) {
+            Some(scales) => scales[group],
+            None => self.halves[block][group].map(widened),
         }
-        let mut scales = [0.0; N];
-        for (scale, half) in scales.iter_mut().zip(&self.halves[block].as_flattened().as_chunks::<N>().0[part]) {
-            *scale = widened(*half);
-        }
-        scales
     }
 }
 
@@ -227,11 +223,11 @@ mod tests {
             }
             for (block, zero) in [(0, (output % 16) as f32), (1, 3.0)] {
                 let scale = (output * 2 + block) as f32;
-                assert_eq!(strip.scales::<GROUP>(block, group)[column], scale);
+                assert_eq!(strip.scales(block, group)[column], scale);
                 assert_eq!(strip.shifts[block][group][column], scale * (8.0 - zero));
             }
         }
-        assert_eq!(weights.strip(1).scales::<GROUP>(0, 0)[3], 0.0, "behind the last column");
+        assert_eq!(weights.strip(1).scales(0, 0)[3], 0.0, "behind the last column");
     }
 
     #[test]
@@ -240,7 +236,7 @@ mod tests {
         let kept = |scales: [f32; 3]| {
             let weights = Weights::pack(3, 32, Stored { codes: &codes, scales: &scales, zeros: None }).unwrap();
             let strip = weights.strip(0);
-            assert_eq!(strip.scales::<GROUP>(0, 0)[..3], scales);
+            assert_eq!(strip.scales(0, 0)[..3], scales);
             strip.halves.len()
         };
         assert_eq!(kept([0.5, -6.103_515_6e-5, 0.0]), 1);
