@@ -36,6 +36,8 @@ pub enum Linear {
     Dense(Value),
     /// Codes `[inputs, outputs]` s8 and scales `[outputs]`.
     Int8(Value, Value),
+    /// The same taken out of a stack as the graph runs, and whether quick products overflow.
+    Taken(Value, Value, Value),
     /// Blocks of 4 bits.
     Int4(Blocks),
 }
@@ -276,11 +278,14 @@ impl<'a> Draft<'a> {
     pub fn apply(&mut self, weight: &Linear, operand: &Operand) -> Value {
         match (weight, operand) {
             (Linear::Int8(codes, scales), Operand::Rounded(rows)) => self.graph.rounded_matmul(rows, codes, scales),
+            (Linear::Taken(codes, scales, overflow), Operand::Rounded(rows)) => {
+                self.graph.taken_matmul(rows, codes, scales, overflow)
+            }
             (Linear::Int4(blocks), Operand::Plain(value) | Operand::Rounded(Rounded { codes: value, .. })) => {
                 self.block_products(value, blocks)
             }
             (
-                Linear::Dense(weight) | Linear::Int8(weight, _),
+                Linear::Dense(weight) | Linear::Int8(weight, _) | Linear::Taken(weight, ..),
                 Operand::Plain(value) | Operand::Rounded(Rounded { codes: value, .. }),
             ) => self.graph.contrib("FusedMatMul", &[value, weight], &[("transB", Attribute::Int(1))]),
         }

@@ -1,6 +1,6 @@
 //! Products in 8 bits: rows rounded each by its own largest value, times codes with one scale for each output.
 //!
-//! No row depends on its neighbours. Codes are u8 around 128 because that is what ONNX Runtime's fast product takes on
+//! No row depends on its neighbours, and no product on the processor. Codes are u8 around 128 because that is what ONNX Runtime's fast product takes on
 //! the left: s8 on both sides is ten and more times slower.
 
 use super::{Attribute, Element, Graph, Value};
@@ -50,6 +50,48 @@ impl Graph {
         let (one, middle) = (self.float(1.0), self.middle());
         let product = self.contrib("MatMulIntegerToFloat", &[&rows.codes, codes, &one, scales, &middle], &[]);
         self.mul(&product, &rows.scales)
+    }
+
+    /// As [`Graph::rounded_matmul`], for codes that the graph takes out of a stack while it runs. The option by which ONNX
+    /// Runtime multiplies exactly on every processor (`generate::Runtime::session`) reaches constants only, so the graph sees to
+    /// it itself: where `overflows` holds, which [`Graph::products_overflow`] tells, codes are made u8 first.
+    pub fn taken_matmul(&mut self, rows: &Rounded, codes: &Value, scales: &Value, overflows: &Value) -> Value {
+        self.open_body();
+        let exact = self.exact_matmul(rows, codes, scales);
+        let exact = self.close_body(&[(&exact, Element::F32)]);
+        self.open_body();
+        let quick = self.rounded_matmul(rows, codes, scales);
+        let quick = self.close_body(&[(&quick, Element::F32)]);
+        self.op(
+            "If",
+            &[overflows],
+            &[("then_branch", Attribute::Graph(exact)), ("else_branch", Attribute::Graph(quick))],
+        )
+    }
+
+    /// The product of u8 and u8 around 128 overflows nowhere. It is slower than that of u8 and s8.
+    fn exact_matmul(&mut self, rows: &Rounded, codes: &Value, scales: &Value) -> Value {
+        let (one, middle) = (self.float(1.0), self.middle());
+        let bytes = self.cast(codes, Element::U8);
+        let moved = self.op("BitwiseXor", &[&bytes, &middle], &[]);
+        let product = self.contrib("MatMulIntegerToFloat", &[&rows.codes, &moved, &one, scales, &middle, &middle], &[]);
+        self.mul(&product, &rows.scales)
+    }
+
+    /// Whether the product of u8 and s8 overflows on the processor at hand, bool: it is given the largest that there are, and
+    /// must find their sum. `number` is any whole number that is known only when the graph runs, else the product would be made
+    /// beforehand, exactly.
+    pub fn products_overflow(&mut self, number: &Value) -> Value {
+        let zero = self.op("Sub", &[number, number], &[]);
+        let codes = self.constant(Element::I8, &[1, 2, 1], vec![127; 2]);
+        let codes = self.gather(&codes, &zero, 0);
+        let rows = self.constant(Element::U8, &[1, 2], vec![255; 2]);
+        let (one, scales) = (self.float(1.0), self.constant(Element::F32, &[1], 1.0_f32.to_le_bytes().to_vec()));
+        let middle = self.middle();
+        let product = self.contrib("MatMulIntegerToFloat", &[&rows, &codes, &one, &scales, &middle], &[]);
+        let product = self.reshape(&product, &[]);
+        let expected = self.float(2.0 * STEPS * STEPS);
+        self.op("Less", &[&product, &expected], &[])
     }
 
     fn middle(&mut self) -> Value {

@@ -31,8 +31,8 @@ struct Routing {
 enum Stack {
     /// `[experts, outputs, inputs]`.
     Dense(Value),
-    /// Codes `[experts, inputs, outputs]` s8 and scales `[experts, outputs]`.
-    Int8(Value, Value),
+    /// Codes `[experts, inputs, outputs]` s8 and scales `[experts, outputs]`, and whether quick products overflow.
+    Int8(Value, Value, Value),
     /// Codes `[experts, outputs, inputs / 2]`, scales `[experts, outputs, blocks]`, and zero points
     /// `[experts, outputs, blocks / 2]` where blocks have their own.
     Int4(Value, Value, Option<Value>),
@@ -54,8 +54,9 @@ pub fn experts(
         draft.norm(&rows, &format!("{prefix}.pre_feedforward_layernorm_2.weight"), hidden, config.rms_norm_eps)?;
     let operand = draft.operand(&normed, hidden, Element::F32);
     let wide = experts.intermediate_size;
-    let inner = stack(draft, &format!("{prefix}.experts.gate_up_proj"), [experts.count, 2 * wide, hidden])?;
-    let outer = stack(draft, &format!("{prefix}.experts.down_proj"), [experts.count, hidden, wide])?;
+    let picks = draft.graph.op("Size", &[&routing.experts], &[]);
+    let inner = stack(draft, &format!("{prefix}.experts.gate_up_proj"), [experts.count, 2 * wide, hidden], &picks)?;
+    let outer = stack(draft, &format!("{prefix}.experts.down_proj"), [experts.count, hidden, wide], &picks)?;
     let sum = sum_over_experts(draft, &routing, experts, &rows, &operand, [&inner, &outer]);
     draft.enter(outside);
     let shape = draft.graph.op("Shape", &[x], &[]);
@@ -166,7 +167,9 @@ impl Stack {
         let graph = &mut draft.graph;
         match self {
             Self::Dense(weights) => Linear::Dense(graph.gather(weights, expert, 0)),
-            Self::Int8(codes, scales) => Linear::Int8(graph.gather(codes, expert, 0), graph.gather(scales, expert, 0)),
+            Self::Int8(codes, scales, overflow) => {
+                Linear::Taken(graph.gather(codes, expert, 0), graph.gather(scales, expert, 0), overflow.clone())
+            }
             // Takes out and widens at once; MatMulNBits with weights that are no constant widens them too, slower.
             Self::Int4(codes, scales, zeros) => {
                 let inputs: Vec<&Value> = [codes, expert, scales].into_iter().chain(zeros).collect();
@@ -176,7 +179,8 @@ impl Stack {
     }
 }
 
-fn stack(draft: &mut Draft, name: &str, shape: [usize; 3]) -> Result<Stack, Fatal> {
+/// `picks` is how many there are.
+fn stack(draft: &mut Draft, name: &str, shape: [usize; 3], picks: &Value) -> Result<Stack, Fatal> {
     let tensor = draft.checkpoint.tensor(name, &shape)?.by_last_axis();
     match draft.format() {
         Format::F32 | Format::F16 => draft.dense(name, &tensor, &shape).map(Stack::Dense),
@@ -184,7 +188,8 @@ fn stack(draft: &mut Draft, name: &str, shape: [usize; 3]) -> Result<Stack, Fata
             let [count, outputs, _] = shape;
             let map = |expert: usize| tensor.clone().part(expert * outputs..(expert + 1) * outputs);
             let maps: Vec<Tensor> = (0..count).map(map).collect();
-            draft.int8(name, &maps, &[count], KIND).map(|(codes, scales)| Stack::Int8(codes, scales))
+            let (codes, scales) = draft.int8(name, &maps, &[count], KIND)?;
+            Ok(Stack::Int8(codes, scales, draft.graph.products_overflow(picks)))
         }
         Format::Int4 | Format::Int4Asymmetric => int4(draft, &tensor, shape),
     }

@@ -111,21 +111,44 @@ fn both_operators_read_codes_scales_and_zero_points_as_we_write_them() {
     }
 }
 
+/// How codes come to a product in 8 bits.
+#[derive(Debug, Clone, Copy)]
+enum Codes {
+    Constant,
+    /// Out of a stack; the graph asks the processor which product is right.
+    Taken,
+    /// The same through u8, as on a processor where the quick product overflows.
+    TakenExactly,
+}
+
 /// A product in 8 bits of these rows, whose values are whole numbers up to 127, and codes `[width, outputs]`.
-fn multiplied_in_8_bits(rows: &Array2<f32>, codes: &Array2<i8>) -> Vec<f32> {
+fn multiplied_in_8_bits(rows: &Array2<f32>, codes: &Array2<i8>, how: Codes) -> Vec<f32> {
     let (folder, (width, outputs)) = (tempfile::tempdir().unwrap(), codes.dim());
     let mut graph = Graph::create(&Output::to(folder.path()), "onnx", "product").unwrap();
     let input = graph.input("x", Element::F32, &[Axis::Named("rows"), Axis::Fixed(width)]);
+    let which = graph.input("which", Element::I64, &[]);
     let bytes: Vec<u8> = codes.iter().map(|code| code.cast_unsigned()).collect();
-    let codes = graph.constant(Element::I8, &[width, outputs], bytes);
     let ones = vec![1.0_f32; outputs].iter().flat_map(|scale| scale.to_le_bytes()).collect();
     let scales = graph.constant(Element::F32, &[outputs], ones);
     let rounded = graph.rounded(&input, width);
-    let product = graph.rounded_matmul(&rounded, &codes, &scales);
+    let product = if let Codes::Constant = how {
+        let codes = graph.constant(Element::I8, &[width, outputs], bytes);
+        graph.rounded_matmul(&rounded, &codes, &scales)
+    } else {
+        let stack = graph.constant(Element::I8, &[2, width, outputs], [vec![0; bytes.len()], bytes].concat());
+        let codes = graph.gather(&stack, &which, 0);
+        let overflows = match how {
+            Codes::TakenExactly => graph.constant(Element::Bool, &[], vec![1]),
+            _ => graph.products_overflow(&which),
+        };
+        graph.taken_matmul(&rounded, &codes, &scales, &overflows)
+    };
     graph.output(&product, "y", Element::F32, &[Axis::Named("rows"), Axis::Fixed(outputs)]);
     graph.finish().unwrap();
     let mut session = onnx::session(&folder.path().join("onnx/product.onnx"));
-    let made = session.run(ort::inputs!["x" => Tensor::from_array(rows.clone()).unwrap()]).unwrap();
+    let rows = Tensor::from_array(rows.clone()).unwrap();
+    let which = Tensor::from_array(ndarray::arr0(1_i64)).unwrap();
+    let made = session.run(ort::inputs!["x" => rows, "which" => which]).unwrap();
     floats(&made["y"])
 }
 
@@ -160,7 +183,9 @@ fn products_in_8_bits_are_exact_at_their_extremes_whatever_the_processor() {
             }
         });
         let expected = rows.dot(&codes.mapv(f32::from));
-        let found = multiplied_in_8_bits(&rows, &codes);
-        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{count} rows");
+        let expected: Vec<f32> = expected.into_iter().collect();
+        for how in [Codes::Constant, Codes::Taken, Codes::TakenExactly] {
+            assert_eq!(multiplied_in_8_bits(&rows, &codes, how), expected, "{count} rows, {how:?}");
+        }
     }
 }
