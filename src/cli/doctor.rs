@@ -21,6 +21,7 @@ pub fn run(sandbox: Sandbox) -> Result<Ended, Fatal> {
     let mut checks = vec![
         check("folder of native libraries", Ok(native::folder().display().to_string())),
         check("cores", Ok(Shares::cores().to_string())),
+        check("vectors", Ok(generate::describe_vectors())),
         check("ONNX Runtime", generate::Runtime::load().map(|runtime| runtime.describe())),
         check("PDFium", pdfium()),
         check("ffmpeg", ffmpeg(sandbox)),

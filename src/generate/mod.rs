@@ -60,6 +60,7 @@ pub use engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot};
 pub use footprint::{Footprint, Keeping, declared_element};
 pub use generator::{Generator, Stats};
 pub use guide::{Guide, Guided};
+pub use operators::describe_vectors;
 pub use ort_engine::{EngineSettings, OrtEngine};
 pub use replay::ReplayEngine;
 pub use runtime::{Device, Runtime};

@@ -60,9 +60,10 @@ impl Runtime {
 
     /// A session to be, with what all sessions have in common.
     ///
-    /// Where a processor has AVX2 or AVX-512 without VNNI, ONNX Runtime's quick product of u8 and s8 adds pairs in 16 bits, which
-    /// overflow: unless told otherwise it computes something else there. Told so, it multiplies u8 and u8, at two thirds of the
-    /// speed; with VNNI it changes nothing (`session.x64quantprecision` in onnxruntime_session_options_config_keys.h).
+    /// Where a processor has AVX2 or AVX-512 without VNNI, ONNX Runtime's quick product of u8 and s8 adds pairs in 16 bits,
+    /// which overflow: unless told otherwise it computes something else there. Told so, it multiplies u8 and u8, at two
+    /// thirds of the speed; with VNNI it changes nothing (`session.x64quantprecision` in
+    /// onnxruntime_session_options_config_keys.h).
     ///
     /// # Errors
     /// When ONNX Runtime knows no such session.

@@ -1,7 +1,7 @@
 //! Products in 8 bits: rows rounded each by its own largest value, times codes with one scale for each output.
 //!
-//! No row depends on its neighbours, and no product on the processor. Codes are u8 around 128 because that is what ONNX Runtime's fast product takes on
-//! the left: s8 on both sides is ten and more times slower.
+//! No row depends on its neighbours, and no product on the processor. Codes are u8 around 128 because that is what ONNX
+//! Runtime's fast product takes on the left: s8 on both sides is ten and more times slower.
 
 use super::{Attribute, Element, Graph, Value};
 
@@ -53,8 +53,8 @@ impl Graph {
     }
 
     /// As [`Graph::rounded_matmul`], for codes that the graph takes out of a stack while it runs. The option by which ONNX
-    /// Runtime multiplies exactly on every processor (`generate::Runtime::session`) reaches constants only, so the graph sees to
-    /// it itself: where `overflows` holds, which [`Graph::products_overflow`] tells, codes are made u8 first.
+    /// Runtime multiplies exactly on every processor (`generate::Runtime::session`) reaches constants only, so the graph sees
+    /// to it itself: where `overflows` holds, which [`Graph::products_overflow`] tells, codes are made u8 first.
     pub fn taken_matmul(&mut self, rows: &Rounded, codes: &Value, scales: &Value, overflows: &Value) -> Value {
         self.open_body();
         let exact = self.exact_matmul(rows, codes, scales);
@@ -78,9 +78,9 @@ impl Graph {
         self.mul(&product, &rows.scales)
     }
 
-    /// Whether the product of u8 and s8 overflows on the processor at hand, bool: it is given the largest that there are, and
-    /// must find their sum. `number` is any whole number that is known only when the graph runs, else the product would be made
-    /// beforehand, exactly.
+    /// Whether the product of u8 and s8 overflows on the processor at hand, bool: it is given the largest that there are,
+    /// and must find their sum. `number` is any whole number that is known only when the graph runs, else the product
+    /// would be made beforehand, exactly.
     pub fn products_overflow(&mut self, number: &Value) -> Value {
         let zero = self.op("Sub", &[number, number], &[]);
         let codes = self.constant(Element::I8, &[1, 2, 1], vec![127; 2]);

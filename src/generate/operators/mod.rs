@@ -37,6 +37,11 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
         .add(BlockProducts::default())
 }
 
+/// The vectors that this processor has, in words.
+pub fn describe_vectors() -> &'static str {
+    blocks::describe_vectors()
+}
+
 /// Does this processor have vectors that products of blocks of 4 bits are written for? Loops do it elsewhere, slowly.
 pub(super) fn multiplies_blocks_quickly() -> bool {
     blocks::are_quick()

@@ -29,6 +29,8 @@ use dataset::{Dataset, Source};
 /// Where readers look for the manifest.
 const MANIFEST: &str = "_lapidary/manifest.json";
 
+const ANOTHER: &str = "another dataset";
+
 /// What to publish, and where to.
 #[derive(Debug)]
 pub struct PublishRequest<'a> {
@@ -85,21 +87,29 @@ pub fn publish(request: &PublishRequest<'_>, progress: &mut dyn FnMut(Step<'_>))
         return Ok(Published { before: true, ..Published::default() });
     }
     if there.is_some() && !request.replace {
-        return Err(occupied(&bucket, "another dataset"));
+        return Err(occupied(&bucket, ANOTHER));
     }
     let fresh = claim::take(&bucket, &dataset, request.replace)?;
-    if fresh && there.is_none() && !request.replace && !parts(&bucket)?.is_empty() {
-        claim::give_back(&bucket, &dataset)?;
-        return Err(occupied(&bucket, "Parquet files that belong to no finished dataset"));
-    }
-    if there.is_some() {
-        bucket.remove(MANIFEST)?;
-    }
+    clear_the_way(&bucket, &dataset, fresh, request.replace)?;
     let mut published = send_all(&bucket, &dataset, progress)?;
     published.removed = sweep(&bucket, &dataset)?;
     seal(&bucket, &dataset)?;
     claim::give_back(&bucket, &dataset)?;
     Ok(published)
+}
+
+/// Looks again, now that nobody else may write there, and takes an earlier manifest away.
+fn clear_the_way(bucket: &Bucket, dataset: &Dataset, fresh: bool, replace: bool) -> Result<(), Fatal> {
+    let sealed = bucket.read(MANIFEST)?.is_some();
+    let occupant = match (sealed, replace) {
+        (true, true) => return bucket.remove(MANIFEST),
+        (false, true) => return Ok(()),
+        (true, false) => ANOTHER,
+        (false, false) if fresh && !parts(bucket)?.is_empty() => "Parquet files that belong to no finished dataset",
+        (false, false) => return Ok(()),
+    };
+    claim::give_back(bucket, dataset)?;
+    Err(occupied(bucket, occupant))
 }
 
 fn send_all(bucket: &Bucket, dataset: &Dataset, progress: &mut dyn FnMut(Step<'_>)) -> Result<Published, Fatal> {

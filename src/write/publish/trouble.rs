@@ -56,3 +56,17 @@ fn without_secrets(word: &str) -> String {
     };
     format!("{scheme}://{place}{end}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_and_passwords_are_not_shown() {
+        let said =
+            "GET https://a.blob.core.windows.net/c/d?sv=1&sig=hunter2) failed: (https://k:hunter2@host/a), s3://b/c?";
+        let shown = shown(said);
+        assert_eq!(shown, "GET https://a.blob.core.windows.net/c/d) failed: (https://host/a), s3://b/c");
+        assert_eq!(super::shown("az://container@account/path, and a:b@c"), "az://container@account/path, and a:b@c");
+    }
+}

@@ -132,9 +132,9 @@ proptest! {
     }
 }
 
-/// The two forms add the numbers of attention in different orders. Where activations are rounded to 8 bits that may move one
-/// by a step, and ten layers of random weights make some hundredths of it (0.035 has been seen): a tenth, and no more, may a token's
-/// log-probability differ, and only a token that is as likely may stand in place of another.
+/// The two forms add the numbers of attention in different orders. Where activations are rounded to 8 bits that may move
+/// one by a step, and ten layers of random weights make some hundredths of it (0.035 has been seen): a tenth, and no more,
+/// may a token's log-probability differ, and only a token that is as likely may stand in place of another.
 #[test]
 fn the_forms_of_a_rounded_decoder_agree_as_far_as_rounding_goes() {
     let (_, rounded, _) = exported();

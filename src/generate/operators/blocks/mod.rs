@@ -57,6 +57,11 @@ pub(super) struct Product {
     room: Arc<Mutex<Vec<Tile>>>,
 }
 
+/// The vectors that this processor has.
+pub(super) fn describe_vectors() -> &'static str {
+    Vectors::best().describe()
+}
+
 /// Are there vectors for it?
 pub(super) fn are_quick() -> bool {
     !matches!(Vectors::best(), Vectors::Plain(_))

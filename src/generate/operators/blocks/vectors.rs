@@ -42,6 +42,19 @@ impl Vectors {
         special.into_iter().flatten().chain([Self::Plain(Arch::new())])
     }
 
+    /// What the processor has, and what of it matters to whoever picks a bundle.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni(_) => "AVX-512 with VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) if is_x86_feature_detected!("avxvnni") => "AVX2 with VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "AVX2 without VNNI; weights of 4 bits are faster here than weights of 8",
+            Self::Plain(_) => "none that weights of 4 bits are multiplied in quickly",
+        }
+    }
+
     /// The first `rows` rows of a tile, `tiles` being its blocks, times a strip.
     pub(super) fn multiply(self, strip: Strip, tiles: &[Tile], rows: usize, made: &mut Made) {
         match self {
