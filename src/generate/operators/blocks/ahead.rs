@@ -1,5 +1,5 @@
-//! Weights are asked for before they are wanted: where several rows share them, the processor does not look so far ahead by
-//! itself.
+//! Weights are asked for before they are wanted: processors do not look far enough ahead by themselves where several rows
+//! share them, and those without AVX-512 not for one row either.
 //!
 //! # SAFETY
 //! The instruction is a hint: it reads nothing that the program could see, and never faults, wherever its address points. It

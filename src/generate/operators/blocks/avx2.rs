@@ -62,9 +62,7 @@ impl<const R: usize, const V: usize, const N: usize> Product<'_, R, V, N> {
         let mut sums = [[[zero; R]; V]; N];
         for (place, (codes, tile)) in self.strip.codes.iter().zip(self.tiles).enumerate() {
             for (turn, sums) in sums.iter_mut().enumerate() {
-                if R > 1 {
-                    fetch(&codes.0[turn]);
-                }
+                codes.0[turn * V / 2..(turn + 1) * V / 2].iter().for_each(fetch);
                 let dots = self.dots(codes, turn * V, tile);
                 for (part, (sums, dots)) in sums.iter_mut().zip(dots).enumerate() {
                     let part = turn * V + part;
