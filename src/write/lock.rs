@@ -31,7 +31,10 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(held(path, &mut file)),
             Err(TryLockError::Error(error)) => return Err(no_locks(path, &error)),
         }
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(us().as_bytes())).map_err(cannot)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(format!("{}\n", us()).as_bytes()))
+            .map_err(cannot)?;
         Ok(Self(file))
     }
 }
@@ -47,7 +50,7 @@ impl Drop for Lock {
 pub(super) fn us() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "this machine".to_owned());
     let since = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-    format!("process {} on {}, since {since}\n", process::id(), host.trim())
+    format!("process {} on {}, since {since}", process::id(), host.trim())
 }
 
 fn held(path: &Path, file: &mut File) -> Fatal {

@@ -13,6 +13,7 @@ mod evidence;
 mod family;
 pub mod generate;
 mod hostile;
+mod http;
 mod hub;
 mod letters;
 mod line;

@@ -47,9 +47,15 @@ impl Graph {
 
     /// `rows @ (codes * scales)`, f32: codes `[width, outputs]` s8, scales `[outputs]` f32.
     pub fn rounded_matmul(&mut self, rows: &Rounded, codes: &Value, scales: &Value) -> Value {
-        let (one, middle) = (self.float(1.0), self.middle());
-        let product = self.contrib("MatMulIntegerToFloat", &[&rows.codes, codes, &one, scales, &middle], &[]);
+        let product = self.codes_matmul(&rows.codes, codes, scales, None);
         self.mul(&product, &rows.scales)
+    }
+
+    /// Codes of rows around 128 times codes, each output by its scale; `middle` is what the latter stand around, if not 0.
+    fn codes_matmul(&mut self, rows: &Value, codes: &Value, scales: &Value, middle: Option<&Value>) -> Value {
+        let (one, middle_of_rows) = (self.float(1.0), self.middle());
+        let inputs = [rows, codes, &one, scales, &middle_of_rows].into_iter().chain(middle);
+        self.contrib("MatMulIntegerToFloat", &inputs.collect::<Vec<_>>(), &[])
     }
 
     /// As [`Graph::rounded_matmul`], for codes that the graph takes out of a stack while it runs. The option by which ONNX
@@ -71,10 +77,10 @@ impl Graph {
 
     /// The product of u8 and u8 around 128 overflows nowhere. It is slower than that of u8 and s8.
     fn exact_matmul(&mut self, rows: &Rounded, codes: &Value, scales: &Value) -> Value {
-        let (one, middle) = (self.float(1.0), self.middle());
+        let middle = self.middle();
         let bytes = self.cast(codes, Element::U8);
         let moved = self.op("BitwiseXor", &[&bytes, &middle], &[]);
-        let product = self.contrib("MatMulIntegerToFloat", &[&rows.codes, &moved, &one, scales, &middle, &middle], &[]);
+        let product = self.codes_matmul(&rows.codes, &moved, scales, Some(&middle));
         self.mul(&product, &rows.scales)
     }
 
@@ -86,9 +92,8 @@ impl Graph {
         let codes = self.constant(Element::I8, &[1, 2, 1], vec![127; 2]);
         let codes = self.gather(&codes, &zero, 0);
         let rows = self.constant(Element::U8, &[1, 2], vec![255; 2]);
-        let (one, scales) = (self.float(1.0), self.constant(Element::F32, &[1], 1.0_f32.to_le_bytes().to_vec()));
-        let middle = self.middle();
-        let product = self.contrib("MatMulIntegerToFloat", &[&rows, &codes, &one, &scales, &middle], &[]);
+        let scales = self.constant(Element::F32, &[1], 1.0_f32.to_le_bytes().to_vec());
+        let product = self.codes_matmul(&rows, &codes, &scales, None);
         let product = self.reshape(&product, &[]);
         let expected = self.float(2.0 * STEPS * STEPS);
         self.op("Less", &[&product, &expected], &[])

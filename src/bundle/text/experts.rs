@@ -27,12 +27,20 @@ struct Routing {
     weights: Value,
 }
 
+/// What a round of the loop is about.
+struct Pick {
+    /// i64, the expert's number.
+    expert: Value,
+    /// Bool, whether quick products of 8 bits overflow here; absent where there are none.
+    overflow: Value,
+}
+
 /// The maps of all experts, stacked.
 enum Stack {
     /// `[experts, outputs, inputs]`.
     Dense(Value),
-    /// Codes `[experts, inputs, outputs]` s8 and scales `[experts, outputs]`, and whether quick products overflow.
-    Int8(Value, Value, Value),
+    /// Codes `[experts, inputs, outputs]` s8 and scales `[experts, outputs]`.
+    Int8(Value, Value),
     /// Codes `[experts, outputs, inputs / 2]`, scales `[experts, outputs, blocks]`, and zero points
     /// `[experts, outputs, blocks / 2]` where blocks have their own.
     Int4(Value, Value, Option<Value>),
@@ -54,9 +62,8 @@ pub fn experts(
         draft.norm(&rows, &format!("{prefix}.pre_feedforward_layernorm_2.weight"), hidden, config.rms_norm_eps)?;
     let operand = draft.operand(&normed, hidden, Element::F32);
     let wide = experts.intermediate_size;
-    let picks = draft.graph.op("Size", &[&routing.experts], &[]);
-    let inner = stack(draft, &format!("{prefix}.experts.gate_up_proj"), [experts.count, 2 * wide, hidden], &picks)?;
-    let outer = stack(draft, &format!("{prefix}.experts.down_proj"), [experts.count, hidden, wide], &picks)?;
+    let inner = stack(draft, &format!("{prefix}.experts.gate_up_proj"), [experts.count, 2 * wide, hidden])?;
+    let outer = stack(draft, &format!("{prefix}.experts.down_proj"), [experts.count, hidden, wide])?;
     let sum = sum_over_experts(draft, &routing, experts, &rows, &operand, [&inner, &outer]);
     draft.enter(outside);
     let shape = draft.graph.op("Shape", &[x], &[]);
@@ -108,13 +115,19 @@ fn sum_over_experts(
     let start = graph.op("Expand", &[&nothing, &shape], &[]);
     let go_on = graph.constant(Element::Bool, &[], vec![1]);
 
+    let overflow = match maps[0] {
+        Stack::Int8(..) => graph.products_overflow(&rounds),
+        _ => Value::absent(),
+    };
+
     graph.open_body();
     let (round, going) = (graph.given_scalar(Element::I64), graph.given_scalar(Element::Bool));
     let sum = graph.given_tensor(Element::F32);
     let expert = graph.gather(&picked, &round, 0);
     let (pairs, places) = places(draft, &routing.experts, &expert, experts.active);
     let rows = rows_at(draft, operand, &places);
-    let output = one_expert(draft, maps, experts.intermediate_size, &expert, &rows);
+    let pick = Pick { expert, overflow };
+    let output = one_expert(draft, maps, experts.intermediate_size, &pick, &rows);
     let graph = &mut draft.graph;
     let weights = graph.gather(&routing.weights, &pairs, 0);
     let weights = graph.unsqueeze(&weights, &[1]);
@@ -137,15 +150,15 @@ fn places(draft: &mut Draft, picks: &Value, expert: &Value, active: usize) -> (V
 }
 
 /// `down(gelu(gate x) * up x)` of one expert, which is `wide` inside, f32.
-fn one_expert(draft: &mut Draft, [inner, outer]: [&Stack; 2], wide: usize, expert: &Value, rows: &Operand) -> Value {
-    let inner = inner.of(draft, expert);
+fn one_expert(draft: &mut Draft, [inner, outer]: [&Stack; 2], wide: usize, pick: &Pick, rows: &Operand) -> Value {
+    let inner = inner.of(draft, pick);
     let both = draft.apply(&inner, rows);
     let attributes = [("axis", Attribute::Int(-1)), ("num_outputs", Attribute::Int(2))];
     let halves = draft.graph.ops("", "Split", &[&both], 2, &attributes);
     let gate = draft.graph.gelu_tanh(&halves[0]);
     let product = draft.graph.mul(&gate, &halves[1]);
     let operand = draft.operand(&product, wide, draft.compute());
-    let outer = outer.of(draft, expert);
+    let outer = outer.of(draft, pick);
     let output = draft.apply(&outer, &operand);
     draft.convert(&output, draft.compute(), Element::F32)
 }
@@ -163,11 +176,11 @@ fn rows_at(draft: &mut Draft, rows: &Operand, places: &Value) -> Operand {
 
 impl Stack {
     /// The map of one expert.
-    fn of(&self, draft: &mut Draft, expert: &Value) -> Linear {
+    fn of(&self, draft: &mut Draft, Pick { expert, overflow }: &Pick) -> Linear {
         let graph = &mut draft.graph;
         match self {
             Self::Dense(weights) => Linear::Dense(graph.gather(weights, expert, 0)),
-            Self::Int8(codes, scales, overflow) => {
+            Self::Int8(codes, scales) => {
                 Linear::Taken(graph.gather(codes, expert, 0), graph.gather(scales, expert, 0), overflow.clone())
             }
             // Takes out and widens at once; MatMulNBits with weights that are no constant widens them too, slower.
@@ -179,8 +192,7 @@ impl Stack {
     }
 }
 
-/// `picks` is how many there are.
-fn stack(draft: &mut Draft, name: &str, shape: [usize; 3], picks: &Value) -> Result<Stack, Fatal> {
+fn stack(draft: &mut Draft, name: &str, shape: [usize; 3]) -> Result<Stack, Fatal> {
     let tensor = draft.checkpoint.tensor(name, &shape)?.by_last_axis();
     match draft.format() {
         Format::F32 | Format::F16 => draft.dense(name, &tensor, &shape).map(Stack::Dense),
@@ -188,8 +200,7 @@ fn stack(draft: &mut Draft, name: &str, shape: [usize; 3], picks: &Value) -> Res
             let [count, outputs, _] = shape;
             let map = |expert: usize| tensor.clone().part(expert * outputs..(expert + 1) * outputs);
             let maps: Vec<Tensor> = (0..count).map(map).collect();
-            let (codes, scales) = draft.int8(name, &maps, &[count], KIND)?;
-            Ok(Stack::Int8(codes, scales, draft.graph.products_overflow(picks)))
+            draft.int8(name, &maps, &[count], KIND).map(|(codes, scales)| Stack::Int8(codes, scales))
         }
         Format::Int4 | Format::Int4Asymmetric => int4(draft, &tensor, shape),
     }

@@ -22,8 +22,9 @@ pub struct Address {
 
 impl Address {
     /// `text` is `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`,
-    /// `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`, or an `https` address of one of these services. `variables` are those of the environment; what begins with `AWS_`,
-    /// `AZURE_` or `GOOGLE_` says who we are and how the service is to be reached.
+    /// `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`, or an `https` address of one of these services.
+    /// `variables` are those of the environment; what begins with `AWS_`, `AZURE_` or `GOOGLE_` says who we are and how the
+    /// service is to be reached.
     ///
     /// # Errors
     /// When it is no address of a bucket, or holds a secret or anything else beside the place.

@@ -51,8 +51,7 @@ impl Bucket {
         Ok(Self { address: address.clone(), store, root, runtime })
     }
 
-    /// The content of a small object; none where there is none. What is too large to be ours
-    /// is given as nothing at all.
+    /// The content of a small object; none where there is none. What is too large to be ours is given as nothing at all.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Fatal> {
         let read = async {
             let found = self.store.get(&self.at(name)).await?;

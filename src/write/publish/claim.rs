@@ -18,12 +18,12 @@ struct Claim {
     by: String,
 }
 
-/// Claims the place: true where nobody had, false where this dataset has been on its way there.
+/// Claims the place: true where nobody had, false where a dataset has been on its way there, this one or one that is replaced.
 ///
 /// # Errors
 /// When another dataset is on its way there and `replace` is not said.
 pub fn take(bucket: &Bucket, dataset: &Dataset, replace: bool) -> Result<bool, Fatal> {
-    let ours = Claim { dataset: dataset.hash(), by: lock::us().trim().to_owned() };
+    let ours = Claim { dataset: dataset.hash(), by: lock::us() };
     let text = serde_json::to_vec_pretty(&ours).unwrap_or_default();
     for _ in 0..LOOKS {
         if bucket.create(CLAIM, &text)? {

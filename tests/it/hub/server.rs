@@ -3,14 +3,16 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    io::Write,
+    net::TcpStream,
     sync::{Arc, Mutex},
     thread,
 };
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::http::{self, Request};
 
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -58,18 +60,9 @@ pub struct Server {
 impl Server {
     /// Serves these files as `org/model`; those over 8 kB count as large, with SHA-256.
     pub fn start(files: &[(&str, Vec<u8>)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
         let files = files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.clone())).collect();
-        let server = Self { address, state: Arc::new(Mutex::new(State { files, ..State::default() })) };
-        let state = server.state.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = state.clone();
-                thread::spawn(move || serve(stream, &state));
-            }
-        });
-        server
+        let state = Arc::new(Mutex::new(State { files, ..State::default() }));
+        Self { address: http::listen(&state, serve), state }
     }
 
     /// Large files are redirected there.
@@ -109,8 +102,7 @@ pub fn blob(bytes: &[u8]) -> String {
 }
 
 fn serve(stream: TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(seen) = read_request(&mut reader) {
+    for seen in http::requests(&stream).map_while(|request| Seen::of(&request)) {
         let fault = {
             let mut state = state.lock().unwrap();
             state.seen.push(seen.clone());
@@ -123,21 +115,14 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.replace("%2F", "/"));
-    let mut seen = Seen { method, path, range: None, authorization: None };
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim().split_once(": ") else { return Some(seen) };
-        match name.to_lowercase().as_str() {
-            "range" => seen.range = value.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok(),
-            "authorization" => seen.authorization = Some(value.to_owned()),
-            _ => {}
-        }
+impl Seen {
+    fn of(request: &Request) -> Option<Self> {
+        let range = match request.headers.get("range") {
+            Some(range) => range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok(),
+            None => None,
+        };
+        let (method, path) = (request.method.clone(), request.target.replace("%2F", "/"));
+        Some(Self { method, path, range, authorization: request.headers.get("authorization").cloned() })
     }
 }
 

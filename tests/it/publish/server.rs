@@ -3,19 +3,20 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    io::Write,
+    net::TcpStream,
     ops::Range,
     sync::{Arc, Mutex},
-    thread,
 };
 
 use serde_json::Value;
 
+use crate::http::{self, Request};
+
 const MANIFEST: &str = "_lapidary/manifest.json";
 
 /// One request as it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
     /// Below the bucket, without the query.
@@ -51,17 +52,8 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let server = Self { address, state: Arc::default() };
-        let state = server.state.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = state.clone();
-                thread::spawn(move || serve(stream, &state));
-            }
-        });
-        server
+        let state = Arc::default();
+        Self { address: http::listen(&state, serve), state }
     }
 
     /// What lies in the bucket, by the path.
@@ -107,6 +99,13 @@ impl Server {
 }
 
 impl Seen {
+    fn of(request: Request) -> Self {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let path = path.strip_prefix("/archive").unwrap_or("elsewhere").trim_start_matches('/');
+        let (path, query) = (path.to_owned(), query.to_owned());
+        Self { method: request.method, path, query, headers: request.headers, body: request.body }
+    }
+
     /// Was it signed with this key?
     pub fn signed_by(&self, key: &str) -> bool {
         let prefix = format!("AWS4-HMAC-SHA256 Credential={key}/");
@@ -129,8 +128,7 @@ impl Seen {
 }
 
 fn serve(stream: TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(seen) = read_request(&mut reader) {
+    for seen in http::requests(&stream).map(Seen::of) {
         let mut state = state.lock().unwrap();
         let refused = state.refused.contains(&state.seen.len());
         state.seen.push(seen.clone());
@@ -151,26 +149,6 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
             return;
         }
     }
-}
-
-fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next()?.to_owned(), words.next()?);
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let path = path.strip_prefix("/archive").unwrap_or("elsewhere").trim_start_matches('/');
-    let mut seen = Seen { method, path: path.to_owned(), query: query.to_owned(), ..Seen::default() };
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim().split_once(": ") else { break };
-        seen.headers.insert(name.to_lowercase(), value.to_owned());
-    }
-    let length = seen.headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    seen.body = vec![0; length];
-    reader.read_exact(&mut seen.body).ok()?;
-    Some(seen)
 }
 
 type Answer = (u16, String, Vec<u8>);
