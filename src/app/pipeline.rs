@@ -241,7 +241,7 @@ impl Reader {
         problems.extend(self.table.keys().map(|key| {
             format!(
                 "unknown key `{key}`; known are name, description, model, allowed_failures, memory_mb, and the tables \
-                [collect], [decode], [encode], [generate], [parse], [write], [ladder]"
+                [collect], [decode], [encode], [generate], [parse], [ladder], [reduce], [write]"
             )
         }));
         problems

@@ -70,22 +70,22 @@ impl Ffmpeg {
     }
 
     /// Reads what is there, at most `buffer`; 0 is the end. Bytes are a sign of life.
-    pub fn read(&mut self, buffer: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {
+    fn read(&mut self, buffer: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {
         let count = self.output.read(buffer).map_err(|error| broken(&error))?;
         self.show_life(out)?;
         Ok(count)
     }
 
-    /// Fills `buffer`; false at the end of the output, even when it comes in the middle.
-    pub fn fill(&mut self, buffer: &mut [u8], out: &mut dyn Output) -> Result<bool, Fault> {
+    /// Fills `buffer`; gives its bytes, which are fewer than it holds only at the end of the output.
+    pub fn fill(&mut self, buffer: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.read(&mut buffer[filled..], out)? {
-                0 => return Ok(false),
+                0 => break,
                 count => filled += count,
             }
         }
-        Ok(true)
+        Ok(filled)
     }
 
     /// The next line without its end, or `None` at the end. Lines are at most 4 KiB long.

@@ -23,6 +23,7 @@ mod nursery;
 pub mod order;
 pub mod output;
 mod overhear;
+mod packets;
 pub mod pages;
 mod pdf;
 pub mod picture;

@@ -28,6 +28,7 @@ mod pipelines;
 mod plain;
 mod publish;
 mod records;
+mod reference;
 mod rooms;
 mod score;
 mod speech;

@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::cli::{code, errors, run, shown, text};
+use crate::{
+    cli::{code, errors, run, shown, text},
+    reference::assert_columns_are_listed,
+};
 
 /// Tokens that are enough to close any answer; more only give longer noise.
 const MAX_TOKENS: &str = "max_tokens = 400";
@@ -16,6 +19,7 @@ const MAX_TOKENS: &str = "max_tokens = 400";
 fn all() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
     let named =
         |path: PathBuf| (path.file_stem().unwrap().to_string_lossy().into_owned(), fs::read_to_string(path).unwrap());
     paths.map(named).collect()
@@ -67,6 +71,7 @@ fn every_pipeline_gives_a_row() {
             let raw = if row["_parts"].is_array() { &row["_parts"][0]["raw"] } else { &row["_raw"] };
             assert!(raw.as_str().unwrap().starts_with('{'), "{name}: {raw}");
             assert!(row["_thought"].is_null(), "{name}");
+            assert_columns_are_listed(row);
         }
     }
 }

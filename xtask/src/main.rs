@@ -12,7 +12,7 @@ mod tests;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo xtask demo    set up, extract the fixtures with the committed tiny bundle, show the table
+cargo xtask demo    set up, read receipts, invoices and texts with onnx/demo and other fixtures with onnx/tiny, show the tables
 cargo xtask test    set up, run all tests
 cargo xtask kills [N]
                     set up, kill a run N times (100) at random moments, go on, compare with an undisturbed one

@@ -93,6 +93,7 @@ KINDS = {
     "text140": lambda chance: text(chance, 140),
     "receipt70": lambda chance: receipt(chance, 70, most_items=chance.choice([1, 2, 3, 4])),
     "receipt140": lambda chance: receipt(chance, 140, most_items=chance.choice([1, 2, 3, 4, 5, 6])),
+    "receipt280": lambda chance: receipt(chance, 280, most_items=chance.choice([1, 2, 3, 4, 5, 6])),
     "invoice280": lambda chance: invoice(chance, 280, most_items=chance.choice([1, 2, 3, 4, 5])),
 }
 

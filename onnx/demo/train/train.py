@@ -1,12 +1,12 @@
-"""Trains the demo model: python train.py FOLDER [--hours 3] [--threads 2].
+"""Trains the demo model: python train.py FOLDER [--hours 3] [--threads 2] [--bundle DIR].
 
 Two stages. First the vision tower learns letters: from each soft token it must tell which characters lie under it. Then
-the whole model learns to read: prose in small pictures, prose on pages, receipts. The language model learns more often
-than the tower, from soft tokens of some minutes ago. FOLDER holds the state, so that a run that was stopped goes on where
-it was, and at the end `checkpoint/`, which `lapidary model export` takes."""
+the whole model learns to read: prose in small pictures, prose on pages, receipts, invoices. FOLDER holds the state, so that a run that was stopped goes on where
+it was, and at the end `checkpoint/`, which `lapidary model export` takes. With `--bundle` it begins with the weights of an
+exported bundle, and after the heads that are not in it the whole learns on, at an eighth of the rate."""
 import argparse
-import collections
 import contextlib
+import dataclasses
 import json
 import pathlib
 import time
@@ -17,32 +17,55 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import samples
 from model import Reader, write
+from muon import Muon
+from restore import restore
 from spelling import Speller
-from wording import dice
 
-# Shares of the time, kinds of samples in each stage, and whether the language model takes part.
-STAGES = [
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Stages as (name, share of the time, kinds of samples), and the rate: at first `full`, from so many `brisk` batches on less
+    with their root, over the last share `fall` of the time down to nothing. `under` is what the loss under the soft tokens counts."""
+    stages: list
+    full: float
+    brisk: int
+    fall: float
+    under: float
+
+
+BEGINNING = Plan([
     ("letters", 0.28, {"crop": 1.0}),
     ("first words", 0.10, {"crop": 0.2, "text16": 0.5, "text30": 0.3}),
     ("lines", 0.14, {"crop": 0.1, "text16": 0.1, "text30": 0.35, "text70": 0.2, "receipt70": 0.25}),
     ("receipts", 0.38, {"crop": 0.04, "text30": 0.06, "text140": 0.25, "receipt140": 0.35, "invoice280": 0.3}),
-    ("last touches", 0.10, {"text140": 0.3, "receipt140": 0.4, "invoice280": 0.3}),
-]
+    ("last touches", 0.10, {"text140": 0.3, "receipt280": 0.4, "invoice280": 0.3}),
+], full=1.0, brisk=350, fall=0.35, under=1.0)
+HEADS = "heads"    # the stage in which the heads of training alone learn
+GOING_ON = Plan([
+    (HEADS, 0.03, {"crop": 0.4, "text140": 0.3, "receipt280": 0.3}),
+    ("reading", 0.97, {"crop": 0.02, "text140": 0.24, "receipt140": 0.06, "receipt280": 0.33, "invoice280": 0.35}),
+], full=0.12, brisk=10_000, fall=1.0, under=0.1)  # its heads begin anew, and would turn the tower over
 CELLS = 640        # soft tokens of a batch
-BRISK = 350        # steps at the full rate
-WARM = 60          # steps
-ECHOES = 1         # steps of the language model alone after each of the whole
-REMEMBERED = 300   # batches whose soft tokens are kept for them
+GATHERED = 2       # batches before the weights move
+WARM = 60          # batches
+HEADS_RATE = 0.5   # of the full rate, while they learn alone
 
 
 def exact_attention(module, query, key, value, attention_mask, scaling=None, **_):
-    """Attention in f32, which on this kind of processor is faster than in bf16."""
+    """Attention in f32, which on CPUs is faster than in bf16."""
     groups = query.shape[1] // key.shape[1]
     key, value = (part.repeat_interleave(groups, 1) if groups > 1 else part for part in (key, value))
     with torch.autocast("cpu", enabled=False):
         seen = functional.scaled_dot_product_attention(
             query.float(), key.float(), value.float(), is_causal=module.is_causal, scale=scaling)
     return seen.transpose(1, 2).to(query.dtype).contiguous(), None
+
+
+def brief():
+    """Products in bf16 where the processor multiplies it, else in f32."""
+    able = torch.cpu.get_capabilities()
+    return torch.autocast("cpu", torch.bfloat16, enabled=able["avx512_bf16"] or able["amx_bf16"])
 
 
 def by_patch(batch):
@@ -55,7 +78,7 @@ def by_patch(batch):
 class Trainer:
     """Model, optimisers, and how far they are."""
 
-    def __init__(self, folder, hours, threads, seed):
+    def __init__(self, folder, hours, threads, seed, bundle=None):
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
         self.folder, self.total, self.seed = folder, hours * 3600, seed
@@ -69,17 +92,19 @@ class Trainer:
             (maps if inner else others).append(weight)
         # Muon for the linear maps, AdamW for tables, norms and the heads of training.
         self.optimisers = [
-            torch.optim.Muon(maps, lr=8e-3, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            Muon(maps, lr=8e-3, weight_decay=0.05),
             torch.optim.AdamW(others, lr=4e-3, betas=(0.9, 0.98), weight_decay=0.0),
         ]
         self.rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.step, self.spent = 0, 0.0
-        self.heard, self.chance = collections.deque(maxlen=REMEMBERED), dice(seed)
-        self.resume()
+        self.plan = GOING_ON if bundle else BEGINNING
+        self.resume(bundle)
 
-    def resume(self):
-        """Takes up the state of a run before."""
+    def resume(self, bundle):
+        """Takes up the state of a run before, or the weights of a bundle."""
         state = self.folder / "state.pt"
+        if bundle and not state.exists():
+            restore(self.reader.gemma, bundle)
         if state.exists():
             kept = torch.load(state, weights_only=False)
             self.reader.load_state_dict(kept["reader"])
@@ -98,16 +123,19 @@ class Trainer:
     def stage(self):
         """The stage of this moment."""
         done = self.spent / self.total
-        for name, share, mixture in STAGES:
+        for name, share, mixture in self.plan.stages:
             if done < share:
                 return name, mixture
             done -= share
-        return STAGES[-1][0], STAGES[-1][2]
+        return self.plan.stages[-1][0], self.plan.stages[-1][2]
 
     def rate(self):
-        """The share of the full learning rate: rises at first, then falls with the steps, over the last third to nothing."""
+        """The share of the first learning rate, by the plan."""
+        if self.stage()[0] == HEADS:
+            return HEADS_RATE
         left = max(1 - self.spent / self.total, 0.0)
-        return min((self.step + 1) / WARM, (BRISK / (self.step + 1)) ** 0.5, 1.0) * min(1.0, left / 0.35 + 0.01)
+        slowed = min((self.step + 1) / WARM, (self.plan.brisk / (self.step + 1)) ** 0.5, 1.0)
+        return self.plan.full * slowed * min(1.0, left / self.plan.fall + 0.01)
 
     def losses(self, batch):
         """Loss under the soft tokens, loss of the answer, and shares that are right: characters, answers' tokens, whole answers."""
@@ -115,24 +143,24 @@ class Trainer:
         count = pixels.shape[0]
         rows, columns = torch.meshgrid(torch.arange(batch.rows * 3), torch.arange(batch.columns * 3), indexing="ij")
         place = torch.stack([columns + batch.offset[0], rows + batch.offset[1]], -1).reshape(1, -1, 2).expand(count, -1, -1)
-        with torch.autocast("cpu", torch.bfloat16):
-            soft, patches = self.reader.see(pixels, place, batch.columns, batch.rows)
+        alone = self.stage()[0] == HEADS
+        with brief():
+            with torch.set_grad_enabled(not alone):
+                soft, patches = self.reader.see(pixels, place, batch.columns, batch.rows)
             under, within = self.reader.under(soft), self.reader.within(patches)
             where = self.reader.column(soft), self.reader.row(soft)
         dense, letters = self.dense(under, batch.under)
         dense = dense + self.dense(within, by_patch(batch))[0]
         if batch.kind != "crop":
             dense = dense + 0.2 * self.places(where, batch, count)
-        if batch.tokens is None:
+        if batch.tokens is None or alone:
             return dense, None, letters, None, None
-        tokens = torch.from_numpy(batch.tokens).long()
-        self.heard.append((tokens, batch.start, soft.detach()))
-        said, right, whole = self.answer(tokens, batch.start, soft)
+        said, right, whole = self.answer(torch.from_numpy(batch.tokens).long(), batch.start, soft)
         return dense, said, letters, right, whole
 
     def answer(self, tokens, start, soft):
         """Loss of the answer, and shares that are right."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with brief():
             hidden = self.reader.say(tokens, soft)[:, start - 1:-1]
             logits = self.reader.logits(hidden)
         wanted = tokens[:, start:]
@@ -159,17 +187,16 @@ class Trainer:
         )
 
     def learn(self, batch):
-        """One step."""
+        """From one batch; a step down the slope follows after each `GATHERED`."""
         dense, said, *right = self.losses(batch)
-        self.descend(dense if said is None else said + dense)
+        ((dense if said is None else said + self.plan.under * dense) / GATHERED).backward()
         self.step += 1
-        for _ in range(ECHOES if said is not None else 0):
-            self.descend(self.answer(*self.chance.choice(self.heard))[0])
+        if self.step % GATHERED == 0:
+            self.descend()
         return [dense.item(), said.item() if said is not None else None, *right]
 
-    def descend(self, loss):
-        """Down the slope of a loss. What it does not depend on stays."""
-        loss.backward()
+    def descend(self):
+        """Down the slope that has been gathered. What no loss depends on stays."""
         torch.nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
         groups = [group for optimiser in self.optimisers for group in optimiser.param_groups]
         for group, rate in zip(groups, self.rates):
@@ -215,9 +242,10 @@ def main():
     words.add_argument("--hours", type=float, default=3.0)
     words.add_argument("--threads", type=int, default=2)
     words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--bundle", type=pathlib.Path, help="an exported bundle to begin with, in place of nothing")
     given = words.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    Trainer(given.folder, given.hours, given.threads, given.seed).run()
+    Trainer(given.folder, given.hours, given.threads, given.seed, given.bundle).run()
 
 
 if __name__ == "__main__":

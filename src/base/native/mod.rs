@@ -23,7 +23,7 @@ pub enum Library {
     OnnxRuntime,
     /// PDFium: renders PDF pages.
     Pdfium,
-    /// ffmpeg: decodes films and rare codecs; one on PATH is preferred.
+    /// ffmpeg: decodes films and rare codecs; one on PATH is taken where none is installed.
     Ffmpeg,
 }
 
@@ -59,14 +59,12 @@ pub fn cuda_folder() -> PathBuf {
 
 /// The path of a library, or an error that names the command to run.
 pub fn locate(library: Library) -> Result<PathBuf, Fatal> {
-    if let (Library::Ffmpeg, Some(path)) = (library, on_path(library.file_name())) {
-        return Ok(path);
-    }
     let path = folder().join(library.file_name());
     if path.is_file() {
         return Ok(path);
     }
-    Err(Fatal::new(format!("`{}` is missing", path.display()), "run `lapidary runtime install`"))
+    let own = (library == Library::Ffmpeg).then(|| on_path(library.file_name())).flatten();
+    own.ok_or_else(|| Fatal::new(format!("`{}` is missing", path.display()), "run `lapidary runtime install`"))
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {

@@ -25,8 +25,8 @@ use crate::base::Budget;
 /// Typed Parquet from folders of PDFs, pictures, sound and video, with Gemma 4 under ONNX Runtime
 #[derive(Debug, Parser)]
 #[command(name = "lapidary", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 all extracted; 1 finished with more failures than allowed; \
-    2 could not start or could not finish; 130 interrupted: the same command goes on.")]
+#[command(after_help = "Exit codes: 0 finished, with no more failures than allowed; 1 finished with more; \
+    2 could not start, could not finish, or the totals do not balance; 130 interrupted: the same command goes on.")]
 pub struct Arguments {
     /// What to do
     #[command(subcommand)]
@@ -132,7 +132,7 @@ pub enum SandboxName {
 
 /// `lapidary run`
 #[derive(Debug, Args)]
-#[command(after_help = "Example: lapidary run pipelines/invoice.toml scans/ --model gemma-4-e2b --output out/invoices")]
+#[command(after_help = "Example: lapidary run pipelines/invoice.toml scans/ --model bundles/gemma-4-e2b --output out/invoices")]
 pub struct RunArguments {
     /// The pipeline: prompt, schema, budgets, limits (see pipelines/)
     #[arg(value_name = "PIPELINE.toml")]

@@ -19,7 +19,8 @@ pub fn next(ffmpeg: &mut Ffmpeg, most: u64, out: &mut dyn Output) -> Result<Opti
     }
     let mut rgb = vec![0; 3 * pixels as usize];
     // The end in the middle of a picture is the end of the film: ffmpeg's exit status says whether it is a fault.
-    Ok(ffmpeg.fill(&mut rgb, out)?.then_some(Raster { width, height, rgb }))
+    let whole = ffmpeg.fill(&mut rgb, out)? == rgb.len();
+    Ok(whole.then_some(Raster { width, height, rgb }))
 }
 
 fn parse(size: &str) -> Option<(u32, u32)> {

@@ -1,16 +1,15 @@
-//! What a film holds, learned by reading its packets without decoding them: tracks, size, the time of every frame.
-//!
-//! The `framecrc` output of ffmpeg tells it in lines such as `#dimensions 0: 320x240` and, for each packet,
-//! `stream, dts, pts, duration, size, checksum`. A pass takes about as long as reading the file.
+//! What a film holds, learned by reading its packets without decoding them: tracks, size, the time of every frame. A pass takes
+//! about as long as reading the file.
 
 use std::ops::Range;
 
 use crate::base::{Fault, FaultKind};
 
 use super::super::{
-    ffmpeg::{Ffmpeg, Notes},
+    ffmpeg::Notes,
     input::Input,
     output::{Output, refuse},
+    packets::{self, Line, pair, tick},
 };
 
 /// More frames than twelve hours of film at 240 a second.
@@ -73,12 +72,9 @@ impl Pictures {
 impl Survey {
     /// Reads all packets of the film.
     pub fn take(input: &Input, out: &mut dyn Output) -> Result<Self, Fault> {
-        let after = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "-"];
-        let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
         let mut tracks: Vec<Track> = Vec::new();
-        while let Some(line) = ffmpeg.line(out)? {
-            note(&line, &mut tracks)?;
-        }
+        let copied = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy"];
+        let ffmpeg = packets::read(input, &copied, out, |line| note(line, &mut tracks))?;
         check_whole(&ffmpeg.finish()?)?;
         Ok(Self::of(tracks))
     }
@@ -105,43 +101,31 @@ fn check_whole(notes: &Notes) -> Result<(), Fault> {
     if signs.iter().any(|sign| words.contains(sign)) { Err(notes.fault()) } else { Ok(()) }
 }
 
-/// Takes in one line; what is of no concern is passed over.
-fn note(line: &str, tracks: &mut Vec<Track>) -> Result<(), Fault> {
-    match line.strip_prefix('#') {
-        Some(header) => header.split_once(": ").map_or((), |(name, value)| note_header(name, value, tracks)),
-        None => note_packet(line, tracks)?,
+/// Takes in one line.
+fn note(line: Line, tracks: &mut Vec<Track>) -> Result<(), Fault> {
+    match line {
+        // At most two tracks are mapped.
+        Line::Track { index: index @ 0..2, name, value } => note_track(index, name, value, tracks),
+        Line::Track { .. } => {}
+        Line::Packet { index, start, duration } => {
+            tracks.get_mut(index).map_or(Ok(()), |track| note_packet(track, start, duration))?;
+        }
     }
     Ok(())
 }
 
-fn note_header(name: &str, value: &str, tracks: &mut Vec<Track>) {
-    // At most two tracks are mapped.
-    let Some((name, index @ 0..2)) = name.split_once(' ').and_then(|(n, i)| Some((n, i.parse::<usize>().ok()?))) else {
-        return;
-    };
+fn note_track(index: usize, name: &str, value: &str, tracks: &mut Vec<Track>) {
     tracks.resize_with(tracks.len().max(index + 1), Track::default);
     let track = &mut tracks[index];
     match name {
-        "tb" => track.tick = pair(value, '/').map_or(0.0, |(top, bottom)| f64::from(top) / f64::from(bottom.max(1))),
+        "tb" => track.tick = tick(value),
         "media_type" => track.is_sound = value == "audio",
         "dimensions" => (track.pictures.width, track.pictures.height) = pair(value, 'x').unwrap_or_default(),
         _ => {}
     }
 }
 
-fn pair(text: &str, between: char) -> Option<(u32, u32)> {
-    let (left, right) = text.split_once(between)?;
-    Some((left.trim().parse().ok()?, right.trim().parse().ok()?))
-}
-
-fn note_packet(line: &str, tracks: &mut [Track]) -> Result<(), Fault> {
-    let mut fields = line.split(',').map(|field| field.trim().parse::<i64>().ok());
-    let (Some(Some(index)), _, Some(Some(start)), Some(Some(duration))) =
-        (fields.next(), fields.next(), fields.next(), fields.next())
-    else {
-        return Ok(());
-    };
-    let Some(track) = usize::try_from(index).ok().and_then(|index| tracks.get_mut(index)) else { return Ok(()) };
+fn note_packet(track: &mut Track, start: i64, duration: i64) -> Result<(), Fault> {
     let (start, duration) = (start as f64 * track.tick, duration as f64 * track.tick);
     track.pictures.end = track.pictures.end.max(start + duration);
     // What lies before the start is decoded for the sake of others but not shown.
@@ -157,11 +141,11 @@ fn note_packet(line: &str, tracks: &mut [Track]) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::super::packets::tests::lines, *};
 
     fn survey(text: &str) -> Survey {
         let mut tracks = Vec::new();
-        text.lines().for_each(|line| note(line, &mut tracks).unwrap());
+        lines(text).for_each(|line| note(line, &mut tracks).unwrap());
         Survey::of(tracks)
     }
 

@@ -8,6 +8,7 @@ use super::{
         input::Input,
         order::Order,
         output::{Output, refuse},
+        packets::{self, Line, tick},
         settings::{AllTracks, SoundTrack},
     },
     clips::{Clips, RATE},
@@ -88,17 +89,15 @@ fn alone(input: &Input, number: u32, out: &mut dyn Output) -> Result<Source, Fau
 
 /// At which second of the file the first packet of a track stands; 0 where that is not told.
 fn begins(input: &Input, map: &str, out: &mut dyn Output) -> Result<f64, Fault> {
-    let after = ["-map", map, "-c", "copy", "-frames:a", "1", "-f", "framecrc", "-"];
-    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
-    let (mut tick, mut late) = (0.0, 0.0);
-    while let Some(line) = ffmpeg.line(out)? {
-        if let Some((top, bottom)) = line.strip_prefix("#tb 0: ").and_then(|tick| tick.split_once('/')) {
-            let number = |text: &str| text.trim().parse::<f64>().unwrap_or(0.0);
-            tick = number(top) / number(bottom).max(1.0);
-        } else if let Some(time) = line.split(',').nth(2).and_then(|time| time.trim().parse::<i64>().ok()) {
-            late = time as f64 * tick;
+    let (mut unit, mut late) = (0.0, 0.0);
+    packets::read(input, &["-map", map, "-c", "copy", "-frames:a", "1"], out, |line| {
+        match line {
+            Line::Track { name: "tb", value, .. } => unit = tick(value),
+            Line::Track { .. } => {}
+            Line::Packet { start, .. } => late = start as f64 * unit,
         }
-    }
+        Ok(())
+    })?;
     // What is wrong with the file is told when it is decoded.
     Ok(late.max(0.0))
 }
@@ -127,12 +126,11 @@ fn mixed(count: usize) -> String {
 
 /// How many sound tracks there are, told by the header of a copy of no length.
 fn tracks(input: &Input, out: &mut dyn Output) -> Result<usize, Fault> {
-    let after = ["-map", "0:a?", "-c", "copy", "-t", "0", "-f", "framecrc", "-"];
-    let mut ffmpeg = Ffmpeg::start(input, &["-loglevel", "error"], &after)?;
     let mut count = 0;
-    while let Some(line) = ffmpeg.line(out)? {
-        count += usize::from(line.starts_with("#media_type"));
-    }
+    packets::read(input, &["-map", "0:a?", "-c", "copy", "-t", "0"], out, |line| {
+        count += usize::from(matches!(line, Line::Track { name: "media_type", .. }));
+        Ok(())
+    })?;
     // A file without any is no output at all, which ffmpeg says itself.
     Ok(count)
 }
@@ -147,7 +145,7 @@ fn no_such_track(number: u32, there: usize) -> Fault {
 fn flow(ffmpeg: &mut Ffmpeg, channels: usize, clips: &mut Clips, out: &mut dyn Output) -> Result<bool, Fault> {
     let mut bytes = vec![0; 4 * channels * BLOCK];
     loop {
-        let count = fill(ffmpeg, &mut bytes, out)?;
+        let count = ffmpeg.fill(&mut bytes, out)?;
         clips.room().extend(bytes[..count].chunks_exact(4 * channels).map(average));
         if clips.flow(out)?.is_break() {
             return Ok(true);
@@ -163,12 +161,12 @@ fn flow(ffmpeg: &mut Ffmpeg, channels: usize, clips: &mut Clips, out: &mut dyn O
 fn channels(ffmpeg: &mut Ffmpeg, out: &mut dyn Output) -> Result<Option<usize>, Fault> {
     let mut head = [0; 12];
     let mut channels = None;
-    if !ffmpeg.fill(&mut head, out)? {
+    if ffmpeg.fill(&mut head, out)? < head.len() {
         return Ok(None);
     }
     loop {
         let mut chunk = [0; 8];
-        if !ffmpeg.fill(&mut chunk, out)? {
+        if ffmpeg.fill(&mut chunk, out)? < chunk.len() {
             return Ok(None);
         }
         let (name, size) = (&chunk[..4], u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]) as usize);
@@ -176,7 +174,7 @@ fn channels(ffmpeg: &mut Ffmpeg, out: &mut dyn Output) -> Result<Option<usize>, 
             return channels.filter(|count| (1..=MOST_CHANNELS).contains(count)).map(Some).ok_or_else(garbled);
         }
         let mut body = vec![0; size.min(1 << 16)];
-        if !ffmpeg.fill(&mut body, out)? {
+        if ffmpeg.fill(&mut body, out)? < body.len() {
             return Ok(None);
         }
         if name == b"fmt " {
@@ -187,17 +185,6 @@ fn channels(ffmpeg: &mut Ffmpeg, out: &mut dyn Output) -> Result<Option<usize>, 
 
 fn garbled() -> Fault {
     refuse(FaultKind::Internal, "ffmpeg sent something that is no sound", "run `lapidary runtime install`")
-}
-
-fn fill(ffmpeg: &mut Ffmpeg, bytes: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match ffmpeg.read(&mut bytes[filled..], out)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(filled)
 }
 
 /// The mean of all channels of one moment.
