@@ -21,7 +21,7 @@ use std::{
 use lapidary::{
     base::{
         ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Part, Source, Stage, Stop, Unit,
-        UnitQuota, grid::Grid,
+        grid::Grid,
     },
     decode::{Decoder, Input, Order, Output, PdfReader, Render, Sandbox, Settings},
 };
@@ -122,10 +122,9 @@ fn memory(count: usize) {
 
 fn lanes(children: usize) -> Vec<Decoder> {
     let settings = Settings::default();
-    let (budget, quota) = (ByteBudget::new(256 << 20), UnitQuota::new(None));
+    let budget = ByteBudget::new(256 << 20);
     let lane = |_| {
-        Decoder::new(&settings, render(), budget.clone(), quota.clone(), Stop::default())
-            .with_program(env!("CARGO_BIN_EXE_lapidary"))
+        Decoder::new(&settings, render(), budget.clone(), Stop::default()).with_program(env!("CARGO_BIN_EXE_lapidary"))
     };
     (0..children).map(lane).collect()
 }
@@ -166,7 +165,9 @@ fn item(path: &Path) -> Item<Document> {
 struct Sink;
 
 impl Emit<Unit> for Sink {
-    fn promise(&mut self, _source: &Arc<Source>, _units: u64) {}
+    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
+        parts.len()
+    }
 
     fn item(&mut self, item: Item<Unit>) {
         look(item.body);

@@ -92,7 +92,9 @@ impl Tray {
 }
 
 impl Emit<Generation> for Tray {
-    fn promise(&mut self, _: &Arc<Source>, _: u64) {}
+    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
+        parts.len()
+    }
 
     fn item(&mut self, item: Item<Generation>) {
         // Nobody listens once the script has gone wrong, which it says itself.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{make, one::One, plan::Plan, recorded::Recorded};
 use crate::{
-    base::{ByteBudget, Document, Fatal, Fault, Item, Lease, Origin, Prompt, RecordOf, Source, Stop, UnitQuota},
+    base::{ByteBudget, Document, Fatal, Fault, Item, Lease, Origin, Prompt, RecordOf, Source, Stop},
     collect::{Collect, Found, Inputs},
     decode::Sandbox,
     encode::Encoder,
@@ -39,8 +39,7 @@ impl Again {
 
     /// The prompt of the unit, on the rung that the row stands on.
     pub fn encoded(&self, encoder: &mut Encoder) -> Result<Item<Prompt>, Fault> {
-        let (budget, quota) = (ByteBudget::new(u64::MAX), UnitQuota::new(None));
-        let mut decoder = make::decoder(&self.plan, &budget, &quota, &Stop::default());
+        let mut decoder = make::decoder(&self.plan, &ByteBudget::new(u64::MAX), &Stop::default());
         let (origin, attempt) = (self.origin.clone(), self.attempt);
         let document = Item { origin, attempt, lease: Lease::none(), body: Document };
         One::through(&mut decoder, document).and_then(|unit| One::through(encoder, unit))

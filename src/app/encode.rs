@@ -7,7 +7,7 @@ use super::{
     plan::{self, Plan},
 };
 use crate::{
-    base::{ByteBudget, Emit, Failure, Fatal, Fault, Item, Origin, Prompt, Source, Stage, Stop, Unit, UnitQuota},
+    base::{ByteBudget, Emit, Failure, Fatal, Fault, Item, Origin, Part, Prompt, Source, Stage, Stop, Unit},
     collect::{Collect, Found, Inputs},
     encode::Encoder,
 };
@@ -27,7 +27,7 @@ pub fn encode(request: &plan::Request, inputs: Inputs) -> Result<Encoded, Fatal>
     let plan = Plan::new(request)?;
     let mut to_prompts = ToPrompts { encoder: make::encoder(&plan)?, encoded: Encoded::default() };
     let stop = Stop::default();
-    let mut decoder = make::decoder(&plan, &ByteBudget::new(u64::MAX), &UnitQuota::new(None), &stop);
+    let mut decoder = make::decoder(&plan, &ByteBudget::new(u64::MAX), &stop);
     let collect = Collect::new(plan.pipeline.collect.clone(), inputs)
         .map_err(|problems| Fatal::new(problems.join("\n"), "name files, folders or patterns"))?;
     collect.run(&stop, &mut |found| match found {
@@ -50,7 +50,9 @@ struct ToPrompts {
 }
 
 impl Emit<Unit> for ToPrompts {
-    fn promise(&mut self, _: &Arc<Source>, _: u64) {}
+    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
+        parts.len()
+    }
 
     fn item(&mut self, item: Item<Unit>) {
         let origin = item.origin.clone();

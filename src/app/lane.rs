@@ -4,13 +4,14 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use crossbeam::channel::{Receiver, Sender, select_biased};
 
-use super::gauge::Gauge;
-use crate::base::{Emit, Failure, Fault, FaultKind, Item, Origin, Outcome, Source, Stage, StageName, Stop};
+use super::{allowance::Allowance, gauge::Gauge};
+use crate::base::{Emit, Failure, Fault, FaultKind, Item, Origin, Outcome, Part, Source, Stage, StageName, Stop};
 
 /// Where a lane's failures and counts go.
 #[derive(Clone)]
@@ -23,6 +24,15 @@ pub struct Books<'a> {
     pub gauge: &'a Gauge,
     /// The run's end.
     pub stop: &'a Stop,
+}
+
+/// A thread that panics ends the run, so that no other waits for it.
+impl Drop for Books<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.stop.abort();
+        }
+    }
 }
 
 impl Books<'_> {
@@ -54,11 +64,15 @@ impl<T, F: FnMut(Item<T>)> Forward<T> for F {}
 pub struct Outlet<'a, T, F: Forward<T>> {
     books: &'a Books<'a>,
     forward: &'a mut F,
+    /// What may be promised; all when absent.
+    allowance: Option<&'a Allowance<'a>>,
     waited: Duration,
     promised: u64,
     delivered: u64,
     /// Silence was told of.
     silent: bool,
+    /// The allowance left some units out.
+    short: bool,
     _body: std::marker::PhantomData<fn(T)>,
 }
 
@@ -68,12 +82,21 @@ impl<'a, T, F: Forward<T>> Outlet<'a, T, F> {
         Self {
             books,
             forward,
+            allowance: None,
             waited: Duration::ZERO,
             promised: 0,
             delivered: 0,
             silent: false,
+            short: false,
             _body: std::marker::PhantomData,
         }
+    }
+
+    /// Takes so many units more into the books.
+    fn expect(&mut self, source: &Arc<Source>, units: u64) {
+        self.promised += units;
+        self.books.gauge.promised.add(units);
+        self.waited += self.books.tell(Outcome::Promise(source.clone(), units));
     }
 
     /// Time spent waiting for room in the next channel.
@@ -83,10 +106,13 @@ impl<'a, T, F: Forward<T>> Outlet<'a, T, F> {
 }
 
 impl<T, F: Forward<T>> Emit<T> for Outlet<'_, T, F> {
-    fn promise(&mut self, source: &Arc<Source>, units: u64) {
-        self.promised += units;
-        self.books.gauge.promised.add(units);
-        self.waited += self.books.tell(Outcome::Promise(source.clone(), units));
+    fn promise(&mut self, source: &Arc<Source>, parts: &[Part]) -> usize {
+        let wanted = self.allowance.map_or(parts.len(), |allowance| allowance.take(source, parts));
+        self.short |= wanted < parts.len();
+        if wanted > 0 {
+            self.expect(source, wanted as u64);
+        }
+        wanted
     }
 
     fn item(&mut self, item: Item<T>) {
@@ -124,7 +150,7 @@ pub fn run<S: Stage + ?Sized>(
             break;
         }
         let origin = item.origin.clone();
-        work(stage, item, books, forward, |outlet, result| {
+        work(stage, item, Outlet::new(books, forward), |outlet, result| {
             if let Err(fault) = result {
                 outlet.fault(&origin, fault);
             }
@@ -164,7 +190,7 @@ pub fn run_decode<S: Stage + ?Sized>(
     stage: &mut S,
     input: Intake<S::In>,
     books: &Books,
-    out_of_quota: impl Fn() -> bool,
+    allowance: &Allowance,
     forward: &mut impl Forward<S::Out>,
 ) {
     for item in input {
@@ -176,15 +202,14 @@ pub fn run_decode<S: Stage + ?Sized>(
             try_again(stage, item, books, forward);
             continue;
         }
-        if books.stop.draining() || out_of_quota() {
+        if books.stop.draining() || allowance.spent() {
             books.gauge.documents_left.add(1);
             continue;
         }
-        work(stage, item, books, forward, |outlet, result| {
-            settle_document(outlet, &origin, result, out_of_quota());
-        });
+        let outlet = Outlet { allowance: Some(allowance), ..Outlet::new(books, forward) };
+        let short = work(stage, item, outlet, |outlet, result| settle_document(outlet, &origin, result));
         books.gauge.documents_decoded.add(1);
-        let whole = !out_of_quota() && !books.stop.aborting();
+        let whole = !short && !books.stop.aborting();
         books.tell(Outcome::Decoded { source: origin.source.clone(), whole });
     }
 }
@@ -196,7 +221,7 @@ fn try_again<S: Stage + ?Sized>(stage: &mut S, item: Item<S::In>, books: &Books,
         Outlet::new(books, forward).fault(&origin, broken("the run was asked to stop before another try"));
         return;
     }
-    work(stage, item, books, forward, |outlet, result| {
+    work(stage, item, Outlet::new(books, forward), |outlet, result| {
         if outlet.delivered == 0 && outlet.open() {
             let gone = || broken("the file has no such part any more");
             outlet.fault(&origin, result.err().unwrap_or_else(gone));
@@ -206,12 +231,7 @@ fn try_again<S: Stage + ?Sized>(stage: &mut S, item: Item<S::In>, books: &Books,
 
 /// A document that fails as a whole counts as one unit; a promise that `decode` broke is our mistake and is
 /// settled unit by unit, so that the totals balance whatever happens.
-fn settle_document<T, F: Forward<T>>(
-    outlet: &mut Outlet<T, F>,
-    origin: &Origin,
-    result: Result<(), Fault>,
-    out_of_quota: bool,
-) {
+fn settle_document<T, F: Forward<T>>(outlet: &mut Outlet<T, F>, origin: &Origin, result: Result<(), Fault>) {
     if !outlet.open() {
         return;
     }
@@ -221,7 +241,7 @@ fn settle_document<T, F: Forward<T>>(
     }
     match result {
         Err(fault) => fail_whole(outlet, origin, fault),
-        Ok(()) if promised == 0 && !out_of_quota && !outlet.silent => {
+        Ok(()) if promised == 0 && !outlet.short && !outlet.silent => {
             fail_whole(outlet, origin, broken("decode gave neither units nor an error"));
         }
         Ok(()) => {}
@@ -229,7 +249,7 @@ fn settle_document<T, F: Forward<T>>(
 }
 
 fn fail_whole<T, F: Forward<T>>(outlet: &mut Outlet<T, F>, origin: &Origin, fault: Fault) {
-    outlet.promise(&origin.source, 1);
+    outlet.expect(&origin.source, 1);
     outlet.fault(origin, fault);
 }
 
@@ -237,21 +257,20 @@ fn broken(message: &str) -> Fault {
     Fault::new(StageName::Decode, FaultKind::Internal, message, "please report this with the file")
 }
 
-/// One item through the stage, timed; a panic is a fault of that item.
+/// One item through the stage, timed; a panic is a fault of that item. True when the allowance left some of it out.
 fn work<S: Stage + ?Sized, F: Forward<S::Out>>(
     stage: &mut S,
     item: Item<S::In>,
-    books: &Books,
-    forward: &mut F,
+    mut outlet: Outlet<S::Out, F>,
     settle: impl FnOnce(&mut Outlet<S::Out, F>, Result<(), Fault>),
-) {
-    let began = Instant::now();
-    let mut outlet = Outlet::new(books, forward);
+) -> bool {
+    let (began, books) = (Instant::now(), outlet.books);
     let result = catch_unwind(AssertUnwindSafe(|| stage.process(item, &mut outlet)))
         .unwrap_or_else(|panic| Err(panicked(books.stage, panic.as_ref())));
     settle(&mut outlet, result);
     let busy = began.elapsed().saturating_sub(outlet.waited);
     books.gauge.stage(books.stage).worked(busy);
+    outlet.short
 }
 
 fn panicked(stage: StageName, panic: &(dyn Any + Send)) -> Fault {

@@ -23,6 +23,7 @@ use std::{
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::{
+    allowance::Allowance,
     collate::{Collated, Collator},
     gauge::Gauge,
     ladder::{Judge, Weighed},
@@ -30,7 +31,7 @@ use super::{
 };
 use crate::base::{
     Document, Emit, Extraction, Failure, Fatal, Generation, Item, Kept, Origin, Outcome, Prompt, Source, Stage,
-    StageName, Stop, Unit, UnitQuota,
+    StageName, Stop, Unit,
 };
 
 /// Documents that may wait for `decode`. They are paths without bytes, and looking far ahead is what lets progress say
@@ -88,8 +89,8 @@ pub struct Line<'a, S> {
     pub collect: Collecting<'a>,
     /// Stage 2, one per lane.
     pub decode: Vec<Decoding>,
-    /// Which of its units go no further.
-    pub keep: Keeping<'a>,
+    /// Which of its units go no further, and how many new ones there may be: `--limit`.
+    pub allowance: Allowance<'a>,
     /// Stage 3, one per lane.
     pub encode: Vec<Encoding>,
     /// Stage 4.
@@ -104,8 +105,6 @@ pub struct Line<'a, S> {
     pub write: Writing<'a>,
     /// When a thread is stuck.
     pub last_words: LastWords<'a>,
-    /// The allowance of `--limit`.
-    pub quota: UnitQuota,
     /// Prompts that may wait for `generate`.
     pub ahead: usize,
 }
@@ -114,8 +113,8 @@ impl<S: Send> Line<'_, S> {
     /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
     /// ended when this returns; where one never will, the last words are said instead.
     pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
-        let Self { collect, decode, keep, encode, generate, parse, judge, collator, .. } = self;
-        let Self { mut write, last_words, quota, ahead, .. } = self;
+        let Self { collect, decode, allowance, encode, generate, parse, judge, collator, .. } = self;
+        let Self { mut write, last_words, ahead, .. } = self;
         let (outcomes, written) = bounded(OUTCOMES);
         let (documents_in, documents) = bounded(DOCUMENTS);
         let (again_in, again) = unbounded();
@@ -130,11 +129,10 @@ impl<S: Send> Line<'_, S> {
             let intake = Intake { documents, again };
             for mut decoder in decode {
                 let (books, intake, next) = (books(StageName::Decode), intake.clone(), units_in.clone());
-                let (quota, keep) = (quota.clone(), &keep);
+                let allowance = &allowance;
                 scope.spawn(move || {
-                    let spent = || quota.spent();
-                    let mut forward = hand_on_new(&next, keep, &books, &quota);
-                    lane::run_decode(&mut *decoder, intake, &books, spent, &mut forward);
+                    let mut forward = hand_on_new(&next, &allowance.keep, &books);
+                    lane::run_decode(&mut *decoder, intake, &books, allowance, &mut forward);
                 });
             }
             for mut encoder in encode {
@@ -164,15 +162,12 @@ fn hand_on<T>(next: &Sender<Item<T>>) -> impl FnMut(Item<T>) {
     move |item| drop(next.send(item))
 }
 
-/// As [`hand_on`], but for units that the dataset holds: those cost nothing of the allowance.
-fn hand_on_new(next: &Sender<Item<Unit>>, keep: &Keeping, books: &Books, quota: &UnitQuota) -> impl FnMut(Item<Unit>) {
+/// As [`hand_on`], but for units that the dataset holds.
+fn hand_on_new(next: &Sender<Item<Unit>>, keep: &Keeping, books: &Books) -> impl FnMut(Item<Unit>) {
     let mut forward = hand_on(next);
     move |item| match keep(&item.origin).filter(|_| item.attempt == 0) {
         None => forward(item),
-        Some(kept) => {
-            quota.give_back(kept.units);
-            books.tell(Outcome::KeptUnit(Box::new(item.origin.clone()), kept));
-        }
+        Some(kept) => drop(books.tell(Outcome::KeptUnit(Box::new(item.origin.clone()), kept))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{memory, pipeline::Pipeline, plan::Plan, threads::Shares};
 use crate::{
-    base::{ByteBudget, Fatal, Model, Output, Stop, UnitQuota},
+    base::{ByteBudget, Fatal, Model, Output, Stop},
     decode::{self, Decoder, Reached, Render, Sandbox},
     encode::{Encoder, Manner},
     generate::{
@@ -33,9 +33,9 @@ impl Answers<'_> {
 }
 
 /// The decoder of one lane.
-pub fn decoder(plan: &Plan, budget: &ByteBudget, quota: &UnitQuota, stop: &Stop) -> Decoder {
+pub fn decoder(plan: &Plan, budget: &ByteBudget, stop: &Stop) -> Decoder {
     let settings = &plan.pipeline.decode;
-    let decoder = Decoder::new(settings, render(&plan.pipeline), budget.clone(), quota.clone(), stop.clone());
+    let decoder = Decoder::new(settings, render(&plan.pipeline), budget.clone(), stop.clone());
     decoder.with_rungs(plan.pipeline.ladder.rungs()).with_sandbox(plan.sandbox)
 }
 
@@ -46,8 +46,7 @@ pub fn render(pipeline: &Pipeline) -> Render {
 
 /// Starts a decoder child, has it raise its walls and load what it needs, so that what is missing is told before any work.
 pub fn probe_decoder(settings: &decode::Settings, sandbox: Sandbox) -> Result<Reached, Fatal> {
-    let (budget, quota) = (ByteBudget::new(0), UnitQuota::new(Some(0)));
-    Decoder::new(settings, Render::SMALLEST, budget, quota, Stop::default()).with_sandbox(sandbox).probe()
+    Decoder::new(settings, Render::SMALLEST, ByteBudget::new(0), Stop::default()).with_sandbox(sandbox).probe()
 }
 
 /// The encoder, to be cloned for each lane.

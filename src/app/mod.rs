@@ -2,6 +2,7 @@
 //! channels, and what the line did becomes a [`report::Report`] whose totals must balance.
 
 pub mod again;
+pub mod allowance;
 pub mod captions;
 pub mod check;
 pub mod collate;

@@ -3,11 +3,13 @@
 use std::{
     cell::RefCell,
     convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
+    allowance::Allowance,
     collate::Collator,
     configs,
     gauge::Gauge,
@@ -20,7 +22,7 @@ use super::{
     threads::Shares,
 };
 use crate::{
-    base::{ByteBudget, Fatal, Stop, UnitQuota, dataset},
+    base::{ByteBudget, Fatal, RecordOf, Stop, UnitQuota, dataset},
     collect::{self, Collect, Inputs},
     encode::Encoder,
     generate::{self, Capacity, Card, Generator, Stats},
@@ -65,8 +67,13 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let mut judge = Judge::new(plan.shape.clone(), plan.pipeline.ladder.clone()).with_record(record);
     let collator = Collator::new(record, plan.shape.clone(), plan.merging.clone());
     let mut collator = collator.with_reduce(plan.pipeline.reduce.clone());
-    let (budget, quota) = (ByteBudget::new(plan.pipeline.memory_mb << 20), UnitQuota::new(request.limit));
-    let decoding = |_| Box::new(make::decoder(&plan, &budget, &quota, stop)) as Decoding;
+    let budget = ByteBudget::new(plan.pipeline.memory_mb << 20);
+    let decoding = |_| Box::new(make::decoder(&plan, &budget, stop)) as Decoding;
+    let allowance = Allowance {
+        quota: UnitQuota::new(request.limit),
+        keep: Box::new(|origin| known.unit(origin)),
+        whole_documents: record == RecordOf::Document,
+    };
     let (began, ahead) = (chrono::Utc::now(), card.slots);
     let close = |result: &Result<Stats, Fatal>| {
         let totals = close(writer.take(), stop.draining() || result.is_err())?;
@@ -77,10 +84,10 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         let report = report.within(sandbox.clone()).after(known.tally().clone());
         report::save(&report, &request.output).map(|()| report)
     };
-    let result = Line {
+    let line = Line {
         collect: Box::new(|sink| collect.run(stop, &mut |found| sink(convert(found, &known)))),
         decode: (0..shares.decode).map(decoding).collect(),
-        keep: Box::new(|origin| known.unit(origin)),
+        allowance,
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
         generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
         parse: Box::new(parser(&plan)),
@@ -98,12 +105,19 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
             Ok(_) => (request.give_up)(why),
             Err(error) => (request.give_up)(&error),
         }),
-        quota,
         ahead,
-    }
-    .run(gauge, stop);
+    };
+    let result = whatever_happens(|| line.run(gauge, stop));
     let report = close(&result);
     result.and(report)
+}
+
+/// A panic of one of the threads is the end of the run, not of the process: what is written is closed and told of.
+fn whatever_happens<T>(run: impl FnOnce() -> Result<T, Fatal>) -> Result<T, Fatal> {
+    let panicked = |_| {
+        Err(Fatal::new("a thread of the run panicked; its words are on standard error", "please report this with them"))
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
 }
 
 /// What answers, ready to.

@@ -25,10 +25,9 @@ impl UnitQuota {
         granted
     }
 
-    /// Puts units back that were granted and cost nothing.
-    pub fn give_back(&self, units: u64) {
-        let more = |left: u64| Some(if left == u64::MAX { left } else { left.saturating_add(units).min(u64::MAX - 1) });
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+    /// False when it never runs out.
+    pub fn is_limited(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != u64::MAX
     }
 
     /// True when nothing is left to grant.
@@ -45,9 +44,7 @@ mod tests {
     fn grants_no_more_than_the_limit() {
         let quota = UnitQuota::new(Some(3));
         assert_eq!((quota.take(2), quota.take(2), quota.take(2)), (2, 1, 0));
-        assert!(quota.spent());
-        quota.give_back(2);
-        assert_eq!((quota.spent(), quota.take(5)), (false, 2));
+        assert!(quota.spent() && quota.is_limited());
         assert_eq!(UnitQuota::new(None).take(1 << 40), 1 << 40);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     answer::Extraction,
     fault::{Failure, Fault},
-    item::{Item, Origin, Source},
+    item::{Item, Origin, Part, Source},
 };
 
 /// One item in, any number of items out. A stage knows no threads and no channels; `app` runs lanes of it.
@@ -21,9 +21,10 @@ pub trait Stage: Send {
 
 /// Where a stage puts what it makes. Waiting for room in the next channel happens inside.
 pub trait Emit<T> {
-    /// Says, before they are emitted, that `units` more units of this document will come: each of them
-    /// must be followed by an [`Emit::item`] or an [`Emit::fault`]. Only `decode` promises.
-    fn promise(&mut self, source: &Arc<Source>, units: u64);
+    /// Asks, before they are emitted, how many of these further units of a document are wanted, from the front, and promises
+    /// those: each must be followed by an [`Emit::item`] or an [`Emit::fault`]. Where that is fewer than asked, the document
+    /// ends with them. Only `decode` promises.
+    fn promise(&mut self, source: &Arc<Source>, parts: &[Part]) -> usize;
 
     /// Hands an item to the next stage.
     fn item(&mut self, item: Item<T>);

@@ -19,7 +19,8 @@ pub fn start(format: LogFormat, quiet: bool) {
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let lines = lines.with_ansi(colours);
+    // What cannot be written is lost: else it would be told in a way that panics where standard error is full or gone.
+    let lines = lines.with_ansi(colours).log_internal_errors(false);
     // A second start, as in tests, keeps the first subscriber.
     let _ = match format {
         LogFormat::Text => lines.without_time().compact().try_init(),

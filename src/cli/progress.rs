@@ -48,10 +48,18 @@ pub fn during<T: Send>(watcher: Watcher, gauge: &Gauge, stop: &Stop, work: impl 
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| watch(watcher, gauge, stop, &done));
-        let result = work();
-        done.store(true, Ordering::Release);
-        result
+        let _ends = Ends(&done);
+        work()
     })
+}
+
+/// Ends the watch when the work does, also where that panics.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 fn watch(watcher: Watcher, gauge: &Gauge, stop: &Stop, done: &AtomicBool) {

@@ -112,22 +112,22 @@ impl Course {
         !std::mem::replace(&mut self.silent, true)
     }
 
-    /// Takes down a promise. `Err` when the child contradicts an earlier one; else how many are granted and how many
-    /// of these are new.
-    pub fn promise(&mut self, parts: &[Part], take: impl FnOnce(u64) -> u64) -> Result<(usize, usize), String> {
+    /// Takes down a promise. `Err` when the child contradicts an earlier one; else how many are granted; those that are
+    /// new are asked of `take`.
+    pub fn promise(&mut self, parts: &[Part], take: impl FnOnce(&[Part]) -> usize) -> Result<usize, String> {
         if let Some(&(asked, granted)) = self.grants.get(self.repeated) {
             self.repeated += 1;
             let same = asked == parts.len();
-            return if same { Ok((granted, 0)) } else { Err("it promised other units than before".to_owned()) };
+            return if same { Ok(granted) } else { Err("it promised other units than before".to_owned()) };
         }
         if parts.len() > MOST_UNITS - self.promised.len() {
             return Err(format!("it promised more than {MOST_UNITS} units"));
         }
-        let granted = usize::try_from(take(parts.len() as u64)).unwrap_or(parts.len()).min(parts.len());
+        let granted = take(parts).min(parts.len());
         self.grants.push((parts.len(), granted));
         self.repeated += 1;
         self.promised.extend_from_slice(&parts[..granted]);
-        Ok((granted, granted))
+        Ok(granted)
     }
 
     /// Checks that this is the next promised unit, and settles it.
@@ -223,7 +223,7 @@ mod tests {
     fn promised() -> Course {
         let mut course = course(100);
         course.begin();
-        assert_eq!(course.promise(&[page(1), page(2), page(3)], |_| 2), Ok((2, 2)));
+        assert_eq!(course.promise(&[page(1), page(2), page(3)], |_| 2), Ok(2));
         course
     }
 
@@ -232,7 +232,7 @@ mod tests {
         let mut course = promised();
         course.settle(page(1)).unwrap();
         assert_eq!(course.begin(), 1);
-        assert_eq!(course.promise(&[page(1), page(2), page(3)], |_| panic!()), Ok((2, 0)));
+        assert_eq!(course.promise(&[page(1), page(2), page(3)], |_| panic!()), Ok(2));
         course.begin();
         assert!(course.promise(&[page(1)], |_| 1).is_err());
     }
@@ -260,7 +260,7 @@ mod tests {
     fn a_document_that_costs_child_after_child_is_given_up() {
         let mut course = course(100);
         let parts: Vec<Part> = (1..=100).map(page).collect();
-        course.promise(&parts, |wanted| wanted).unwrap();
+        course.promise(&parts, <[Part]>::len).unwrap();
         let verdicts: Vec<Verdict> = (0..MOST_LOST).map(|_| course.lose_child(FaultKind::Deadline)).collect();
         assert!(matches!(verdicts.last(), Some(Verdict::GiveUp(rest)) if rest.len() == 93));
         assert!(course.settled_all());
@@ -270,7 +270,7 @@ mod tests {
     fn a_document_may_cost_so_many_children_and_so_much_time_in_all() {
         let mut course = course(3);
         let parts: Vec<Part> = (1..=9).map(page).collect();
-        course.promise(&parts, |wanted| wanted).unwrap();
+        course.promise(&parts, <[Part]>::len).unwrap();
         assert_eq!(course.lose_child(FaultKind::ChildDied), Verdict::Again);
         course.settle(page(1)).unwrap();
         assert_eq!(course.lose_child(FaultKind::ChildDied), Verdict::Again);

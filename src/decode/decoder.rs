@@ -4,7 +4,7 @@ use std::{convert::Infallible, io, path::PathBuf, sync::Arc};
 
 use crate::base::{
     ByteBudget, Document, Emit, Fatal, Fault, FaultKind, Item, Kind, Lease, Limit, Origin, Part, Source, Stage, Stop,
-    Unit, UnitQuota, ladder::Rungs,
+    Unit, ladder::Rungs,
 };
 
 use super::{
@@ -27,7 +27,6 @@ pub struct Decoder {
     order: Result<Order, String>,
     allowance: Allowance,
     budget: ByteBudget,
-    quota: UnitQuota,
     stop: Stop,
     children: Children,
     rungs: Rungs,
@@ -68,10 +67,10 @@ type Outlet<'a> = &'a mut dyn Emit<Unit>;
 
 impl Decoder {
     /// A lane. Settings that [`Settings::validate`] would refuse make every document fail.
-    pub fn new(settings: &Settings, render: Render, budget: ByteBudget, quota: UnitQuota, stop: Stop) -> Self {
+    pub fn new(settings: &Settings, render: Render, budget: ByteBudget, stop: Stop) -> Self {
         let children = Children::new(settings, stop.clone());
         let (order, allowance) = (Order::new(settings, render), Allowance::of(settings));
-        Self { order, allowance, budget, quota, stop, children, rungs: Rungs::default() }
+        Self { order, allowance, budget, stop, children, rungs: Rungs::default() }
     }
 
     /// Units that are tried again are decoded as these rungs say.
@@ -224,10 +223,8 @@ impl Decoder {
         course: &mut Course,
         emit: Outlet,
     ) -> Result<Infallible, Halt> {
-        let (budget, quota, stop) = (self.budget.clone(), self.quota.clone(), self.stop.clone());
+        let (budget, stop) = (self.budget.clone(), self.stop.clone());
         let Wanted { source, attempt, .. } = *wanted;
-        // A unit that is tried again was promised, and counted, the first time.
-        let take = |count| if attempt == 0 { quota.take(count) } else { count };
         let child = self.children.ready(which, input).map_err(|fault| Halt::Over(Err(fault)))?;
         child.allow(course.time());
         child.ask(&Ask::Decode(Box::new(request.clone())))?;
@@ -235,14 +232,11 @@ impl Decoder {
             child.hand(input.file())?;
         }
         loop {
+            // A unit that is tried again was promised, and counted, the first time.
+            let take = |parts: &[Part]| if attempt == 0 { emit.promise(source, parts) } else { parts.len() };
             match Word::of(child.reply()?, request.kind, &request.order.limits, course, take)? {
                 Word::Alive => {}
-                Word::Promise { granted, new } => {
-                    if new > 0 && attempt == 0 {
-                        emit.promise(source, new as u64);
-                    }
-                    child.grant(granted)?;
-                }
+                Word::Promise { granted } => child.grant(granted)?,
                 Word::Unit { of, form, shared, bytes } => {
                     let lease = lease(bytes, &budget, &stop)?;
                     let body = child.unit(&form, shared)?;

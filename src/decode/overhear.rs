@@ -1,6 +1,6 @@
 //! What the parent makes of a child's words, without a child: for the tests that make words up.
 
-use crate::base::{Kind, Unit};
+use crate::base::{Kind, Part, Unit};
 
 use super::{
     course::{Allowance, Course},
@@ -34,7 +34,7 @@ enum Heard {
 fn hear(words: &mut &[u8], kind: Kind, settings: &Settings, course: &mut Course) -> Result<Heard, Refused> {
     let reply = wire::receive::<Reply>(words).map_err(|error| error.to_string())?;
     let reply = reply.ok_or_else(|| "it ended without a word".to_owned())?;
-    match Word::of(reply, kind, &settings.limits, course, |wanted| wanted)? {
+    match Word::of(reply, kind, &settings.limits, course, <[Part]>::len)? {
         Word::Unit { of, form, .. } => {
             let unit = form.read(words).map_err(|error| error.to_string())?;
             course.settle(of)?;

@@ -17,8 +17,6 @@ pub enum Word {
     Promise {
         /// How many it may give.
         granted: usize,
-        /// How many of them no child has promised before.
-        new: usize,
     },
     /// A unit follows; when it is read, [`Course::settle`] is due.
     Unit {
@@ -61,20 +59,18 @@ impl From<String> for Refused {
 }
 
 impl Word {
-    /// What `reply` means for a document of `kind`, taken down in its `course`. `take` grants units of the run's quota.
+    /// What `reply` means for a document of `kind`, taken down in its `course`. `take` says how many of the units that it
+    /// promises are wanted, from the front.
     pub fn of(
         reply: Reply,
         kind: Kind,
         limits: &Limits,
         course: &mut Course,
-        take: impl FnOnce(u64) -> u64,
+        take: impl FnOnce(&[Part]) -> usize,
     ) -> Result<Self, Refused> {
         Ok(match reply {
             Reply::Heartbeat => Self::Alive,
-            Reply::Promise { parts } => {
-                let (granted, new) = course.promise(&parts, take)?;
-                Self::Promise { granted, new }
-            }
+            Reply::Promise { parts } => Self::Promise { granted: course.promise(&parts, take)? },
             Reply::Unit { of, form, shared } => {
                 let bytes = admit(&form, kind, limits)?;
                 if !course.spend_bytes(bytes) {

@@ -120,13 +120,17 @@ impl Arena {
         Copied { rows, count, from }
     }
 
-    /// Writes the first `count` of copied positions into a slot. False, and nothing is written, when sliding layers have
-    /// lost what the next position would see.
+    /// False when sliding layers have lost what the position behind the first `count` would see.
+    pub(super) fn can_paste(&self, copied: &Copied, count: usize) -> bool {
+        copied.from == 0 || count >= copied.from + self.room.seen
+    }
+
+    /// Writes the first `count` of copied positions into a slot. False, and nothing is written, where that cannot be.
     pub(super) fn paste(&mut self, slot: usize, copied: &Copied, count: usize) -> bool {
-        let from = copied.from;
-        if from > 0 && count < from + self.room.seen {
+        if !self.can_paste(copied, count) {
             return false;
         }
+        let from = copied.from;
         let mut rest = &copied.rows[..];
         self.heads(slot, |port, head, position| {
             let lost = if port.sliding { from } else { 0 };

@@ -90,6 +90,14 @@ impl Cache {
         }
     }
 
+    /// True when a slot with the first `count` of copied positions could go on from there.
+    pub(super) fn can_paste(&self, copied: &Copied, count: usize) -> bool {
+        match self {
+            Self::Shared(arena) => arena.can_paste(copied, count),
+            Self::Growing(_) => true,
+        }
+    }
+
     /// Puts the first `count` of copied positions into a slot. False when that cannot be, and the slot is empty.
     pub(super) fn paste(&mut self, slot: usize, copied: &Copied, count: usize) -> bool {
         match self {

@@ -176,8 +176,9 @@ fn count(node: &Value, keyword: &str, otherwise: u64) -> u64 {
 
 /// The regular expressions that a string must match besides its length.
 fn terminal(node: &Value) -> Result<Vec<String>, String> {
-    let stated = |keyword: &str| node.get(keyword).and_then(Value::as_str);
-    let format = stated("format").map(pattern::of_format).transpose()?;
-    let pattern = stated("pattern").map(pattern::whole).transpose()?;
-    Ok(format.into_iter().chain(pattern).map(|found| format!("/{found}/")).collect())
+    let format = node.get("format").and_then(Value::as_str).map(pattern::of_format).transpose()?;
+    let also = node.get("allOf").and_then(Value::as_array).into_iter().flatten();
+    let patterns = also.chain([node]).filter_map(|part| part.get("pattern")?.as_str()).map(pattern::whole);
+    let patterns = patterns.collect::<Result<Vec<String>, String>>()?;
+    Ok(format.into_iter().chain(patterns).map(|found| format!("/{found}/")).collect())
 }

@@ -156,7 +156,8 @@ pub trait Engine: Send {
     /// Tokens of the slot's prompt that are not fed yet.
     fn remaining(&self, slot: Slot) -> usize;
 
-    /// Feeds some slots, each at most once. When it fails, all slots are as they were.
+    /// Feeds some slots, each at most once. When it fails, all slots are as they were; one that cannot be taken back
+    /// holds nothing any more, and fails when it is fed again.
     fn step(&mut self, feeds: &[Feed]) -> Result<(), EngineError>;
 
     /// Feeds all that remains of a slot's prompt, chunk by chunk. Returns the number of chunks.

@@ -68,6 +68,10 @@ impl Growing {
 
     /// False when there is no memory, or the positions are not all there; the slot is empty then.
     pub(super) fn retract(&mut self, slot: usize, length: usize) -> bool {
+        if length == 0 {
+            self.forget(slot);
+            return true;
+        }
         let held = match self.slots[slot].first() {
             Some(Past::Given(tensor)) => tensor.shape().get(2).copied().unwrap_or(0),
             Some(Past::Copied { count, .. }) => *count,

@@ -48,10 +48,10 @@ impl Seat {
     }
 
     /// What remains of the prompt once the engine has it: all bytes but those of its text are given back.
-    pub(super) fn keep(&mut self, mut prompt: Prompt) {
-        self.layer = prompt.text.take();
+    pub(super) fn keep(&mut self, prompt: Prompt) {
         self.envelope.lease.shrink(prompt.bytes());
         self.timing.encode_micros = prompt.encode_micros;
+        self.layer = prompt.text;
     }
 
     /// At most `most` tokens that the answer may say next, and that the grammar would let it say.

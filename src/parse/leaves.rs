@@ -1,6 +1,6 @@
 //! Where each value of an answer lies in its text: JSON Pointers and bytes.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::pointer;
 
@@ -24,6 +24,29 @@ pub fn leaves(text: &str) -> Vec<Leaf> {
     let mut scanner = Scanner { text, at, depth: 0, leaves: Vec::new() };
     scanner.value("");
     scanner.leaves
+}
+
+/// The leaves where the record has them, without those of items that were dropped. `kept` is that of
+/// [`Settled`](crate::base::shape::Settled).
+pub fn in_record(leaves: Vec<Leaf>, kept: &BTreeMap<String, Vec<usize>>) -> Vec<Leaf> {
+    if kept.is_empty() {
+        return leaves;
+    }
+    leaves.into_iter().filter_map(|leaf| Some(Leaf { path: moved(&leaf.path, kept)?, ..leaf })).collect()
+}
+
+/// The pointer in the record of what stands at this one in the answer; `None` where it was dropped.
+fn moved(path: &str, kept: &BTreeMap<String, Vec<usize>>) -> Option<String> {
+    let (mut moved, mut list) = (String::new(), 0);
+    for step in path.split('/').skip(1) {
+        moved.push('/');
+        match kept.get(&path[..list]) {
+            Some(places) => moved += &places.binary_search(&step.parse::<usize>().ok()?).ok()?.to_string(),
+            None => moved += step,
+        }
+        list += 1 + step.len();
+    }
+    Some(moved)
 }
 
 struct Scanner<'a> {
@@ -127,6 +150,20 @@ mod tests {
         let found: Vec<_> = leaves(text).into_iter().map(|leaf| (leaf.path, &text[leaf.span])).collect();
         let expected = [("/a~1b", "x\\\"y"), ("/n/0", "1.50"), ("/n/1/é", "null"), ("/e", "")];
         assert_eq!(found, expected.map(|(path, value)| (path.to_owned(), value)));
+    }
+
+    #[test]
+    fn what_stands_behind_dropped_items_moves_up() {
+        let kept = BTreeMap::from([("/v".to_owned(), vec![0, 2]), ("/v/2/w".to_owned(), vec![1])]);
+        for (answer, record) in [
+            ("/v/0/w/0", Some("/v/0/w/0")),
+            ("/v/1/w/0", None),
+            ("/v/2/w/0", None),
+            ("/v/2/w/1", Some("/v/1/w/0")),
+            ("/v~1/1", Some("/v~1/1")),
+        ] {
+            assert_eq!(moved(answer, &kept).as_deref(), record, "{answer}");
+        }
     }
 
     #[test]

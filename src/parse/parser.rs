@@ -11,7 +11,7 @@ use crate::base::{
 
 use super::{
     Check, answer, boxes, call, evidence,
-    leaves::{Leaf, leaves},
+    leaves::{Leaf, in_record, leaves},
     split,
 };
 
@@ -70,7 +70,7 @@ impl Parser {
         records.iter().flat_map(|record| self.checks.iter().map(|check| check.judge(record))).collect()
     }
 
-    /// The record, and where the answer states its values.
+    /// The record, and where the answer states its values, by their places in the record.
     fn settle(&self, generation: &Generation) -> Result<(Settled, Vec<Leaf>), String> {
         let (answer, replaced, stated) = match self.output {
             Output::Json => {
@@ -86,6 +86,7 @@ impl Parser {
         if replaced > 0 {
             settled.remarks.insert(0, format!("{replaced} values were replaced by a later one of the same name"));
         }
+        let stated = in_record(stated, &settled.kept);
         Ok((settled, stated))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     asked::RunIdentity,
     books::Through,
     copies::Copies,
-    findings::Findings,
+    findings::{Findings, Settlement},
     folder::Folder,
     keys::DocumentKey,
     known::{Continuing, Known, Side},
@@ -35,13 +35,19 @@ pub struct Continuation {
     lost: bool,
 }
 
-/// What was done at the end.
+/// What was done at the end, and what is left to do.
 #[derive(Debug)]
 pub struct Settled {
-    /// Rows to be written once more under other names.
-    pub copies: Copies,
+    settlement: Settlement,
     /// What was changed in earlier parts.
     pub revised: Revised,
+}
+
+impl Settled {
+    /// Rows to be written once more under other names.
+    pub fn copies(&self) -> &Copies {
+        &self.settlement.copies
+    }
 }
 
 impl Continuation {
@@ -108,30 +114,45 @@ impl Continuation {
         if self.lost { Ok(()) } else { self.ledger.append(&ready) }
     }
 
-    /// The run is complete and everything is published: takes what is outdated out of the earlier parts.
+    /// The run is complete and everything is published: takes what is outdated out of the earlier parts, but for what stands
+    /// there until [`Self::settle_copies`].
     ///
     /// # Errors
     /// When a part cannot be read or written.
     pub fn settle(&mut self, folder: &Folder, settings: &Settings) -> Result<Settled, Fatal> {
         let settlement = self.findings.settle(&self.known);
-        let revision = Revision {
-            known: &self.known,
-            findings: &self.findings,
-            settlement: &settlement,
-            settings,
-            aside: &folder.aside,
-        };
         let mut revised = Revised::default();
         if !self.findings.is_new() && !self.findings.leaves_all(&settlement, &self.known) {
-            let (extractions, failures) = self.known.parts();
-            for (side, parts) in [(Side::Rows, extractions), (Side::Failures, failures)] {
-                let some = revision.apply(side, parts)?;
-                revised = Revised { removed: revised.removed + some.removed, renamed: revised.renamed + some.renamed };
-            }
+            revised = self.revise(&settlement, folder, settings, false)?;
         }
         self.ledger.append(&self.late)?;
         self.late.clear();
-        Ok(Settled { copies: settlement.copies, revised })
+        Ok(Settled { settlement, revised })
+    }
+
+    /// The copies are there: takes out what they replace.
+    ///
+    /// # Errors
+    /// When a part cannot be read or written.
+    pub fn settle_copies(&self, settled: &Settled, folder: &Folder, settings: &Settings) -> Result<Revised, Fatal> {
+        match settled.settlement.replaces() {
+            true => self.revise(&settled.settlement, folder, settings, true),
+            false => Ok(Revised::default()),
+        }
+    }
+
+    fn revise(
+        &self,
+        settlement: &Settlement,
+        folder: &Folder,
+        settings: &Settings,
+        late: bool,
+    ) -> Result<Revised, Fatal> {
+        let (known, findings, aside) = (&*self.known, &self.findings, &*folder.aside);
+        let revision = Revision { known, findings, settlement, settings, aside, late };
+        let (extractions, failures) = known.parts();
+        let rows = revision.apply(Side::Rows, extractions)?;
+        Ok(rows.plus(revision.apply(Side::Failures, failures)?))
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Settlement {
     renamed: HashMap<(DocumentKey, NameKey), String>,
     /// Copies that a kill has left incomplete.
     incomplete: HashSet<(DocumentKey, NameKey)>,
+    /// Further names whose rows of before go once their copies are there: a kill leaves them the one or the other.
+    replaced: HashSet<(DocumentKey, NameKey)>,
 }
 
 impl Findings {
@@ -103,7 +105,12 @@ impl Findings {
         for (document, name) in kept.chain(self.duplicates.iter().map(|(document, name)| (*document, name))) {
             match entries.get(&document) {
                 Some(kept) => settlement.adopt(known.names(document), document, kept, name, &self.named),
-                None => settlement.copies.add(document, None, name.clone()),
+                None if self.new => settlement.copies.add(document, None, name.clone()),
+                // Where a limit has left some of it out, there is nothing new to copy yet.
+                None => {
+                    let donor = self.through.get(&document);
+                    donor.into_iter().for_each(|own| settlement.copies.add(document, Some(own.clone()), name.clone()));
+                }
             }
         }
         for (document, name) in &self.through {
@@ -140,6 +147,7 @@ impl Findings {
             let place = Place { name, part };
             let kept = |unit: &UnitKey| self.kept_units.contains(unit) && known.place(*unit) == Some((side, place));
             return match mark.unit.filter(kept) {
+                None if settlement.replaced.contains(&(document, name)) => Fate::Stays,
                 None => Fate::Goes,
                 Some(_) if *now == mark.source => Fate::Stays,
                 Some(_) => Fate::Renamed(now),
@@ -149,6 +157,12 @@ impl Findings {
             return Fate::Goes;
         }
         settlement.renamed.get(&(document, name)).map_or(replaced, |name| Fate::Renamed(name))
+    }
+
+    /// What becomes of a row of an earlier part once the copies are there.
+    pub fn late_fate(&self, settlement: &Settlement, mark: &Mark) -> Fate<'static> {
+        let replaced = mark.document.is_some_and(|document| settlement.replaced.contains(&(document, mark.name())));
+        if replaced { Fate::Goes } else { Fate::Stays }
     }
 
     /// True when the file of that name has another content now, or was refused once more.
@@ -163,6 +177,11 @@ impl Findings {
 }
 
 impl Settlement {
+    /// True when rows of before go once the copies are there.
+    pub fn replaces(&self) -> bool {
+        !self.replaced.is_empty()
+    }
+
     /// A kept document under one more name: where a file of before is gone, or holds something else, it was renamed, else it is
     /// a copy.
     fn adopt(
@@ -191,7 +210,8 @@ impl Settlement {
         match names.iter().filter(whole).find(gone) {
             Some(gone) => drop(self.renamed.insert(key(gone), name.to_owned())),
             None => {
-                let donor = names.iter().find(whole).map(|one| one.name.to_string());
+                let now = |one: &Name| self.renamed.get(&key(one)).cloned().unwrap_or_else(|| one.name.to_string());
+                let donor = names.iter().find(whole).map(now);
                 self.copies.add(document, donor, name.to_owned());
             }
         }
@@ -208,7 +228,8 @@ impl Settlement {
     ) {
         let others = names.iter().filter(|one| *one.name != *own && !named.contains_key(&NameKey::of(&one.name)));
         for other in others.filter(|one| path_of(&one.name).exists()) {
-            self.copies.add(document, None, other.name.to_string());
+            self.copies.add(document, Some(own.to_owned()), other.name.to_string());
+            self.replaced.insert((document, NameKey::of(&other.name)));
         }
     }
 }

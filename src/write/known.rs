@@ -170,6 +170,8 @@ impl Known {
             return;
         };
         match (held.side, side) {
+            // A merged row and the failure of what is left of its document are about the same whole.
+            (Side::Rows, Side::Failures) if self.manner.record == RecordOf::Document => {}
             (Side::Rows, Side::Failures) => self.shelves[side as usize].untidy = true,
             (Side::Failures, Side::Rows) => *held = Held { side, place, rows: 1 },
             _ if held.place == place => held.rows += 1,
@@ -241,7 +243,8 @@ impl Known {
     pub fn counts(&self, side: Side, mark: &Mark, part: usize) -> bool {
         let Some(unit) = mark.unit else { return true };
         let best = self.shelves[side as usize].best.get(&(unit, mark.name()));
-        let succeeded = || self.units.get(&unit).is_some_and(|held| held.side == Side::Rows);
+        let both = self.manner.record == RecordOf::Document;
+        let succeeded = || !both && self.units.get(&unit).is_some_and(|held| held.side == Side::Rows);
         best.is_none_or(|(_, best)| *best == part) && (side == Side::Rows || !succeeded())
     }
 
@@ -277,5 +280,26 @@ impl Tally {
             (true, Side::Failures) => self.failures += 1,
             (false, _) => *self.others.entry(kind.map_or("unknown", Kind::as_str)).or_default() += 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a row and a failure of the same unit: whether the failure counts, and whether anything is to be tidied.
+    fn both(record: RecordOf) -> (bool, bool) {
+        let mut known = Known { manner: Continuing { record, ..Continuing::default() }, ..Known::default() };
+        let (document, unit) = (Some(DocumentKey(1)), Some(UnitKey(1)));
+        let mark = Mark { source: "a.mp3", document, unit, kind: None, model: "", config: "" };
+        known.mark(Side::Rows, 0, &mark);
+        known.mark(Side::Failures, 0, &mark);
+        (known.counts(Side::Failures, &mark, 0), known.is_untidy())
+    }
+
+    #[test]
+    fn a_success_makes_the_failure_of_its_unit_void_but_not_that_of_the_rest_of_a_document() {
+        assert_eq!(both(RecordOf::Unit), (false, true));
+        assert_eq!(both(RecordOf::Document), (true, false));
     }
 }

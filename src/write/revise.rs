@@ -19,7 +19,7 @@ use super::{
     findings::{Fate, Findings, Settlement},
     folder,
     known::{Known, Side},
-    marks,
+    marks::{self, Mark},
     part::Part,
     read,
     settings::Settings,
@@ -38,6 +38,8 @@ pub struct Revision<'a> {
     pub settings: &'a Settings,
     /// Where they grow.
     pub aside: &'a Path,
+    /// Only what copies have replaced goes.
+    pub late: bool,
 }
 
 /// What has been changed, in rows.
@@ -49,6 +51,13 @@ pub struct Revised {
     pub renamed: u64,
 }
 
+impl Revised {
+    /// Both.
+    pub fn plus(self, other: Self) -> Self {
+        Self { removed: self.removed + other.removed, renamed: self.renamed + other.renamed }
+    }
+}
+
 impl Revision<'_> {
     /// Goes through the parts of one table. Those that lose all rows go.
     ///
@@ -56,11 +65,12 @@ impl Revision<'_> {
     /// When one cannot be read, or not be written anew.
     pub fn apply(&self, side: Side, parts: &[PathBuf]) -> Result<Revised, Fatal> {
         let mut all = Revised::default();
-        for (number, part) in parts.iter().enumerate() {
+        // One that has lost all its rows is gone.
+        for (number, part) in parts.iter().enumerate().filter(|(_, part)| !self.late || part.exists()) {
             let (mut revised, mut rows) = (Revised::default(), 0);
             marks::of_part(part, &mut |mark| {
                 rows += 1;
-                match self.findings.fate(self.settlement, self.known, side, number, &mark) {
+                match self.fate(side, number, &mark) {
                     Fate::Stays => {}
                     Fate::Goes => revised.removed += 1,
                     Fate::Renamed(_) => revised.renamed += 1,
@@ -71,10 +81,16 @@ impl Revision<'_> {
                 removed if removed == rows => remove(part)?,
                 _ => self.rewrite(side, number, part)?,
             }
-            all.removed += revised.removed;
-            all.renamed += revised.renamed;
+            all = all.plus(revised);
         }
         Ok(all)
+    }
+
+    fn fate(&self, side: Side, number: usize, mark: &Mark) -> Fate<'_> {
+        match self.late {
+            true => self.findings.late_fate(self.settlement, mark),
+            false => self.findings.fate(self.settlement, self.known, side, number, mark),
+        }
     }
 
     fn rewrite(&self, side: Side, number: usize, part: &Path) -> Result<(), Fatal> {
@@ -94,7 +110,7 @@ impl Revision<'_> {
     fn revised(&self, side: Side, number: usize, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let (mut stays, mut names) = (Vec::new(), Vec::new());
         marks::of_batch(batch, &mut |mark| {
-            let fate = self.findings.fate(self.settlement, self.known, side, number, &mark);
+            let fate = self.fate(side, number, &mark);
             stays.push(fate != Fate::Goes);
             names.push(if let Fate::Renamed(name) = fate { name.to_owned() } else { mark.source.to_owned() });
         });

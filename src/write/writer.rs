@@ -9,7 +9,7 @@ use parquet::file::metadata::KeyValue;
 use super::{
     asked::RunIdentity,
     books::Books,
-    continuation::{Continuation, Settled},
+    continuation::Continuation,
     evidence::Extras,
     extractions::{Extractions, Row},
     failures::{self, Failed},
@@ -172,12 +172,15 @@ impl Writer {
     pub fn finish(mut self) -> Result<Totals, Fatal> {
         self.look_at_touched();
         self.checkpoint()?;
-        let Settled { copies, revised } = self.continuation.settle(&self.folder, &self.settings)?;
-        (self.totals.outdated_removed, self.totals.renamed) = (revised.removed, revised.renamed);
-        self.totals.rows_copied = copies.write(&mut self.extractions)?;
-        self.totals.failures_copied = copies.write(&mut self.failures)?;
+        let settled = self.continuation.settle(&self.folder, &self.settings)?;
+        self.totals.rows_copied = settled.copies().write(&mut self.extractions)?;
+        self.totals.failures_copied = settled.copies().write(&mut self.failures)?;
+        self.checkpoint()?;
+        let replaced = self.continuation.settle_copies(&settled, &self.folder, &self.settings)?;
         self.extractions.finish()?;
         self.failures.finish()?;
+        let revised = settled.revised.plus(replaced);
+        (self.totals.outdated_removed, self.totals.renamed) = (revised.removed, revised.renamed);
         if self.books.are_through() {
             seal::seal(&self.folder, &self.extractions.parts()?, &self.failures.parts()?)?;
         }

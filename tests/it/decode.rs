@@ -14,7 +14,7 @@ use std::{
 use lapidary::{
     base::{
         Budget, ByteBudget, ContentHash, Document, Emit, Fault, Item, Kind, Lease, Origin, Page, Part, Source, Stage,
-        Stop, TextLayer, Unit, UnitQuota,
+        Stop, TextLayer, Unit,
     },
     decode::{Decoder, Render, Settings},
 };
@@ -24,6 +24,8 @@ const RENDER: Render = Render { page_budget: Budget::Tokens(280), frame_budget: 
 /// What a lane emitted.
 #[derive(Default)]
 struct Emitted {
+    /// Units that it wants; all when absent.
+    most: Option<usize>,
     promised: u64,
     units: Vec<(Part, Unit)>,
     faults: Vec<(Part, Fault)>,
@@ -32,8 +34,10 @@ struct Emitted {
 }
 
 impl Emit<Unit> for Emitted {
-    fn promise(&mut self, _source: &Arc<Source>, units: u64) {
-        self.promised += units;
+    fn promise(&mut self, _source: &Arc<Source>, parts: &[Part]) -> usize {
+        let wanted = self.most.map_or(parts.len(), |most| parts.len().min(most - self.promised as usize));
+        self.promised += wanted as u64;
+        wanted
     }
 
     fn item(&mut self, item: Item<Unit>) {
@@ -96,8 +100,8 @@ fn decoder(settings: &Settings) -> Decoder {
 }
 
 fn lane(settings: &Settings, render: Render) -> Decoder {
-    let (budget, quota) = (ByteBudget::new(1 << 30), UnitQuota::new(None));
-    Decoder::new(settings, render, budget, quota, Stop::default()).with_program(env!("CARGO_BIN_EXE_lapidary"))
+    Decoder::new(settings, render, ByteBudget::new(1 << 30), Stop::default())
+        .with_program(env!("CARGO_BIN_EXE_lapidary"))
 }
 
 /// One document through a fresh lane.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc,
@@ -11,6 +12,7 @@ use std::{
 
 use lapidary::{
     app::{
+        allowance::Allowance,
         collate::Collator,
         gauge::Gauge,
         ladder::Judge,
@@ -18,7 +20,7 @@ use lapidary::{
     },
     base::{
         ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
-        Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, RecordOf, Shape, Source, Stage, StageName, Stop,
+        Kept, Kind, Lease, Origin, Outcome, Part, Prompt, PromptFacts, RecordOf, Shape, Source, Stage, StageName, Stop,
         Timing, Tokens, Unit, UnitQuota,
     },
     parse::Merging,
@@ -45,7 +47,6 @@ struct Pages {
     pages: u32,
     budget: ByteBudget,
     stop: Stop,
-    quota: UnitQuota,
 }
 
 impl Stage for Pages {
@@ -65,8 +66,8 @@ impl Stage for Pages {
             20 => panic!("a decoder that panics"),
             _ => {}
         }
-        let granted = self.quota.take(self.pages.into()) as u32;
-        emit.promise(&source, granted.into());
+        let parts: Vec<Part> = (1..=self.pages).map(|number| Part::Page { number, of: self.pages }).collect();
+        let granted = emit.promise(&source, &parts) as u32;
         let delivered = if ordinal % 30 == 29 { granted.saturating_sub(1) } else { granted };
         for number in 1..=delivered {
             let origin = Origin { source: source.clone(), part: Part::Page { number, of: self.pages } };
@@ -168,6 +169,8 @@ struct Tally {
     parts: [u64; 2],
     /// Rows by the attempt that they hold.
     attempts: [u64; 4],
+    /// Units that the dataset held, and documents that are through.
+    kept: [u64; 2],
 }
 
 type AtPrompt = Box<dyn Fn(u64, &Stop) -> Result<(), Fatal> + Send + Sync>;
@@ -176,7 +179,10 @@ type AtOutcome = Box<dyn Fn(&Tally) -> Result<(), Fatal>>;
 /// What a run needs to be told.
 struct Setup {
     documents: u64,
-    quota: UnitQuota,
+    /// Of units.
+    limit: Option<u64>,
+    /// Pages of each document that the dataset holds.
+    held: u32,
     /// What a row is.
     record: RecordOf,
     /// The `[reduce]` table.
@@ -194,7 +200,8 @@ impl Setup {
         let at_prompt = Box::new(|_, _: &Stop| Ok(()));
         Self {
             documents,
-            quota: UnitQuota::new(None),
+            limit: None,
+            held: 0,
             record: RecordOf::Unit,
             reduce: None,
             ladder: "",
@@ -204,15 +211,27 @@ impl Setup {
     }
 }
 
+impl Setup {
+    fn allowance<'a>(&self) -> Allowance<'a> {
+        let held = self.held;
+        let is_held = move |origin: &Origin| origin.part.pages().is_some_and(|(first, _)| first <= held);
+        Allowance {
+            quota: UnitQuota::new(self.limit),
+            keep: Box::new(move |origin| is_held(origin).then_some(Kept { units: 1, rows: 1, failures: 0 })),
+            whole_documents: self.record == RecordOf::Document,
+        }
+    }
+}
+
 fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
     let (budget, gauge, mut tally) = (ByteBudget::new(1000), Gauge::default(), Tally::default());
-    let decoder = || Pages { pages: 10, budget: budget.clone(), stop: stop.clone(), quota: setup.quota.clone() };
+    let decoder = || Pages { pages: 10, budget: budget.clone(), stop: stop.clone() };
     let result = Line {
         collect: Box::new(|found| {
             (0..setup.documents).take_while(|_| !stop.draining()).for_each(|n| found(Found::Document(document(n))));
         }),
         decode: vec![Box::new(decoder()), Box::new(decoder())],
-        keep: Box::new(|_| None),
+        allowance: setup.allowance(),
         encode: vec![Box::new(Blank)],
         generate: Box::new(|prompts, emit| {
             let mut count = 0;
@@ -240,14 +259,13 @@ fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
                     }
                 }
                 Some(Outcome::Failure(_)) => tally.failures += 1,
-                Some(Outcome::Duplicate(_) | Outcome::Silence(..) | Outcome::Decoded { .. })
-                | Some(Outcome::Kept(..) | Outcome::KeptUnit(..))
-                | None => {}
+                Some(Outcome::KeptUnit(..)) => tally.kept[0] += 1,
+                Some(Outcome::Decoded { whole, .. }) => tally.kept[1] += u64::from(whole),
+                Some(Outcome::Duplicate(_) | Outcome::Silence(..) | Outcome::Kept(..)) | None => {}
             }
             (setup.at_outcome)(&tally)
         }),
         last_words: Box::new(|why| panic!("{why}")),
-        quota: setup.quota.clone(),
         ahead: 4,
     }
     .run(&gauge, stop);
@@ -309,8 +327,39 @@ fn a_stop_in_the_middle_of_making_one_ends_the_run() {
 
 #[test]
 fn a_limit_is_kept_to_the_unit() {
-    let (_, tally, _) = run(Setup { quota: UnitQuota::new(Some(25)), ..Setup::of(9) }, &Stop::default());
+    let (_, tally, _) = run(Setup { limit: Some(25), ..Setup::of(9) }, &Stop::default());
     assert_eq!((tally.promised, tally.rows + tally.failures), (25, 25));
+    assert!(tally.kept[1] <= 2, "of documents of ten pages 25 pages are two");
+}
+
+/// A document of more units than the limit goes on behind those that are held, and is through only at its end.
+#[test]
+fn what_is_held_takes_nothing_of_a_limit() {
+    let (_, tally, _) = run(Setup { limit: Some(3), held: 5, ..Setup::of(1) }, &Stop::default());
+    assert_eq!((tally.promised, tally.kept), (8, [4, 0]), "of the five that are held one fails on the way");
+    let (_, tally, _) = run(Setup { limit: Some(3), held: 7, ..Setup::of(1) }, &Stop::default());
+    assert_eq!((tally.promised, tally.kept), (10, [5, 1]));
+}
+
+/// Its units become one record: half a document would look like a whole one.
+#[test]
+fn a_limit_does_not_cut_a_document_that_becomes_one_record() {
+    let setup = Setup { limit: Some(3), record: RecordOf::Document, ..Setup::of(9) };
+    let (_, tally, _) = run(setup, &Stop::default());
+    assert!((1..=2).contains(&tally.kept[1]) && tally.promised == 10 * tally.kept[1], "{}", tally.promised);
+    assert_eq!((tally.rows, tally.parts[0] + tally.parts[1]), (tally.kept[1], tally.promised));
+}
+
+/// Else every other thread would wait for it.
+#[test]
+fn a_thread_that_panics_ends_the_run() {
+    let at_prompt = Box::new(|count, _: &Stop| {
+        assert!(count < 20, "the engine panics");
+        Ok(())
+    });
+    let (stop, setup) = (Stop::default(), Setup { ladder: STEPS, at_prompt, ..Setup::of(1000) });
+    let ended = catch_unwind(AssertUnwindSafe(|| run(setup, &stop)));
+    assert!(ended.is_err() && stop.aborting());
 }
 
 #[test]
@@ -377,12 +426,12 @@ fn a_slow_engine_holds_back_the_decoders() {
         }
     }
     let (stop, gauge, budget) = (Stop::default(), Gauge::default(), ByteBudget::new(1000));
-    let pages = Pages { pages: 10, budget, stop: stop.clone(), quota: UnitQuota::new(None) };
+    let pages = Pages { pages: 10, budget, stop: stop.clone() };
     let ahead_at_first_prompt = AtomicU64::new(0);
     let _ = Line {
         collect: Box::new(|found| (1..9).for_each(|n| found(Found::Document(document(n))))),
         decode: vec![Box::new(Counting(pages))],
-        keep: Box::new(|_| None),
+        allowance: Setup::of(0).allowance(),
         encode: vec![Box::new(Blank)],
         generate: Box::new(|prompts, _| {
             // Wait until the line is full to the brim: one document (7 good pages of 10) does not fit into the
@@ -399,7 +448,6 @@ fn a_slow_engine_holds_back_the_decoders() {
         collator: &mut collator(RecordOf::Unit, None),
         write: Box::new(|_| Ok(())),
         last_words: Box::new(|why| panic!("{why}")),
-        quota: UnitQuota::new(None),
         ahead: 1,
     }
     .run(&gauge, &stop);
@@ -425,7 +473,7 @@ fn units_whose_answer_is_not_good_enough_are_tried_again_and_settled_once() {
 
 #[test]
 fn a_limited_run_with_a_ladder_ends_and_a_try_takes_nothing_of_the_limit() {
-    let (_, tally, _) = run(Setup { ladder: STEPS, quota: UnitQuota::new(Some(25)), ..Setup::of(9) }, &Stop::default());
+    let (_, tally, _) = run(Setup { ladder: STEPS, limit: Some(25), ..Setup::of(9) }, &Stop::default());
     assert_eq!((tally.promised, tally.rows + tally.failures), (25, 25));
     assert_eq!(tally.attempts[2], 4);
 }

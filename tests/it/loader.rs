@@ -9,7 +9,7 @@ use lapidary::{
     app::eval::eval,
     base::{Generation, Item, Prompt, Stop},
     bundle::{Dtype, Quantize},
-    generate::{Engine, Generator, Logits, Settings, Vocabulary},
+    generate::{Engine, EngineError, Feed, Generator, Logits, Settings, Vocabulary},
 };
 use layouts::{E2B, Folder};
 use ndarray::{Array2, ArrayView2};
@@ -17,6 +17,7 @@ use ndarray::{Array2, ArrayView2};
 use crate::{
     family::member::{Exported, Member, engine, highest, read_eval},
     generate::desk::{self, Tray},
+    stuck::poison::{self, Kind},
 };
 
 /// Largest difference of a logit of an f32 graph from transformers; 8.2e-5 and less were measured.
@@ -173,6 +174,23 @@ fn a_shared_beginning_is_prefilled_once_in_a_growing_cache_too() {
         assert!(difference(scores, &alone[alone.len() - 300..]) < 1e-4, "prompt {index}");
         engine_of_all.release(slot);
     }
+}
+
+#[test]
+fn a_prompt_begun_in_a_step_that_failed_for_another_begins_anew() {
+    let folder = layouts::community("");
+    folder.edit("onnx/embed_tokens.onnx", |graph| poison::poison(graph, 0, Kind::Many));
+    let model = folder.opened();
+    let alone = engine(&model, &settings(1, 64)).score(0, &mut desk::prompt(1, 20)).unwrap();
+    let mut engine = engine(&model, &settings(2, 64));
+    for (slot, length) in [(0, 20), (1, 50)] {
+        engine.admit(slot, &mut desk::prompt(1 + slot as u32, length)).unwrap();
+    }
+    let failed = engine.step(&[Feed::Prompt(0), Feed::Prompt(1)]);
+    assert!(matches!(&failed, Err(EngineError::Unit(fault)) if fault.message.contains("decoding step")), "{failed:?}");
+    engine.step(&[Feed::Prompt(0)]).unwrap();
+    let Some(Logits::Scores(scores)) = engine.logits(0, 0) else { panic!("no scores") };
+    assert!(difference(scores, &alone[alone.len() - 300..]) < 1e-4);
 }
 
 #[test]

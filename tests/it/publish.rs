@@ -189,6 +189,18 @@ fn a_place_that_another_process_writes_to_is_left_to_it() {
     assert!(is_there(&server, dataset.path()));
 }
 
+/// The slower of two writes no more once another has claimed the place, since parts have the same names.
+#[test]
+fn a_publisher_whose_claim_was_taken_over_stops_before_the_next_part() {
+    let (server, dataset) = (Server::start(), larger());
+    let theirs = br#"{"dataset": "0000", "by": "process 7 on archive-host"}"#;
+    server.place_behind("night/a/extractions/part-00000.parquet", CLAIM, theirs);
+    let stopped = publish(&server, dataset.path(), &[]);
+    assert_eq!(code(&stopped), 2);
+    assert!(errors(&stopped).contains("process 7 on archive-host"), "{}", errors(&stopped));
+    assert_eq!(server.written(), [CLAIM, "night/a/extractions/part-00000.parquet"]);
+}
+
 #[test]
 fn a_large_part_goes_in_chunks_and_leaves_nothing_behind_when_stopped() {
     let large: Vec<u8> = (0..20_000_000_u32).map(|at| (at % 251) as u8).collect();

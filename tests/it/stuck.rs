@@ -1,7 +1,7 @@
 //! Runs of the model that never come to an end, one that ONNX Runtime can end between its nodes and one that it cannot;
 //! and runs for which there is no memory.
 
-mod poison;
+pub mod poison;
 
 use std::{fs, path::Path, time::Duration};
 

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use super::{Failed, source};
 use crate::{
     app::{make, one::One, pipeline::Pipeline},
-    base::{ByteBudget, Document, Fault, FaultKind, Item, Kind, Lease, Origin, Part, Source, Stop, Unit, UnitQuota},
+    base::{ByteBudget, Document, Fault, FaultKind, Item, Kind, Lease, Origin, Part, Source, Stop, Unit},
     decode::{self, Decoder, Input, Sandbox, Slice, Slicer},
 };
 
@@ -28,8 +28,8 @@ impl Cutter {
     pub fn new(pipeline: &Pipeline, sandbox: Sandbox, largest: u64) -> Self {
         // The wanted part was chosen by the run; alone it has another number.
         let settings = decode::Settings { pages: String::new(), pages_per_unit: 1, ..pipeline.decode.clone() };
-        let (budget, quota) = (ByteBudget::new(u64::MAX), UnitQuota::new(None));
-        let decoder = Decoder::new(&settings, make::render(pipeline), budget, quota, Stop::default());
+        let budget = ByteBudget::new(u64::MAX);
+        let decoder = Decoder::new(&settings, make::render(pipeline), budget, Stop::default());
         Self { slicer: Slicer::new(&settings, sandbox, largest), decoder: decoder.with_sandbox(sandbox) }
     }
 

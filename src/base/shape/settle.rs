@@ -1,5 +1,7 @@
 //! An answer put into its shape: complete, in schema order, nothing but what the schema names, and valid.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -21,6 +23,8 @@ pub struct Settled {
     pub record: Value,
     /// What was dropped or looks cut, one line each.
     pub remarks: Vec<String>,
+    /// Of lists that had copies: their JSON pointers in the answer, and the places there of the items that are left.
+    pub kept: BTreeMap<String, Vec<usize>>,
 }
 
 /// Settles `answer` into `fields`.
@@ -36,13 +40,14 @@ pub fn settle(fields: &[Field], checker: &Checker, answer: Value) -> Result<Sett
         return Err(problems);
     }
     let Value::Object(stated) = stated else { return Err(problems) };
-    Ok(Settled { record: Value::Object(complete(fields, stated)), remarks: settler.remarks })
+    Ok(Settled { record: Value::Object(complete(fields, stated)), remarks: settler.remarks, kept: settler.kept })
 }
 
 #[derive(Default)]
 struct Settler {
     problems: Vec<String>,
     remarks: Vec<String>,
+    kept: BTreeMap<String, Vec<usize>>,
 }
 
 impl Settler {
@@ -112,14 +117,16 @@ impl Settler {
     /// `1` and `1.0` are the same.
     fn without_copies(&mut self, items: Vec<Value>, at: &str) -> Vec<Value> {
         let count = items.len();
-        let mut kept: Vec<Value> = Vec::with_capacity(count);
-        for item in items {
+        let (mut kept, mut places): (Vec<Value>, Vec<usize>) = (Vec::with_capacity(count), Vec::new());
+        for (index, item) in items.into_iter().enumerate() {
             if !kept.iter().any(|other| same(other, &item)) {
                 kept.push(item);
+                places.push(index);
             }
         }
         if kept.len() < count {
             self.remark(format!("{}: dropped {} items that were there already", place(at), count - kept.len()));
+            self.kept.insert(at.to_owned(), places);
         }
         kept
     }

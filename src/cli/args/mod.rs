@@ -132,7 +132,9 @@ pub enum SandboxName {
 
 /// `lapidary run`
 #[derive(Debug, Args)]
-#[command(after_help = "Example: lapidary run pipelines/invoice.toml scans/ --model bundles/gemma-4-e2b --output out/invoices")]
+#[command(
+    after_help = "Example: lapidary run pipelines/invoice.toml scans/ --model bundles/gemma-4-e2b --output out/invoices"
+)]
 pub struct RunArguments {
     /// The pipeline: prompt, schema, budgets, limits (see pipelines/)
     #[arg(value_name = "PIPELINE.toml")]
@@ -156,7 +158,7 @@ pub struct RunArguments {
     #[arg(long)]
     pub retry_failures: bool,
 
-    /// Stop after this many units (pages, pictures, clips)
+    /// Stop after this many new units (pages, pictures, clips); where documents become one record, at the end of the document
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
 

@@ -169,8 +169,9 @@ impl<E: Engine> Generator<E> {
         })
     }
 
+    /// The engine stays when it returns: its watchdog is needed until the encoders have ended too.
     fn answer<T: Into<Ready>>(
-        mut self,
+        &mut self,
         mut source: Source<T>,
         emit: &mut dyn Emit<Generation>,
         stop: &Stop,

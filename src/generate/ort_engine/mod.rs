@@ -227,7 +227,7 @@ impl OrtEngine {
         }
     }
 
-    /// Runs the parts; when that fails, all slots are as they were.
+    /// Runs the parts; when that fails, all slots are as they were, but for those that cannot be taken back.
     fn run(&mut self, parts: &[Part]) -> Result<(), EngineError> {
         for part in parts {
             if !self.runner.cache().make_room(part.slot, part.start, part.tokens.len()) {
@@ -238,13 +238,24 @@ impl OrtEngine {
         let splice = |slot: Slot| self.seats[slot].as_ref().map(|seat| &seat.splice);
         match self.runner.run(&mut self.embedder, &self.cuts, parts, &lengths, &splice) {
             Ok(ran) => self.settle(parts, ran),
-            Err(error) => {
-                let back = |part: &Part| self.runner.cache().retract(part.slot, part.start);
-                let whole = parts.iter().map(back).filter(|done| !done).count() == 0;
-                let failed = EngineError::failed("decoding step", &error);
-                if whole { Err(failed) } else { Err(internal("a failed step could not be taken back")) }
+            Err(error) => match self.take_back(parts) {
+                true => Err(EngineError::failed("decoding step", &error)),
+                false => Err(internal("a failed step could not be taken back")),
+            },
+        }
+    }
+
+    /// Takes the slots back to where the parts begin. False when that cannot be done with all of them: the others hold
+    /// nothing any more, and fail when they are fed again.
+    fn take_back(&mut self, parts: &[Part]) -> bool {
+        let mut whole = true;
+        for part in parts {
+            if !self.runner.cache().retract(part.slot, part.start) {
+                self.seats[part.slot] = None;
+                whole = false;
             }
         }
+        whole
     }
 
     /// Notes what a run has done.
@@ -359,7 +370,7 @@ fn no_room(part: &Part, most: usize) -> EngineError {
 }
 
 fn unseated(slot: Slot) -> EngineError {
-    internal(&format!("slot {slot} holds no prompt"))
+    internal(&format!("slot {slot} holds no prompt, or has lost it in a step that failed"))
 }
 
 fn too_long_a_picture(tokens: usize, most: usize) -> EngineError {

@@ -34,7 +34,8 @@ pub fn seam(first: &str, second: &str, seconds: f64) -> Seam {
     let tail = &ends[ends.len().saturating_sub(reach)..];
     let head = &begins[..begins.len().min(reach)];
     let Some(run) = longest_run(first, tail, second, head) else { return whole };
-    let behind = head.get(run.head + run.length).map_or(second.len(), |piece| piece.start);
+    // Where the run ends with the last piece that is looked at, the text may go on.
+    let behind = begins.get(run.head + run.length).map_or(second.len(), |piece| piece.start);
     Seam { first: tail[run.tail + run.length - 1].end, second: behind }
 }
 
@@ -160,6 +161,15 @@ mod tests {
         assert_eq!(joined("", "words", 1.0), "words");
         assert_eq!(joined("words", "", 1.0), "words");
         assert_eq!(joined("the word", " ", 1.0), "the word");
+    }
+
+    #[test]
+    fn what_follows_a_shared_run_longer_than_is_looked_at_is_kept() {
+        let many = ["no"; 25].join(" ");
+        let text = joined(&many, &format!("{many} said the miller"), 1.0);
+        assert!(text.ends_with(" no said the miller"), "{text}");
+        let (twelve, fourteen) = ("a b c d e f g h i j k l", "a b c d e f g h i j k l m n");
+        assert_eq!(joined(twelve, fourteen, 1.0), fourteen, "as many as are looked at");
     }
 
     #[test]

@@ -92,6 +92,7 @@ pub fn publish(request: &PublishRequest<'_>, progress: &mut dyn FnMut(Step<'_>))
     let fresh = claim::take(&bucket, &dataset, request.replace)?;
     clear_the_way(&bucket, &dataset, fresh, request.replace)?;
     let mut published = send_all(&bucket, &dataset, progress)?;
+    claim::still_ours(&bucket, &dataset)?;
     published.removed = sweep(&bucket, &dataset)?;
     seal(&bucket, &dataset)?;
     claim::give_back(&bucket, &dataset)?;
@@ -122,6 +123,7 @@ fn send_all(bucket: &Bucket, dataset: &Dataset, progress: &mut dyn FnMut(Step<'_
             published.kept += 1;
             progress(Step::There(file.bytes));
         } else {
+            claim::still_ours(bucket, dataset)?;
             bucket.send(file, &hash, &mut |bytes| progress(Step::There(bytes)))?;
             published.sent += 1;
             published.bytes += file.bytes;

@@ -44,17 +44,23 @@ pub struct Archive {
 
 impl Archive {
     pub fn new() -> Self {
-        let archive = Self { folder: tempfile::tempdir().unwrap() };
-        fs::create_dir(archive.inputs()).unwrap();
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-        for (from, to) in FIXTURES {
-            fs::copy(fixtures.join(from), archive.input(to)).unwrap();
-        }
+        let archive = Self::of(&FIXTURES);
         for number in 0..TEXTS {
             fs::write(archive.input(&format!("t{number}.txt")), format!("Text number {number}.")).unwrap();
         }
         fs::copy(archive.input("t0.txt"), archive.input("t9.txt")).unwrap();
         fs::write(archive.input("unknown.bin"), [7, 1, 0, 255]).unwrap();
+        archive
+    }
+
+    /// One with nothing but these fixtures, by these names.
+    pub fn of(fixtures: &[(&str, &str)]) -> Self {
+        let archive = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(archive.inputs()).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        for (from, to) in fixtures {
+            fs::copy(root.join(from), archive.input(to)).unwrap();
+        }
         archive.pipeline("");
         archive
     }

@@ -1,6 +1,6 @@
 //! What is asked again when files, settings or schemas have changed, and what is not.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use lapidary::write::{Claim, sealed};
 
@@ -157,6 +157,37 @@ fn a_limit_leaves_the_rest_for_the_next_run() {
     let (_, fresh) = archive.run(&archive.out("fresh"), &[]);
     assert!(answered <= total(&fresh, "answered"));
     assert_eq!(content(&out), content(&archive.out("fresh")));
+}
+
+/// How many rows stand under each name.
+fn rows_of(out: &Path, names: &[&str]) -> Vec<usize> {
+    let sources = sources(out, &[]);
+    names.iter().map(|name| sources.iter().filter(|source| source == name).count()).collect()
+}
+
+#[test]
+fn a_document_of_more_units_than_the_limit_comes_to_its_end() {
+    let archive = Archive::of(&[("documents/rotated.pdf", "a.pdf"), ("documents/rotated.pdf", "b.pdf")]);
+    let out = archive.out("set");
+    for (limit, rows) in [("2", [2, 2]), ("1", [3, 2]), ("2", [4, 4])] {
+        archive.run(&out, &["--limit", limit]);
+        assert_eq!(rows_of(&out, &["a.pdf", "b.pdf"]), rows, "at {limit}");
+        assert_eq!(sealed(&out).unwrap().is_some(), rows == [4, 4], "at {limit}");
+    }
+    archive.run(&archive.out("fresh"), &[]);
+    assert_eq!(content(&out), content(&archive.out("fresh")));
+}
+
+#[test]
+fn a_file_that_was_renamed_and_copied_stands_under_both_names() {
+    let archive = Archive::of(&[("documents/receipt.pdf", "old.pdf")]);
+    let out = archive.out("set");
+    archive.run(&out, &[]);
+    fs::rename(archive.input("old.pdf"), archive.input("new-1.pdf")).unwrap();
+    fs::copy(archive.input("new-1.pdf"), archive.input("new-2.pdf")).unwrap();
+    let (_, second) = archive.run(&out, &[]);
+    assert_eq!(rows_of(&out, &["old.pdf", "new-1.pdf", "new-2.pdf"]), [0, 1, 1]);
+    assert_eq!((total(&second, "answered"), total(&second, "rows_copied")), (0, 1));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::{
 
 use lapidary::write::failpoint::Point;
 
-use super::archive::{Archive, content, total};
-use crate::cli::{code, errors};
+use super::archive::{Archive, content, sources, total};
+use crate::cli::{code, errors, shown, text};
 
 /// Kills in the ordinary suite; `LAPIDARY_KILLS` asks for more.
 const KILLS: u64 = 8;
@@ -36,6 +36,25 @@ fn dying_at_any_step_of_writing_loses_nothing_and_doubles_nothing() {
         assert_eq!(report["totals"]["balanced"], true, "after {failpoint}");
         fs::remove_dir_all(out).unwrap();
     }
+}
+
+/// The same content in two folders, of which only one is among the inputs when it is asked otherwise.
+#[test]
+fn dying_between_a_revision_and_its_copies_leaves_the_names_that_are_not_among_the_inputs() {
+    let archive = Archive::of(&[("documents/receipt.pdf", "here.pdf")]);
+    let (elsewhere, out) = (archive.out("elsewhere"), archive.out("set"));
+    fs::create_dir(&elsewhere).unwrap();
+    fs::copy(archive.input("here.pdf"), elsewhere.join("there.pdf")).unwrap();
+    archive.run(&out, &[text(&elsewhere)]);
+    archive.pipeline_asking("What is it?", "", "");
+    let mut dying = archive.command(&out, &[]);
+    let output = dying.env("LAPIDARY_FAILPOINT", "die revision-renamed 1").output().unwrap();
+    assert_eq!(output.status.code(), None, "{}", errors(&output));
+    assert!(sources(&out, &[]).contains(&"there.pdf".to_owned()));
+    archive.run(&out, &[]);
+    assert_eq!(sources(&out, &[]), ["here.pdf", "there.pdf"]);
+    let raw: Vec<_> = shown(&out, &[]).into_iter().map(|row| row["_raw"].clone()).collect();
+    assert_eq!(raw[0], raw[1], "both are asked otherwise");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use lapidary::{
     base::{
-        Budget, ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, Unit, UnitQuota, Word,
+        Budget, ByteBudget, FaultKind, Kind, Part, Stage, Stop, TextLayer, Unit, Word,
         grid::Grid,
         ladder::{Rung, Rungs},
         visual::for_print,
@@ -170,16 +170,13 @@ fn what_is_too_large_names_the_setting() {
 
 #[test]
 fn a_limit_on_units_is_kept_across_documents() {
-    let quota = UnitQuota::new(Some(3));
-    let mut decoder =
-        Decoder::new(&Settings::default(), RENDER, ByteBudget::new(1 << 30), quota.clone(), Stop::default())
-            .with_program(env!("CARGO_BIN_EXE_lapidary"));
-    let mut emitted = Emitted::default();
+    let mut decoder = decoder(&Settings::default());
+    let mut emitted = Emitted { most: Some(3), ..Emitted::default() };
     for _ in 0..2 {
         decoder.process(item(&fixture("documents/invoice.pdf"), Kind::Pdf), &mut emitted).unwrap();
     }
     assert_eq!((emitted.promised, emitted.pages()), (3, vec![1, 2, 1]));
-    assert!(emitted.balances() && quota.spent());
+    assert!(emitted.balances());
 }
 
 #[test]
@@ -212,8 +209,7 @@ fn pages_that_are_shown_together_cross_whole_however_large_they_are() {
 #[test]
 fn leases_are_taken_page_by_page_and_given_back() {
     let budget = ByteBudget::new(1);
-    let quota = UnitQuota::new(None);
-    let mut decoder = Decoder::new(&Settings::default(), RENDER, budget.clone(), quota, Stop::default())
+    let mut decoder = Decoder::new(&Settings::default(), RENDER, budget.clone(), Stop::default())
         .with_program(env!("CARGO_BIN_EXE_lapidary"));
     let mut emitted = Emitted::default();
     decoder.process(item(&fixture("documents/invoice.pdf"), Kind::Pdf), &mut emitted).unwrap();
@@ -242,7 +238,7 @@ fn pages_are_those_that_pypdfium2_draws() {
         let picture = image::open(fixture(&format!("decode/{name}_b70.png"))).unwrap().to_rgb8();
         let mut emitted = Emitted::default();
         let render = lapidary::decode::Render { page_budget: 70.into(), frame_budget: 70 };
-        Decoder::new(&Settings::default(), render, ByteBudget::new(1 << 30), UnitQuota::new(None), Stop::default())
+        Decoder::new(&Settings::default(), render, ByteBudget::new(1 << 30), Stop::default())
             .with_program(env!("CARGO_BIN_EXE_lapidary"))
             .process(item(&fixture(&format!("documents/{name}.pdf")), Kind::Pdf), &mut emitted)
             .unwrap();
@@ -286,8 +282,7 @@ fn a_page_that_is_tried_again_comes_alone_as_its_rung_shows_it() {
 /// Pages drawn for the budget that each needs.
 fn drawn_by_need(name: &str) -> Emitted {
     let render = lapidary::decode::Render { page_budget: Budget::Auto, frame_budget: 70 };
-    let (budget, quota) = (ByteBudget::new(1 << 30), UnitQuota::new(None));
-    let mut decoder = Decoder::new(&Settings::default(), render, budget, quota, Stop::default())
+    let mut decoder = Decoder::new(&Settings::default(), render, ByteBudget::new(1 << 30), Stop::default())
         .with_program(env!("CARGO_BIN_EXE_lapidary"));
     let mut emitted = Emitted::default();
     decoder.process(item(&fixture(name), Kind::Pdf), &mut emitted).unwrap();

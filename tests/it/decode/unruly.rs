@@ -3,7 +3,7 @@
 use std::{fs, path::Path, path::PathBuf};
 
 use lapidary::{
-    base::{ByteBudget, Fault, FaultKind, Kind, Limit, Part, Stage, Stop, UnitQuota},
+    base::{ByteBudget, Fault, FaultKind, Kind, Limit, Part, Stage, Stop},
     decode::{Decoder, Level, Sandbox, Settings},
 };
 
@@ -18,7 +18,7 @@ fn decoder(seconds: f64, stop: Stop) -> Decoder {
 }
 
 fn decoder_under(settings: &Settings, stop: Stop) -> Decoder {
-    Decoder::new(settings, RENDER, ByteBudget::new(1 << 30), UnitQuota::new(None), stop).with_program(program())
+    Decoder::new(settings, RENDER, ByteBudget::new(1 << 30), stop).with_program(program())
 }
 
 /// A document of deeds, one a page, through a lane that waits so long for each.

@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex},
+    thread,
     time::Duration,
 };
 
@@ -32,11 +33,16 @@ const SPOILT: usize = 25;
 /// Patience of a step that waits for the encoders: only a test that fails needs it.
 const LONG: Duration = Duration::from_secs(30);
 
+/// Longer than a generator waits before it looks whether it should stop.
+const GLANCES: Duration = Duration::from_millis(300);
+
 #[derive(Debug, Default)]
 struct Counts {
     encoded: usize,
     admitted: usize,
     most_ahead: usize,
+    /// Who held the watch when the encoders came to the end of a run that had been aborted.
+    holders: usize,
 }
 
 #[derive(Default)]
@@ -62,7 +68,11 @@ impl Watch {
 }
 
 /// Puts one feature in the place of each picture.
-struct Scripted(Arc<Watch>);
+struct Scripted {
+    watch: Arc<Watch>,
+    /// Is aborted while a picture is being encoded.
+    stop: Option<Stop>,
+}
 
 impl Encoders for Scripted {
     fn patches_together(&self) -> usize {
@@ -76,7 +86,12 @@ impl Encoders for Scripted {
 
 impl Scripted {
     fn encode_one(&self, prompt: &mut Prompt) -> Result<(), EngineError> {
-        self.0.encoded();
+        self.watch.encoded();
+        if let Some(stop) = &self.stop {
+            stop.abort();
+            thread::sleep(GLANCES);
+            self.watch.counts.lock().unwrap().holders = Arc::strong_count(&self.watch);
+        }
         if prompt.tokens.len() == SPOILT {
             return Err(EngineError::failed("vision encoder", &std::io::Error::other("no memory")));
         }
@@ -101,12 +116,14 @@ struct Watched {
     budget: Option<(ByteBudget, Sender<u64>)>,
     steps: u32,
     breaks: bool,
+    /// Is aborted by the encoders.
+    stop: Option<Stop>,
 }
 
 impl Watched {
     fn new() -> Self {
         let replay = ReplayEngine::new(&["abc".to_owned()], &desk::vocabulary(), desk::END, SLOTS, 200).unwrap();
-        Self { replay, watch: Arc::default(), budget: None, steps: 0, breaks: false }
+        Self { replay, watch: Arc::default(), budget: None, steps: 0, breaks: false, stop: None }
     }
 }
 
@@ -116,7 +133,7 @@ impl Engine for Watched {
     }
 
     fn encoders(&mut self) -> Option<Box<dyn Encoders>> {
-        Some(Box::new(Scripted(self.watch.clone())))
+        Some(Box::new(Scripted { watch: self.watch.clone(), stop: self.stop.clone() }))
     }
 
     fn decoding(&self) -> Option<Duration> {
@@ -233,6 +250,18 @@ fn an_engine_that_breaks_ends_the_run_though_more_prompts_may_come() {
     let fatal = generator.run(receiver, &mut Tray::default(), &Stop::default()).unwrap_err();
     assert_eq!(fatal.message, "the engine broke");
     assert!(sender.send(items(1).remove(0)).is_err(), "the encoders' thread has ended too");
+}
+
+#[test]
+fn after_an_abort_the_engine_and_its_watchdog_outlive_the_encoders() {
+    let stop = Stop::default();
+    let engine = Watched { stop: Some(stop.clone()), ..Watched::new() };
+    let watch = engine.watch.clone();
+    let generator = Generator::new(engine, desk::vocabulary(), None, Settings::default()).unwrap();
+    let (sender, receiver) = unbounded();
+    sender.send(items(1).remove(0)).unwrap();
+    generator.run(receiver, &mut Tray::default(), &stop).unwrap();
+    assert_eq!(watch.counts.lock().unwrap().holders, 3, "this test, the encoders and the engine");
 }
 
 fn engine(together: bool) -> OrtEngine {

@@ -3,7 +3,7 @@
 
 use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{Emit, Fault, FaultKind, Generation, Item, Origin, Prompt, Shape, Source, Stop},
+    base::{Emit, Fault, FaultKind, Generation, Item, Origin, Part, Prompt, Shape, Source, Stop},
     bundle::{Dtype, Quantize},
     generate::{
         Device, Engine, EngineError, EngineSettings, Generator, Guide, OrtEngine, Runtime, Settings, Vocabulary,
@@ -160,6 +160,21 @@ fn several_beginnings_are_kept_side_by_side() {
 }
 
 #[test]
+fn a_text_longer_than_the_window_takes_no_shared_beginning_away() {
+    let exported = models::e2b_like(Dtype::F32);
+    let mut engine = models::engine(&exported, &Settings { context: Some(120), ..settings(1, 16) });
+    let mut reused = |number: u32, length: usize| {
+        let mut prompt = desk::prompt(99, 20);
+        prompt.tokens.extend(desk::prompt(number, length).tokens);
+        let reused = engine.admit(0, &mut prompt).unwrap().tokens;
+        engine.prefill(0).unwrap();
+        engine.release(0);
+        reused
+    };
+    assert_eq!([(1, 4), (2, 4), (3, 80), (4, 4)].map(|(number, length)| reused(number, length)), [0, 20, 20, 20]);
+}
+
+#[test]
 fn a_picture_that_comes_again_is_encoded_once_and_changes_nothing() {
     let exported = models::e2b_like(Dtype::F32);
     let mut engine = models::engine(&exported, &settings(2, 1000));
@@ -223,8 +238,8 @@ fn a_named_device_that_cannot_be_had_is_an_error_and_auto_says_what_runs() {
 struct AbortingTray(Tray, Stop);
 
 impl Emit<Generation> for AbortingTray {
-    fn promise(&mut self, source: &std::sync::Arc<Source>, units: u64) {
-        self.0.promise(source, units);
+    fn promise(&mut self, source: &std::sync::Arc<Source>, parts: &[Part]) -> usize {
+        self.0.promise(source, parts)
     }
 
     fn item(&mut self, item: Item<Generation>) {

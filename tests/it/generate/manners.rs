@@ -8,7 +8,7 @@ use lapidary::{
     generate::{Answer, Channel, Form, Guide, Logits, Rules, Sampler, Settings, Thinking, Thoughts, Turn, Vocabulary},
     parse::Parser,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{closing::scores, desk, models};
 use crate::{parse::parser::Emitted, vocabulary};
@@ -254,18 +254,32 @@ fn what_a_call_cannot_carry_is_said_with_its_place() {
     assert!(problems[0].starts_with("/a/b c: a call's keys"), "{problems:?}");
 }
 
+/// True when a call may say this text as a string of that schema.
+fn may_say(string: &Value, text: &str) -> bool {
+    let vocabulary = plain();
+    let schema = json!({"type": "object", "required": ["a"], "properties": {"a": string}});
+    let mut guide = guide(Output::ToolCall, &vocabulary, &Shape::compile(&schema).unwrap());
+    let spelled = |text: &str| vocabulary.spell(text.as_bytes()).unwrap();
+    let tokens =
+        [vec![7], spelled("call:record{a:"), vec![11], spelled(text), vec![11], spelled("}"), vec![8]].concat();
+    guide.begin().allowed_prefix(&tokens).unwrap() == tokens.len()
+}
+
+#[test]
+fn a_call_is_held_to_a_pattern_and_a_format_of_one_string() {
+    let email = json!({"type": "string", "format": "email", "pattern": "@example\\.(com|org)$"});
+    assert!(may_say(&email, "ada@example.org"));
+    assert!(!may_say(&email, "ada@example.net"), "the pattern");
+    assert!(!may_say(&email, "ada lovelace@example.org"), "the format");
+    let time = json!({"type": "string", "format": "time", "pattern": "Z$"});
+    assert!(may_say(&time, "09:30:00Z"));
+    assert!(!may_say(&time, "09:30:00+01:00"), "the pattern");
+    assert!(!may_say(&time, "in Z"), "the format");
+}
+
 #[test]
 fn a_call_can_say_every_text_of_a_format_that_is_met_and_no_other() {
-    let vocabulary = plain();
-    let says = |format: &str, text: &str| {
-        let schema =
-            json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "format": format}}});
-        let mut guide = guide(Output::ToolCall, &vocabulary, &Shape::compile(&schema).unwrap());
-        let spelled = |text: &str| vocabulary.spell(text.as_bytes()).unwrap();
-        let tokens =
-            [vec![7], spelled("call:record{a:"), vec![11], spelled(text), vec![11], spelled("}"), vec![8]].concat();
-        guide.begin().allowed_prefix(&tokens).unwrap() == tokens.len()
-    };
+    let says = |format: &str, text: &str| may_say(&json!({"type": "string", "format": format}), text);
     for (format, good, bad) in [
         ("date", "2024-02-29", "2023-02-29"),
         ("date", "2000-02-29", "1900-02-29"),

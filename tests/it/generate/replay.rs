@@ -2,7 +2,7 @@
 
 use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{ByteBudget, FaultKind, Finish, Item, Prompt, Stop},
+    base::{ByteBudget, FaultKind, Finish, Item, Prompt, Stop, TextLayer},
     generate::{Card, Engine, EngineError, Feed, Generator, Guide, Logits, ReplayEngine, Reused, Settings, Stats},
 };
 use serde_json::{Value, json};
@@ -115,6 +115,18 @@ fn bytes_of_pictures_are_given_back_once_they_are_encoded() {
         run(replay(&[r#"{"a":"","n":1}"#], 2, 2000), Settings::default(), vec![desk::leased(0, with_picture, &budget)]);
     assert_eq!(budget.in_use(), 20 * 4);
     assert_eq!(tray.done[0].body.facts.image_tokens, 1);
+    drop(tray);
+    assert_eq!(budget.in_use(), 0);
+}
+
+#[test]
+fn the_bytes_of_a_text_layer_stay_leased_as_long_as_it_walks_on() {
+    let (budget, page) = (ByteBudget::new(1 << 30), TextLayer { text: "Total due: 17".to_owned(), words: Vec::new() });
+    let prompt = Prompt { text: Some(page.clone()), ..desk::prompt(0, 20) };
+    let items = vec![desk::leased(0, prompt, &budget)];
+    let (_, tray) = run(replay(&[r#"{"a":"","n":1}"#], 2, 2000), Settings::default(), items);
+    assert_eq!(budget.in_use(), 20 * 4 + page.bytes() as u64);
+    assert_eq!(tray.done[0].body.layer, Some(page));
     drop(tray);
     assert_eq!(budget.in_use(), 0);
 }

@@ -41,10 +41,14 @@ fn layer(text: &str) -> TextLayer {
 }
 
 fn evidence_of(answer: &str, change: impl FnOnce(&mut Generation)) -> Evidence {
+    evidence_in(shape(), answer, change)
+}
+
+fn evidence_in(shape: Arc<Shape>, answer: &str, change: impl FnOnce(&mut Generation)) -> Evidence {
     let mut generation: Item<Generation> = item(answer, Finish::Stop);
     change(&mut generation.body);
     let mut emitted = Emitted::default();
-    Parser::new(shape()).with_evidence(true).process(generation, &mut emitted).unwrap();
+    Parser::new(shape).with_evidence(true).process(generation, &mut emitted).unwrap();
     emitted.0.remove(0).evidence.unwrap()
 }
 
@@ -175,6 +179,27 @@ fn a_call_has_evidence_like_an_object() {
     let confidence = price.confidence.unwrap();
     assert!((confidence.least - (-1.0_f32).exp()).abs() < 1e-6, "{confidence:?}");
     assert_eq!(grounds(&evidence, "/vendor").confidence.unwrap().mean, 1.0);
+}
+
+#[test]
+fn evidence_stays_with_its_value_where_copies_before_it_were_dropped() {
+    let unique = |items: Value| json!({"type": "array", "uniqueItems": true, "items": items});
+    let row = json!({"type": "object", "properties": {"w": unique(json!({"type": "integer"}))}});
+    let schema =
+        json!({"type": "object", "properties": {"v": unique(json!({"type": "integer"})), "rows": unique(row)}});
+    let answer = json!({"v": [1, 1, 2], "rows": [{"w": [3]}, {"w": [3, 3]}, {"w": [4, 4, 5]}]});
+    let shape = Arc::new(Shape::compile(&schema).unwrap());
+    let page = layer("v 5 v 4 v 3 v 2 v 1");
+    let evidence = evidence_in(shape, &answer.to_string(), |generation| generation.layer = Some(page));
+    let said = |path: &str| {
+        let found = grounds(&evidence, path);
+        (found.value.as_deref().unwrap(), found.passage.as_ref().unwrap().quote.as_str())
+    };
+    let expected = [("/v/0", "1"), ("/v/1", "2"), ("/rows/0/w/0", "3"), ("/rows/1/w/0", "4"), ("/rows/1/w/1", "5")];
+    assert_eq!(evidence.values.len(), expected.len());
+    for (path, value) in expected {
+        assert_eq!(said(path), (value, value), "{path}");
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ struct State {
     /// Which of them are refused, by their number.
     refused: Range<usize>,
     misled: Vec<String>,
+    /// Behind a write to the first path somebody else puts an object at the second, once.
+    behind: Option<(String, String, Vec<u8>)>,
 }
 
 /// A running server with the bucket `archive`; it ends with the test process.
@@ -65,6 +67,11 @@ impl Server {
     pub fn place(&self, path: &str, content: &[u8]) {
         let object = Object { content: content.to_vec(), ..Object::default() };
         self.state.lock().unwrap().objects.insert(path.to_owned(), object);
+    }
+
+    /// The same, once something is written to `behind`.
+    pub fn place_behind(&self, behind: &str, path: &str, content: &[u8]) {
+        self.state.lock().unwrap().behind = Some((behind.to_owned(), path.to_owned(), content.to_vec()));
     }
 
     /// Counts requests anew, and refuses these.
@@ -190,6 +197,9 @@ fn answer(state: &mut State, seen: &Seen) -> Answer {
                 return nothing(412);
             }
             state.objects.insert(seen.path.clone(), seen.object());
+            if let Some((_, path, content)) = state.behind.take_if(|(behind, ..)| *behind == seen.path) {
+                state.objects.insert(path, Object { content, ..Object::default() });
+            }
             tagged()
         }
         ("POST", None) if seen.query.starts_with("uploads") => {

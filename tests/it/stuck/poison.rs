@@ -52,7 +52,7 @@ impl std::fmt::LowerHex for Hex {
 }
 
 /// `inputs_embeds` becomes what it was, plus nothing that takes ages to compute.
-fn poison(graph: &mut GraphProto, token: i64, kind: Kind) {
+pub fn poison(graph: &mut GraphProto, token: i64, kind: Kind) {
     let outputs = graph.node.iter_mut().flat_map(|node| &mut node.output);
     outputs.filter(|output| *output == "inputs_embeds").for_each(|output| *output = "poison.sound".to_owned());
     let (many, work) = match kind {
