@@ -93,6 +93,9 @@ fn binary(head: &[u8]) -> Content {
     if is_mpeg_audio(head) {
         return Content::Known(Kind::Audio);
     }
+    if is_tiff(head) {
+        return Content::Known(Kind::Image);
+    }
     let Some(format) = infer::get(head) else { return Content::Unknown };
     match (format.mime_type(), format.matcher_type()) {
         ("video/x-matroska" | "video/webm", _) => Content::Known(matroska(head)),
@@ -105,9 +108,24 @@ fn binary(head: &[u8]) -> Content {
     }
 }
 
+/// `infer` wants certain bytes behind the first directory's place, where a TIFF may have anything (TIFF 6.0, section 2).
+fn is_tiff(head: &[u8]) -> bool {
+    matches!(head.get(..4), Some(b"II*\0" | b"MM\0*"))
+}
+
 /// Matroska names its codecs `V_...` and `A_...` near the beginning.
 fn matroska(head: &[u8]) -> Kind {
-    if holds(head, b"A_") && !holds(head, b"V_") { Kind::Audio } else { Kind::Video }
+    let named = |sort: &[u8]| (0..head.len()).any(|place| is_codec(&head[place..], sort));
+    if named(b"A_") && !named(b"V_") { Kind::Audio } else { Kind::Video }
+}
+
+/// True where a name that begins so stands in an element `CodecID` (RFC 9559, section 5.1.4.1): two letters alone are soon
+/// found in packed sound.
+fn is_codec(element: &[u8], sort: &[u8]) -> bool {
+    const CODEC_ID: u8 = 0x86;
+    let [CODEC_ID, length @ 0x80..=0xff, rest @ ..] = element else { return false };
+    let name = rest.get(..usize::from(length & 0x7f)).unwrap_or_default();
+    name.starts_with(sort) && name.iter().all(u8::is_ascii_graphic)
 }
 
 fn holds(head: &[u8], needle: &[u8]) -> bool {
@@ -130,7 +148,7 @@ mod tests {
     #[test]
     fn kinds_are_told_by_content() {
         let known = |kind| Content::Known(kind);
-        let cases: [(&[u8], Content); 12] = [
+        let cases: [(&[u8], Content); 16] = [
             (b"%PDF-1.7\n", known(Kind::Pdf)),
             (b"\xef\xbb\xbf\n%PDF-1.4", known(Kind::Pdf)),
             (b"\x00\x01junk\xff%PDF-1.4\n\xe2\xe3", known(Kind::Pdf)),
@@ -139,6 +157,10 @@ mod tests {
             ("Grüße".as_bytes(), known(Kind::Text)),
             (b"\xff\xfeH\x00i\x00", known(Kind::Text)),
             (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", known(Kind::Image)),
+            (b"II*\0\x08\0\0\0\x43\0\0\x01\x03\0", known(Kind::Image)),
+            (b"II*\0\x90\x52\0\0\xff\x52\xff\xff\xff\xff", known(Kind::Image)),
+            (b"MM\0*\0\0\x52\x43\x43\x52\x01\0\0\x03", known(Kind::Image)),
+            (b"MM\0*\0\0\0\x08", known(Kind::Image)),
             (b"RIFF\0\0\0\0WAVEfmt ", known(Kind::Audio)),
             (b"\xff\xfb\x90\x64\0\0", known(Kind::Audio)),
             (b"\0\0\0\x20ftypisom\0\0", Content::Container),
@@ -148,6 +170,17 @@ mod tests {
             assert_eq!(recognise(head), content, "{}", head.escape_ascii());
         }
         assert_eq!(recognise(&[0x13, 0x99, 0x00, 0xfe, 0x42]), Content::Unknown);
+    }
+
+    #[test]
+    fn matroska_is_sound_unless_pictures_are_named() {
+        let codec = |name: &str| [&[0x86, 0x80 | name.len() as u8][..], name.as_bytes()].concat();
+        let kind = |parts: &[&[u8]]| matroska(&parts.concat());
+        let (sound, pictures) = (codec("A_OPUS"), codec("V_MPEG4/ISO/AVC"));
+        assert_eq!(kind(&[b"\x1a\x45", &sound, b"more"]), Kind::Audio);
+        assert_eq!(kind(&[&sound, b"\xd7\x81\x02", &pictures]), Kind::Video);
+        assert_eq!(kind(&[&sound, b"\x13V_\x86\x85V_\0\0\0\x86\x02V_\x86\xffV_"]), Kind::Audio, "packed sound");
+        assert_eq!(kind(&[b"nothing is named"]), Kind::Video);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //!
 //! Nothing is lost: whatever was named and cannot become a document becomes a failure that says why.
 
+mod folder;
 mod inputs;
 mod kind;
 mod mp4;
+mod pattern;
 mod settings;
 mod sight;
 mod walk;

@@ -7,10 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use walkdir::{DirEntry, IntoIter, WalkDir};
-
-use super::{Inputs, Settings};
-use crate::base::{dataset, name::path_of};
+use super::{Inputs, Settings, folder::Folder, pattern::is_pattern};
+use crate::base::name::path_of;
 
 /// What the walk comes upon.
 #[derive(Debug)]
@@ -37,8 +35,7 @@ pub struct Walk {
     hidden: bool,
     typed: VecDeque<String>,
     list: Option<Box<dyn BufRead + Send>>,
-    matched: Option<glob::Paths>,
-    folder: Option<IntoIter>,
+    folder: Option<Folder>,
 }
 
 impl Walk {
@@ -62,13 +59,13 @@ impl Walk {
             return Err(problems);
         }
         let typed = inputs.paths.iter().cloned().collect();
-        Ok(Self { hidden: settings.hidden, typed, list, matched: None, folder: None })
+        Ok(Self { hidden: settings.hidden, typed, list, folder: None })
     }
 
     fn enter(&mut self, path: PathBuf) -> Option<Step> {
         match path.metadata() {
             Ok(facts) if facts.is_dir() => {
-                self.folder = Some(WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter());
+                self.folder = Some(Folder::whole(&path, self.hidden));
                 None
             }
             Ok(_) => Some(Step::File(path)),
@@ -78,48 +75,21 @@ impl Walk {
     }
 
     fn in_folder(&mut self) -> Option<Step> {
-        let walk = self.folder.as_mut()?;
-        while let Some(entry) = walk.next() {
-            match entry {
-                Ok(entry) if (!self.hidden && is_hidden(&entry)) || is_of_dataset(&entry) => {
-                    if entry.file_type().is_dir() {
-                        walk.skip_current_dir();
-                    }
-                }
-                Ok(entry) if entry.file_type().is_dir() => {}
-                Ok(entry) => return Some(Step::File(entry.into_path())),
-                Err(error) => {
-                    if let Some(step) = dead_end(&error) {
-                        return Some(step);
-                    }
-                }
-            }
+        let step = self.folder.as_mut()?.next();
+        if step.is_none() {
+            self.folder = None;
         }
-        self.folder = None;
-        None
+        step
     }
 
-    /// The next path from the inputs, not yet entered.
-    fn path(&mut self) -> Option<Result<PathBuf, Step>> {
-        self.matched().or_else(|| self.typed()).or_else(|| self.listed())
-    }
-
-    fn matched(&mut self) -> Option<Result<PathBuf, Step>> {
-        let found = self.matched.as_mut()?.next()?;
-        let unreadable =
-            |error: glob::GlobError| Step::Dead(error.path().to_owned(), Dead::Unreadable(error.error().to_string()));
-        Some(found.map_err(unreadable))
-    }
-
-    fn typed(&mut self) -> Option<Result<PathBuf, Step>> {
-        let typed = self.typed.pop_front()?;
-        let path = path_of(&typed);
-        if !is_pattern(&typed) || path.symlink_metadata().is_ok() {
-            return Some(Ok(path));
+    /// A file or folder of that name, else what the pattern takes.
+    fn enter_typed(&mut self, typed: &str) -> Option<Step> {
+        let path = path_of(typed);
+        if !is_pattern(typed) || path.symlink_metadata().is_ok() {
+            return self.enter(path);
         }
-        let options = glob::MatchOptions { require_literal_leading_dot: !self.hidden, ..Default::default() };
-        self.matched = glob::glob_with(&typed, options).ok();
-        self.matched().or_else(|| Some(Err(Step::Dead(PathBuf::from(typed), Dead::NoMatch))))
+        self.folder = Folder::matching(typed, self.hidden);
+        self.folder.is_none().then(|| Step::Dead(path, Dead::NoMatch))
     }
 
     fn listed(&mut self) -> Option<Result<PathBuf, Step>> {
@@ -150,43 +120,15 @@ impl Iterator for Walk {
             if let Some(step) = self.in_folder() {
                 return Some(step);
             }
-            match self.path()? {
-                Err(step) => return Some(step),
-                Ok(path) => {
-                    if let Some(step) = self.enter(path) {
-                        return Some(step);
-                    }
-                }
+            let step = match self.typed.pop_front() {
+                Some(typed) => self.enter_typed(&typed),
+                None => self.listed()?.map_or_else(Some, |path| self.enter(path)),
+            };
+            if step.is_some() {
+                return step;
             }
         }
     }
-}
-
-fn is_pattern(typed: &str) -> bool {
-    typed.contains(['*', '?', '['])
-}
-
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
-}
-
-/// What a run has written is no input of the next one, where the output lies among the inputs.
-fn is_of_dataset(entry: &DirEntry) -> bool {
-    let named = || dataset::ALL.iter().any(|name| entry.file_name() == *name);
-    let beside = || entry.path().parent().is_some_and(|folder| folder.join(dataset::OURS).is_dir());
-    entry.depth() > 0 && named() && beside()
-}
-
-/// A link that leads back to a folder above it holds nothing new; everything else that cannot be read is told.
-fn dead_end(error: &walkdir::Error) -> Option<Step> {
-    let path = error.path().unwrap_or(Path::new("")).to_owned();
-    if let Some(above) = error.loop_ancestor() {
-        tracing::warn!(target: "collect", "`{}` leads back to `{}`: passed over", path.display(), above.display());
-        return None;
-    }
-    let missing = error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
-    let dead = if missing { Dead::Missing } else { Dead::Unreadable(error.to_string()) };
-    Some(Step::Dead(path, dead))
 }
 
 fn open_list(path: &Path) -> Result<Box<dyn BufRead + Send>, String> {

@@ -27,6 +27,9 @@ const FORMATS: &str = "mov,matroska,avi,ogg,mp3,aac,flac,wav,w64,caf,aiff,asf,fl
 /// Lines of complaint that are kept.
 const LINES: usize = 8;
 
+/// What is said of a file that ends before what it holds does: ffmpeg passes over that.
+const CUT: [&str; 3] = ["partial file", "prematurely", "runcat"];
+
 /// A running ffmpeg.
 #[derive(Debug)]
 pub struct Ffmpeg {
@@ -41,6 +44,8 @@ pub struct Ffmpeg {
 pub struct Notes {
     /// Its last lines, without the addresses and paths in front.
     pub complaints: VecDeque<String>,
+    /// The file is cut off.
+    pub cut_off: bool,
     /// Time stamps in seconds that the `showinfo` filter reported, in order.
     pub times: Vec<f64>,
 }
@@ -135,6 +140,7 @@ impl Notes {
         if let Some((_, rest)) = line.split_once("pts_time:") {
             self.times.extend(rest.split_whitespace().next().and_then(|time| time.parse::<f64>().ok()));
         } else if !line.contains("showinfo") && !line.trim().is_empty() {
+            self.cut_off |= CUT.iter().any(|sign| line.contains(sign));
             self.complaints.push_back(bare(line).to_owned());
             self.complaints.drain(..self.complaints.len().saturating_sub(LINES));
         }
@@ -186,6 +192,16 @@ mod tests {
         notes.take_line("file:/a/b.mp4: Invalid data found when processing input\n");
         assert_eq!(notes.complaints.len(), LINES);
         assert!(notes.words().ends_with("complaint 19; Invalid data found when processing input"));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_is_told_however_much_is_said_after() {
+        let mut notes = Notes::default();
+        notes.take_line("[ac3 @ 0x1] incomplete frame\n");
+        assert!(!notes.cut_off);
+        notes.take_line("[in#0/mov,mp4 @ 0x55d6] stream 0, offset 0xbe45: partial file\n");
+        (0..20).for_each(|_| notes.take_line("[ac3 @ 0x1] incomplete frame\n"));
+        assert!(notes.cut_off && !notes.words().contains("partial file"));
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Most pixels (width x height) of a picture or frame as stored.
+    /// Most pixels (width x height) of a picture or frame as stored, and of the pages or frames of one unit together.
     pub pixels: u64,
     /// Most pages of one document, before `pages` chooses among them.
     pub pages: u32,

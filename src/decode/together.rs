@@ -9,7 +9,10 @@ use super::{
 
 /// The wanted parts of a document of `of` pages: the pages one by one, or as many in a row as make one unit. Pages that do not
 /// follow each other are never put together.
-pub fn parts(order: &Order, of: u32) -> Vec<Part> {
+///
+/// # Errors
+/// `Empty` when it has none of the wanted pages.
+pub fn parts(order: &Order, of: u32) -> Result<Vec<Part>, Fault> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for number in order.pages.of(of) {
         match runs.last_mut() {
@@ -17,11 +20,15 @@ pub fn parts(order: &Order, of: u32) -> Vec<Part> {
             _ => runs.push((number, number)),
         }
     }
+    if runs.is_empty() {
+        let message = format!("it has {of} pages, and `pages = \"{}\"` is none of them", order.pages);
+        return Err(refuse(FaultKind::Empty, message, "change `pages` or leave the file out"));
+    }
     let part = |(first, last)| match first == last {
         true => Part::Page { number: first, of },
         false => Part::Pages { first, last, of },
     };
-    runs.into_iter().map(part).collect()
+    Ok(runs.into_iter().map(part).collect())
 }
 
 /// Promises these parts and makes those that are granted, page by page.
@@ -99,7 +106,7 @@ mod tests {
     }
 
     fn spans(pages: &str, pages_per_unit: u32, of: u32) -> Vec<(u32, u32)> {
-        parts(&order(pages, pages_per_unit), of).iter().filter_map(Part::pages).collect()
+        parts(&order(pages, pages_per_unit), of).unwrap().iter().filter_map(Part::pages).collect()
     }
 
     fn dot(number: u32) -> Unit {
@@ -112,7 +119,8 @@ mod tests {
         assert_eq!(spans("", 2, 5), [(1, 2), (3, 4), (5, 5)]);
         assert_eq!(spans("2-4,6-", 2, 8), [(2, 3), (4, 4), (6, 7), (8, 8)]);
         assert_eq!(spans("", 64, 3), [(1, 3)]);
-        assert_eq!(parts(&order("", 2), 3)[1], Part::Page { number: 3, of: 3 }, "one page is a page");
+        assert_eq!(parts(&order("", 2), 3).unwrap()[1], Part::Page { number: 3, of: 3 }, "one page is a page");
+        assert_eq!(parts(&order("2-", 1), 1).unwrap_err().kind, FaultKind::Empty);
     }
 
     #[test]
@@ -122,7 +130,7 @@ mod tests {
             3 => Err(refuse(FaultKind::Corrupt, "the page cannot be drawn", "repair it")),
             _ => Ok(dot(number)),
         };
-        make(&parts(&order, 5), &order, &mut out, broken).unwrap();
+        make(&parts(&order, 5).unwrap(), &order, &mut out, broken).unwrap();
         let [(_, Ok(first)), (_, Err(fault)), (_, Ok(last))] = &out.settled[..] else { panic!("{:?}", out.settled) };
         assert_eq!((first, last), (&Unit::Pages(vec![dot(1), dot(2)]), &dot(5)));
         assert!(fault.message.starts_with("page 3: ") && fault.hint.contains("pages_per_unit"), "{fault:?}");
@@ -133,7 +141,7 @@ mod tests {
         let (mut order, mut out) = (order("", 9), Gathered::default());
         order.limits.pixels = 2;
         let mut made = 0;
-        make(&parts(&order, 9), &order, &mut out, |number| {
+        make(&parts(&order, 9).unwrap(), &order, &mut out, |number| {
             made += 1;
             Ok(dot(number))
         })

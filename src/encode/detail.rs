@@ -59,6 +59,10 @@ impl Grey {
     }
 
     fn at(&self, resizer: &mut Resizer, grid: Grid) -> Result<Self, ResizeError> {
+        // The resizer takes the height first: of a strip that would be far larger than before and after.
+        if self.width > 2 * grid.width && self.height < grid.height {
+            return self.at(resizer, Grid { height: self.height, ..grid })?.at(resizer, grid);
+        }
         let mut resized = Image::new(grid.width, grid.height, PixelType::U8);
         let bicubic = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
         if let Ok(source) = ImageRef::new(self.width, self.height, &self.pixels, PixelType::U8) {
@@ -117,6 +121,16 @@ mod tests {
         let budgets = [30, 1].map(|stroke| of(&page(stroke, 30)));
         assert!(budgets[0] <= 140 && budgets[1] == 1120, "{budgets:?}");
         assert_eq!(budgets[0], of(&page(30, 150)));
+    }
+
+    #[test]
+    fn a_strip_is_measured_as_well() {
+        let strip = |stroke: usize| {
+            let pixel = |place: usize| if (place / stroke).is_multiple_of(2) { [30; 3] } else { [245; 3] };
+            Raster { width: 400_000, height: 1, rgb: (0..400_000).flat_map(pixel).collect() }
+        };
+        assert_eq!(of(&strip(400_000)), 70, "a line");
+        assert_eq!(of(&strip(10)), 1120);
     }
 
     #[test]

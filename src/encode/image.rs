@@ -61,14 +61,15 @@ impl Patcher {
     }
 
     /// Width first, then height, as Pillow does it: both passes round and clip to 8 bits, so their order shows
-    /// (5/255 on hard edges the other way round, which the resizer takes by itself).
+    /// (5/255 on hard edges the other way round, which the resizer takes by itself). Only strips go the other way.
     fn resize(&mut self, raster: &Raster, grid: Grid) -> Result<Image<'static>, Fault> {
         let source = ImageRef::new(raster.width, raster.height, &raster.rgb, PixelType::U8x3).map_err(broken)?;
         if raster.width == grid.width || raster.height == grid.height {
             return self.pass(&source, grid.width, grid.height);
         }
-        let narrowed = self.pass(&source, grid.width, raster.height)?;
-        self.pass(&narrowed, grid.width, grid.height)
+        let (width, height) = halfway(raster.width, raster.height, grid);
+        let halfway = self.pass(&source, width, height)?;
+        self.pass(&halfway, grid.width, grid.height)
     }
 
     fn pass(&mut self, source: &impl IntoImageView, width: u32, height: u32) -> Result<Image<'static>, Fault> {
@@ -77,6 +78,13 @@ impl Patcher {
         self.resizer.resize(source, &mut resized, &bicubic).map_err(broken)?;
         Ok(resized)
     }
+}
+
+/// The size between the two passes. A strip that becomes wider and much lower would be far larger there than before and
+/// after: 14 GB of 1 x 100,000,000 pixels. A grid of about the picture's shape is never so.
+fn halfway(width: u32, height: u32, grid: Grid) -> (u32, u32) {
+    let is_strip = grid.width > width && height > 2 * grid.height;
+    if is_strip { (width, grid.height) } else { (grid.width, height) }
 }
 
 fn checked(grid: Option<Grid>, raster: &Raster, most_positions: usize) -> Result<Grid, Fault> {
@@ -147,6 +155,7 @@ fn positions(columns: usize, rows: usize) -> Array2<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::grid::{BUDGETS, TOKEN};
 
     #[test]
     fn a_picture_of_the_right_size_is_only_cut() {
@@ -160,6 +169,21 @@ mod tests {
             assert!((found - at(patch % 3 * 16 + dx, patch / 3 * 16 + dy, channel)).abs() < 1e-6);
         }
         assert_eq!(patches.positions.row(5).to_vec(), [2, 1]);
+    }
+
+    #[test]
+    fn pictures_are_resized_by_their_width_first_and_strips_stay_small_on_the_way() {
+        let sides: Vec<u32> = (0..27).flat_map(|power| [1 << power, 3 << power, (1 << power) + 1]).collect();
+        let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+        for (&width, &height) in sides.iter().flat_map(|width| sides.iter().map(move |height| (width, height))) {
+            for grid in BUDGETS.into_iter().filter_map(|budget| Grid::fit(width, height, budget)) {
+                let between = halfway(width, height, grid);
+                let largest = area((width, height)).max(area((grid.width, grid.height)));
+                assert!(area(between) <= 2 * largest, "{width} x {height} by way of {between:?}");
+                let has_its_shape = grid.width > TOKEN && grid.height > TOKEN;
+                assert!(!has_its_shape || between == (grid.width, height), "{width} x {height} by way of {between:?}");
+            }
+        }
     }
 
     #[test]

@@ -177,8 +177,10 @@ fn count(node: &Value, keyword: &str, otherwise: u64) -> u64 {
 /// The regular expressions that a string must match besides its length.
 fn terminal(node: &Value) -> Result<Vec<String>, String> {
     let format = node.get("format").and_then(Value::as_str).map(pattern::of_format).transpose()?;
-    let also = node.get("allOf").and_then(Value::as_array).into_iter().flatten();
-    let patterns = also.chain([node]).filter_map(|part| part.get("pattern")?.as_str()).map(pattern::whole);
-    let patterns = patterns.collect::<Result<Vec<String>, String>>()?;
-    Ok(format.into_iter().chain(patterns).map(|found| format!("/{found}/")).collect())
+    let pattern = node.get("pattern").and_then(Value::as_str).map(pattern::whole).transpose()?;
+    // The expression of a format beside a pattern: no way through both is found in some of them.
+    if node.get("allOf").is_some() {
+        return Err("its `pattern` and its `format` cannot both be held in a call".to_owned());
+    }
+    Ok(format.into_iter().chain(pattern).map(|found| format!("/{found}/")).collect())
 }

@@ -131,6 +131,77 @@ fn patterns_and_lists_name_files_too() {
 }
 
 #[test]
+fn a_pattern_takes_folders_with_all_that_is_in_them_and_no_hidden_names() {
+    let files = ["x/a.txt", "x/b/c.txt", "x/.b/d.txt", "x/b/.e.txt", "xy.txt"];
+    let files = files.map(|name| (name, name.as_bytes()));
+    let scene = Scene::new(&files);
+    let found = |hidden, pattern| scene.lines(collect(Settings { hidden }, named([scene.typed(pattern)])));
+    assert_eq!(found(false, "*"), ["text x/a.txt", "text x/b/c.txt", "text xy.txt"]);
+    assert_eq!(found(false, "*/"), ["text x/a.txt", "text x/b/c.txt"]);
+    assert_eq!(found(false, "x/?.*"), ["text x/a.txt"]);
+    assert_eq!(found(false, "x/.*"), ["text x/.b/d.txt"]);
+    assert_eq!(found(true, "**/[!a].txt"), ["text x/.b/d.txt", "text x/b/c.txt"]);
+    assert_eq!(found(false, "gone/**"), ["unreadable gone/**"]);
+    assert_eq!(found(false, "xy.txt/**"), ["unreadable xy.txt/**"]);
+}
+
+#[test]
+fn what_a_relative_pattern_takes_has_a_relative_name() {
+    for (pattern, name) in [
+        ("Cargo.tom?", "Cargo.toml"),
+        ("./Cargo.tom?", "Cargo.toml"),
+        ("src/[l]ib.rs", "src/lib.rs"),
+        ("./src/[l]ib.rs", "src/lib.rs"),
+    ] {
+        let found = collect(Settings::default(), named([pattern.to_owned()]));
+        let [Found::Document(item)] = found.as_slice() else { panic!("{pattern}: {found:?}") };
+        assert_eq!(item.origin.source.name, name, "{pattern}");
+    }
+}
+
+#[test]
+fn a_pattern_passes_over_what_a_run_has_written() {
+    let scene = Scene::new(&[
+        ("in.txt", b"in"),
+        ("set/_lapidary/asked.txt", b"asked"),
+        ("set/extractions/x.txt", b"x"),
+        ("set/note.txt", b"note"),
+    ]);
+    for pattern in ["**/*", "*", "**/*.txt"] {
+        let found = scene.lines(collect(Settings::default(), named([scene.typed(pattern)])));
+        assert_eq!(found, ["text in.txt", "text set/note.txt"], "{pattern}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn patterns_take_names_that_are_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let scene = Scene::new(&[("a/plain.txt", b"plain")]);
+    let odd = std::ffi::OsStr::from_bytes(b"odd\xff.txt");
+    fs::write(scene.path("a").join(odd), b"odd").unwrap();
+    for hidden in [false, true] {
+        let found = scene.lines(collect(Settings { hidden }, named([scene.typed("*/*.txt")])));
+        assert_eq!(found, ["text a/odd\u{fffd}ff.txt", "text a/plain.txt"]);
+        let found = scene.lines(collect(Settings { hidden }, named([scene.typed("*/odd\u{fffd}ff.txt")])));
+        assert_eq!(found, ["text a/odd\u{fffd}ff.txt"], "by the name that it has in the dataset");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pattern_follows_links_but_not_in_circles() {
+    let scene = Scene::new(&[("a/b/c.txt", b"c"), ("elsewhere/d.txt", b"d")]);
+    std::os::unix::fs::symlink(scene.path("a"), scene.path("a/b/back")).unwrap();
+    std::os::unix::fs::symlink(scene.path("elsewhere"), scene.path("a/there")).unwrap();
+    std::os::unix::fs::symlink(scene.path("nowhere"), scene.path("a/dead.txt")).unwrap();
+    let found = |pattern| scene.lines(collect(Settings::default(), named([scene.typed(pattern)])));
+    assert_eq!(found("a/**/*.txt"), ["text a/b/c.txt", "unreadable a/dead.txt", "text a/there/d.txt"]);
+    assert_eq!(found("a/**/?.txt"), ["text a/b/c.txt", "text a/there/d.txt"], "what is not meant is not missed");
+    assert_eq!(found("a/**/*.none"), ["unreadable a/**/*.none"]);
+}
+
+#[test]
 fn impossible_inputs_are_all_named_before_the_walk() {
     let inputs = Inputs { paths: vec!["a[".to_owned()], list: Some(PathBuf::from("/no/such/list")), shard: None };
     let problems = Collect::new(Settings::default(), inputs).err().unwrap();

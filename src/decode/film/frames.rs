@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use crate::base::{Fault, Frame, Raster, grid::Grid};
+use crate::base::{Fault, FaultKind, Frame, Limit, Raster, grid::Grid};
 
 use super::{
     super::{
         ffmpeg::{Ffmpeg, Notes},
         input::Input,
         order::Order,
-        output::Output,
+        output::{Output, refuse},
         picture::too_large,
         settings::Limits,
     },
@@ -29,7 +29,8 @@ const AMPLE: f64 = 4.0;
 /// From so many frames on, half of that: a film is one unit in memory.
 const MANY: usize = 128;
 
-/// Reads the frames that the order asks for, which are not too large ([`check_size`]), of a span of the film, upright, each with the time at which it is shown.
+/// Reads the frames that the order asks for, which are not too large ([`check_size`]), of a span of the film, upright, each
+/// with the time at which it is shown.
 pub fn read(
     input: &Input,
     pictures: &Pictures,
@@ -43,9 +44,12 @@ pub fn read(
         None => indices(&pictures.times[within.clone()], span.end, &order.video),
     };
     let wanted: Vec<usize> = chosen.into_iter().map(|index| within.start + index).collect();
-    let scale = scale(pictures, order.render.frame_budget, if wanted.len() > MANY { AMPLE / 2.0 } else { AMPLE });
-    let reader = Reader { input, pictures, scale, most: order.limits.pixels };
-    if span.end - span.start <= SHORT { reader.in_one_go(&wanted, out) } else { reader.one_by_one(&wanted, out) }
+    let most = order.limits.pixels;
+    let scale = scale(pictures, order.render.frame_budget, wanted.len(), most)?;
+    let reader = Reader { input, pictures, scale, most };
+    let is_short = span.end - span.start <= SHORT;
+    let read = if is_short { reader.in_one_go(&wanted, out) } else { reader.one_by_one(&wanted, out) };
+    read.and_then(|frames| check_sum(frames, most))
 }
 
 /// Frames as stored that are not too large.
@@ -57,15 +61,36 @@ pub fn check_size(pictures: &Pictures, limits: &Limits) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The filter that makes frames far over the budget smaller; it is the same whichever way up the film is.
-fn scale(pictures: &Pictures, budget: u32, ample: f64) -> String {
+/// The filter for so many frames that makes those far over the budget smaller, and all of them so small that together they
+/// have at most `most` pixels, but none smaller than the model sees it. It is the same whichever way up the film is.
+fn scale(pictures: &Pictures, budget: u32, count: usize, most: u64) -> Result<String, Fault> {
     let (width, height) = (f64::from(pictures.width), f64::from(pictures.height));
-    let grid = Grid::fit(pictures.width, pictures.height, budget);
-    let factor = grid.map_or(1.0, |grid| ample * (f64::from(grid.width) / width).max(f64::from(grid.height) / height));
-    if factor >= 1.0 {
-        return String::new();
+    let Some(grid) = Grid::fit(pictures.width, pictures.height, budget) else { return Ok(String::new()) };
+    let needed = (f64::from(grid.width) / width).max(f64::from(grid.height) / height);
+    // Rounded down to what is written below.
+    let fitting = ((most as f64 / (count as f64 * width * height)).sqrt() * 1e6).floor() / 1e6;
+    if fitting < needed.min(1.0) {
+        return Err(too_many(count, most));
     }
-    format!(",scale=w=max(1\\,trunc(iw*{factor:.6})):h=max(1\\,trunc(ih*{factor:.6})):flags=area")
+    let ample = if count > MANY { AMPLE / 2.0 } else { AMPLE };
+    let factor = fitting.min(ample * needed);
+    if factor >= 1.0 {
+        return Ok(String::new());
+    }
+    Ok(format!(",scale=w=max(1\\,trunc(iw*{factor:.6})):h=max(1\\,trunc(ih*{factor:.6})):flags=area"))
+}
+
+/// A film may change its size on the way.
+fn check_sum(frames: Vec<Frame>, most: u64) -> Result<Vec<Frame>, Fault> {
+    let pixels = |frame: &Frame| u64::from(frame.raster.width) * u64::from(frame.raster.height);
+    let sum: u64 = frames.iter().map(pixels).sum();
+    if sum > most { Err(too_many(frames.len(), most)) } else { Ok(frames) }
+}
+
+fn too_many(count: usize, most: u64) -> Fault {
+    let message = format!("its {count} frames together have more than {most} pixels");
+    let hint = "lower `frames` or set `window` in `[decode.video]`, or raise `[decode.limits] pixels`";
+    refuse(FaultKind::TooLarge, message, hint).over(Limit::Pixels)
 }
 
 /// Seconds from one frame that is handed out to the next: longer than any frame is shown, since newer versions of ffmpeg
@@ -154,8 +179,10 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    const MOST: u64 = 400_000_000;
+
     fn filter(width: u32, height: u32) -> String {
-        scale(&Pictures { width, height, ..Pictures::default() }, 70, AMPLE)
+        scale(&Pictures { width, height, ..Pictures::default() }, 70, 32, MOST).unwrap()
     }
 
     #[test]
@@ -164,5 +191,26 @@ mod tests {
         assert_eq!(filter(1920, 1080), "");
         assert_eq!(filter(3840, 2160), ",scale=w=max(1\\,trunc(iw*0.550000)):h=max(1\\,trunc(ih*0.550000)):flags=area");
         assert_eq!(filter(2160, 3840), filter(3840, 2160));
+    }
+
+    #[test]
+    fn many_frames_are_made_to_fit_together_but_not_smaller_than_the_model_sees_them() {
+        let pictures = Pictures { width: 3840, height: 2160, ..Pictures::default() };
+        let of = |count, most| scale(&pictures, 280, count, most);
+        assert_eq!(of(48, MOST), Ok(String::new()), "48 x 8,294,400 pixels");
+        let filter = of(100, MOST).unwrap();
+        assert!(filter.starts_with(",scale=w=max(1\\,trunc(iw*0.694444)):h="), "{filter}");
+        // The grid is 1056 x 576, 0.275 of the width.
+        assert!(of(100, 62_730_000).unwrap().contains("iw*0.275"));
+        let fault = of(100, 62_720_000).unwrap_err();
+        assert_eq!((fault.kind, fault.limit), (FaultKind::TooLarge, Some(Limit::Pixels)));
+    }
+
+    #[test]
+    fn a_film_whose_frames_grow_is_refused_and_not_handed_over() {
+        let frame =
+            |width: u32| Frame { time: 0.0, raster: Raster { width, height: 1, rgb: vec![0; 3 * width as usize] } };
+        assert_eq!(check_sum(vec![frame(2), frame(3)], 5).unwrap().len(), 2);
+        assert!(check_sum(vec![frame(2), frame(4)], 5).is_err());
     }
 }

@@ -7,8 +7,10 @@ use super::{
     survey::Pictures,
 };
 
-/// Small frames tell scenes as well, and are compared much faster.
-const FILTER: &str = "scale=160:-2:flags=area,select=gte(scene\\,0),metadata=print:key=lavfi.scene_score:file=-";
+/// Small frames tell scenes as well, and are compared much faster. Scores are written at once, since nothing else shows that
+/// work goes on.
+const FILTER: &str =
+    "scale=160:-2:flags=area,select=gte(scene\\,0),metadata=print:key=lavfi.scene_score:file=-:direct=1";
 
 /// The score of each frame, 0 to 1 (ffmpeg-filters, `select`, `scene`); 0 for those that cannot be decoded. Decodes the whole
 /// film once.
@@ -44,7 +46,30 @@ pub fn chosen(scores: &[f32], threshold: f64, most: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+        time::{Duration, Instant},
+    };
+
     use super::*;
+    use crate::base::native::{Library, locate};
+
+    #[test]
+    fn scores_come_while_the_film_is_decoded_and_not_all_at_its_end() {
+        // A film that takes as long to read as it lasts.
+        let film = ["-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc=duration=30:rate=10"];
+        let mut command = Command::new(locate(Library::Ffmpeg).unwrap());
+        command.args(film).args(["-vf", FILTER, "-f", "null", "-"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let (began, mut line) = (Instant::now(), String::new());
+        let mut child = command.spawn().unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let waited = began.elapsed();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(value(&line, "pts_time:"), Some(0.0), "{line}");
+        assert!(waited < Duration::from_secs(15), "the first score came after {waited:?}");
+    }
 
     #[test]
     fn the_first_frame_and_the_greatest_changes_are_chosen() {

@@ -6,7 +6,6 @@ use std::ops::Range;
 use crate::base::{Fault, FaultKind};
 
 use super::super::{
-    ffmpeg::Notes,
     input::Input,
     output::{Output, refuse},
     packets::{self, Line, pair, tick},
@@ -75,8 +74,8 @@ impl Survey {
         let mut tracks: Vec<Track> = Vec::new();
         let copied = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy"];
         let ffmpeg = packets::read(input, &copied, out, |line| note(line, &mut tracks))?;
-        check_whole(&ffmpeg.finish()?)?;
-        Ok(Self::of(tracks))
+        let notes = ffmpeg.finish()?;
+        if notes.cut_off { Err(notes.fault()) } else { Ok(Self::of(tracks)) }
     }
 
     fn of(tracks: Vec<Track>) -> Self {
@@ -92,13 +91,6 @@ impl Survey {
         }
         survey
     }
-}
-
-/// ffmpeg passes over the missing end of a file with a complaint.
-fn check_whole(notes: &Notes) -> Result<(), Fault> {
-    let words = notes.words();
-    let signs = ["partial file", "prematurely", "runcat"];
-    if signs.iter().any(|sign| words.contains(sign)) { Err(notes.fault()) } else { Ok(()) }
 }
 
 /// Takes in one line.

@@ -42,11 +42,7 @@ impl PdfReader {
     pub fn decode(&self, input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
         let document = self.open(input, &order.passwords)?;
         let count = count(&document, order)?;
-        let parts = together::parts(order, count);
-        if parts.is_empty() {
-            let message = format!("it has {count} pages, and `pages = \"{}\"` is none of them", order.pages);
-            return Err(refuse(FaultKind::Empty, message, "change `pages` or leave the file out"));
-        }
+        let parts = together::parts(order, count)?;
         together::make(&parts, order, out, |number| page::render(&document, number, order))
     }
 

@@ -12,39 +12,50 @@ use super::{
         together,
     },
     fault, reader,
-    tiff::Header,
+    tiff::{Chain, Header},
 };
 
-/// Hands over the wanted pages, in the order of the file.
+/// Hands over the wanted pages, in the order of the file. What lies behind a chain that breaks off counts as one more page,
+/// which cannot be had.
 ///
 /// # Errors
-/// When no page can be found, or more than `[decode.limits] pages`.
+/// When no page can be found, none is wanted, or there are more than `[decode.limits] pages`.
 pub fn decode<R: Read + Seek>(
     mut source: R,
     header: &Header,
     order: &Order,
     out: &mut dyn Output,
 ) -> Result<(), Fault> {
-    let directories = directories(&mut source, header, &order.limits)?;
-    let of = directories.len() as u32;
-    together::make(&together::parts(order, of), order, out, |number| {
-        page(&mut source, header, directories[number as usize - 1], &order.limits).map(Unit::Image)
+    let Chain { pages, breaks_off } = chain(&mut source, header, &order.limits)?;
+    let found = pages.len() as u32;
+    let parts = match together::parts(order, found + u32::from(breaks_off)) {
+        Err(_) if breaks_off => return Err(lost(found)),
+        parts => parts?,
+    };
+    together::make(&parts, order, out, |number| match pages.get(number as usize - 1) {
+        Some(directory) => page(&mut source, header, *directory, &order.limits).map(Unit::Image),
+        None => Err(lost(found)),
     })
 }
 
-fn directories(source: &mut (impl Read + Seek), header: &Header, limits: &Limits) -> Result<Vec<u64>, Fault> {
+fn chain(source: &mut (impl Read + Seek), header: &Header, limits: &Limits) -> Result<Chain, Fault> {
     let most = limits.pages as usize;
-    let directories = header.pages(source, most).map_err(|error| fault::of_io(&error))?;
-    if directories.is_empty() {
+    let chain = header.chain(source, most).map_err(|error| fault::of_io(&error))?;
+    if chain.pages.is_empty() {
         return Err(fault::corrupt("the TIFF has no page that can be found"));
     }
-    if directories.len() > most {
+    if chain.pages.len() > most {
         let message = format!("the TIFF has more than {most} pages");
         return Err(
             refuse(FaultKind::TooLarge, message, "raise `[decode.limits] pages` or split the file").over(Limit::Pages)
         );
     }
-    Ok(directories)
+    Ok(chain)
+}
+
+fn lost(after: u32) -> Fault {
+    let message = format!("the chain of pages leads out of the file after page {after}");
+    refuse(FaultKind::Corrupt, message, "fetch the file again or save it anew; the pages before are extracted")
 }
 
 fn page(source: &mut (impl Read + Seek), header: &Header, directory: u64, limits: &Limits) -> Result<Raster, Fault> {

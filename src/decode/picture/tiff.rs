@@ -24,6 +24,15 @@ pub struct Header {
     big: bool,
 }
 
+/// The pages that a chain leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Where the directory of each lies.
+    pub pages: Vec<u64>,
+    /// It leads on to what is no directory, so there may have been more of them.
+    pub breaks_off: bool,
+}
+
 /// One entry of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Directory {
@@ -49,19 +58,21 @@ impl Header {
         Some(Self { bytes, big_endian, big })
     }
 
-    /// Where each page's directory lies, at most `most + 1` of them. Thumbnails and masks are no pages. A chain that
-    /// bites its own tail ends there; one that leads out of the file ends before that.
-    pub fn pages(&self, source: &mut (impl Read + Seek), most: usize) -> io::Result<Vec<u64>> {
+    /// The pages, at most `most + 1` of them. Thumbnails and masks are no pages. A chain that bites its own tail ends there;
+    /// one that leads out of the file breaks off before that.
+    pub fn chain(&self, source: &mut (impl Read + Seek), most: usize) -> io::Result<Chain> {
         let (mut pages, mut seen) = (Vec::new(), HashSet::new());
         let mut offset = self.first();
         while offset != 0 && pages.len() <= most && seen.len() <= 4 * most && seen.insert(offset) {
-            let Some(directory) = self.directory(source, offset)? else { break };
+            let Some(directory) = self.directory(source, offset)? else {
+                return Ok(Chain { pages, breaks_off: true });
+            };
             if directory.is_page {
                 pages.push(offset);
             }
             offset = directory.next;
         }
-        Ok(pages)
+        Ok(Chain { pages, breaks_off: false })
     }
 
     /// The file with its header pointing at the directory at `offset`.
@@ -180,14 +191,20 @@ mod tests {
         bytes
     }
 
+    fn followed(bytes: &[u8], most: usize) -> Chain {
+        Header::parse(bytes).unwrap().chain(&mut Cursor::new(bytes), most).unwrap()
+    }
+
     fn pages(bytes: &[u8], most: usize) -> Vec<u64> {
-        Header::parse(bytes).unwrap().pages(&mut Cursor::new(bytes), most).unwrap()
+        followed(bytes, most).pages
     }
 
     #[test]
-    fn a_chain_that_bites_its_tail_ends() {
-        assert_eq!(pages(&chain(&[(256, 1), (256, 1)], &[26, 8]), 100), [8, 26]);
-        assert_eq!(pages(&chain(&[(256, 1), (256, 1)], &[26, 9999]), 100), [8, 26]);
+    fn a_chain_that_bites_its_tail_ends_and_one_that_leads_out_of_the_file_breaks_off() {
+        let leading_to = |next| followed(&chain(&[(256, 1), (256, 1)], &[26, next]), 100);
+        assert_eq!(leading_to(0), Chain { pages: vec![8, 26], breaks_off: false });
+        assert_eq!(leading_to(8), Chain { pages: vec![8, 26], breaks_off: false });
+        assert_eq!(leading_to(9999), Chain { pages: vec![8, 26], breaks_off: true });
     }
 
     #[test]

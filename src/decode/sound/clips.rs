@@ -278,6 +278,35 @@ mod tests {
         assert!((covered + out.silence.unwrap() - 71.57).abs() < 0.1, "{covered} and {:?}", out.silence);
     }
 
+    /// The first seconds of a letter that is read out.
+    fn spoken(seconds: usize) -> Vec<f32> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sound/letter.mp3");
+        let (input, mut out) = (crate::decode::Input::open(&path).unwrap(), Gathered::default());
+        assert!(super::super::decode_alone(&input, &order(1e6), &mut out).unwrap());
+        let Some(Unit::Clip(clip)) = out.units().next() else { panic!("{:?}", out.promised) };
+        clip.samples[..seconds * RATE as usize].to_vec()
+    }
+
+    #[test]
+    fn a_voice_that_sets_in_after_silence_comes_with_what_was_before_it_however_few_samples_come_at_once() {
+        let recording = [vec![0.0; 64_000], spoken(8)].concat();
+        for step in [FRAME, 100, 4000] {
+            let sound = SoundSettings { cut: Cut::Pauses, ..SoundSettings::default() };
+            let (mut clips, mut out) = (Clips::new(&Order { sound, ..order(1e6) }), Gathered::default());
+            for block in recording.chunks(step) {
+                clips.room().extend_from_slice(block);
+                assert!(clips.flow(&mut out).unwrap().is_continue());
+            }
+            clips.finish(&mut out).unwrap();
+            let (Part::Time { start, end }, Ok(Unit::Clip(clip))) = &out.settled[0] else {
+                panic!("{:?}", out.promised)
+            };
+            assert!((3.3..4.7).contains(start), "steps of {step}: it begins at {start} s");
+            let [from, to] = [start, end].map(|second| (second * f64::from(RATE)).round() as usize);
+            assert!(clip.samples == recording[from..to], "steps of {step}: {start} s to {end} s");
+        }
+    }
+
     #[test]
     fn a_shifted_clip_begins_earlier_and_before_the_recording_there_is_silence() {
         let mut out = Gathered::default();

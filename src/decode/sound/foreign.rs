@@ -11,8 +11,9 @@ use super::{
         packets::{self, Line, tick},
         settings::{AllTracks, SoundTrack},
     },
+    breaks_off,
     clips::{Clips, RATE},
-    finite,
+    finite, lose_the_rest,
 };
 
 /// Frames of samples read at a time.
@@ -52,8 +53,11 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
     {
         return Ok(());
     }
-    ffmpeg.finish()?;
-    clips.finish(out).map(drop)
+    let notes = ffmpeg.finish()?;
+    match clips.finish(out)? {
+        Some(end) if notes.cut_off => lose_the_rest(end, breaks_off(end, &notes.words()), out),
+        _ => Ok(()),
+    }
 }
 
 /// What is heard.

@@ -15,7 +15,11 @@ mod voice;
 
 use crate::base::{Fault, FaultKind, Part};
 
-use super::{input::Input, order::Order, output::Output};
+use super::{
+    input::Input,
+    order::Order,
+    output::{Output, refuse},
+};
 use clips::Clips;
 use resample::Resampler;
 use track::Track;
@@ -79,6 +83,12 @@ fn read(mut track: Track, order: &Order, out: &mut dyn Output) -> Result<(), Fau
 /// Recordings of floats can carry anything; the model must not see what is no number.
 fn finite(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+/// Why there is no more of a recording than these seconds.
+fn breaks_off(seconds: f64, why: &str) -> Fault {
+    let message = format!("the recording breaks off after {seconds:.2} s: {why}");
+    refuse(FaultKind::Corrupt, message, "fetch the file again; what came before is extracted")
 }
 
 /// What cannot be read of a recording is a unit of its own, so that it is not missing without a word.

@@ -73,9 +73,9 @@ impl Pauses {
         Some(self.close(start, end, end))
     }
 
-    /// The first frame that is still needed.
+    /// The first frame that is still needed. The next one may open a clip, which begins before the onset that it completes.
     pub fn first_needed(&self) -> usize {
-        self.open.unwrap_or_else(|| self.beginning(self.at))
+        self.open.unwrap_or_else(|| self.beginning((self.at + 1).saturating_sub(ONSET)))
     }
 
     fn look_for_onset(&mut self) {
@@ -174,6 +174,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_clip_begins_before_what_was_needed_last(turns in proptest::collection::vec(1_usize..200, 1..60)) {
+            let (mut pauses, mut needed) = (Pauses::new(10.0, 2.0), 0);
+            for (place, frames) in turns.into_iter().enumerate() {
+                for _ in 0..frames {
+                    pauses.push(place % 2 == 1);
+                    while let Some(span) = pauses.next() {
+                        prop_assert!(span.start >= needed, "{span:?}, but {needed} was the first that is needed");
+                    }
+                    needed = needed.max(pauses.first_needed());
+                }
+            }
+            prop_assert!(pauses.finish().is_none_or(|span| span.start >= needed));
+        }
+
         #[test]
         fn no_voice_is_lost_and_no_clip_is_too_long(turns in proptest::collection::vec(0.1_f64..20.0, 1..40)) {
             let (mut pauses, mut voices, mut found) = (Pauses::new(30.0, 0.5), Vec::new(), Vec::new());

@@ -20,6 +20,7 @@ use super::{
         settings::{AllTracks, SoundTrack},
         shelter::sheltered,
     },
+    breaks_off,
     edit::{Edit, Edited},
     finite,
     lag::Lag,
@@ -161,9 +162,7 @@ impl Track {
 
     /// Why the recording breaks off after `seconds`, when it does.
     pub fn loss(&self, seconds: f64) -> Option<Fault> {
-        let why = self.broken.as_ref()?;
-        let message = format!("the recording breaks off after {seconds:.2} s: {why}");
-        Some(refuse(FaultKind::Corrupt, message, "fetch the file again; what came before is extracted"))
+        self.broken.as_ref().map(|why| breaks_off(seconds, why))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Patches against the Pillow path of transformers' processor.
 
-use lapidary::encode::image::Patcher;
+use lapidary::{base::Raster, encode::image::Patcher};
 use ndarray::Array2;
 
 use super::{page, reference};
@@ -27,4 +27,14 @@ fn pixels_are_those_of_the_pillow_path() {
         assert!(close >= 0.999, "budget {budget}: {close} within 1/255");
         assert!(largest < 2.001, "budget {budget}: {largest}/255");
     }
+}
+
+#[test]
+fn a_strip_as_long_as_a_picture_may_be_is_resized() {
+    let shades = [vec![255; 6_000_000], vec![0; 6_000_000]].concat();
+    let strip = Raster { width: 1, height: 4_000_000, rgb: shades };
+    let patches = Patcher::default().patches(&strip, 70, 10_240).expect("210 patches in a row");
+    assert_eq!(patches.soft_tokens, 70);
+    assert!(patches.pixels.row(0).iter().all(|value| *value > 0.999), "white above");
+    assert!(patches.pixels.row(629).iter().all(|value| *value < 0.001), "black below");
 }

@@ -157,4 +157,10 @@ fn films_over_a_limit_name_it() {
     settings.limits.pixels = 320 * 240 - 1;
     let large = fault(film::decode, &fixture("video/shapes.mp4"), &settings);
     assert_kind(&large, FaultKind::TooLarge, "[decode.limits] pixels");
+    // Each frame would do, but they are small already, and there are two of them.
+    settings.limits.pixels = 2 * 320 * 240 - 1;
+    let large = fault(film::decode, &fixture("video/shapes.mp4"), &settings);
+    assert_kind(&large, FaultKind::TooLarge, "its 2 frames together");
+    settings.limits.pixels = 2 * 320 * 240;
+    assert!(matches!(units(film::decode, "video/shapes.mp4", &settings)[0], Unit::Film(_)));
 }

@@ -121,6 +121,35 @@ fn only_the_wanted_pages_of_a_tiff_come() {
 }
 
 #[test]
+fn pages_behind_a_broken_chain_are_named_and_those_before_come_through() {
+    let mut bytes = fs::read(fixture("pictures/pages.tif")).unwrap();
+    let number = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let next = |bytes: &[u8], at: usize| at + 2 + 12 * usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let second = number(&bytes, next(&bytes, number(&bytes, 4)));
+    let end = next(&bytes, second);
+    bytes[end..end + 4].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), &bytes).unwrap();
+    let decoded = |pages: &str| {
+        let (settings, mut out) = (Settings { pages: pages.to_owned(), ..Settings::default() }, Gathered::default());
+        picture::decode(&Input::open(file.path()).unwrap(), &order(&settings), &mut out).map(|()| out.settled)
+    };
+    let settled = decoded("").unwrap();
+    let [(first, Ok(_)), (_, Ok(_)), (lost, Err(fault))] = &settled[..] else { panic!("{settled:?}") };
+    assert_eq!((*first, *lost), (Part::Page { number: 1, of: 3 }, Part::Page { number: 3, of: 3 }));
+    assert_kind(fault, FaultKind::Corrupt, "leads out of the file after page 2");
+    assert_eq!(decoded("1-2").unwrap().len(), 2, "what is not wanted is not missed");
+    assert_kind(&decoded("7-").unwrap_err(), FaultKind::Corrupt, "leads out of the file after page 2");
+}
+
+#[test]
+fn a_tiff_without_the_wanted_pages_is_empty() {
+    let settings = Settings { pages: "4-".to_owned(), ..Settings::default() };
+    let nothing = fault(picture::decode, &fixture("pictures/pages.tif"), &settings);
+    assert_kind(&nothing, FaultKind::Empty, "it has 3 pages, and `pages = \"4-\"` is none of them");
+}
+
+#[test]
 fn a_bomb_is_refused_before_it_is_decoded() {
     let fault = fault(picture::decode, &fixture("broken/png-bomb.png"), &Settings::default());
     assert_kind(&fault, FaultKind::TooLarge, "[decode.limits] pixels");

@@ -81,11 +81,11 @@ fn a_long_recording_becomes_clips_of_thirty_seconds() {
     assert_eq!(limited.settled.len(), 1);
 }
 
-/// FLAC, MP4 and WAV say how long they are, so that a cut shows; MP3 and Ogg only end.
+/// FLAC, MP4, Matroska and WAV say how long they are, so that a cut shows; MP3 and Ogg only end. WebM is left to ffmpeg.
 #[test]
 fn a_recording_that_breaks_off_keeps_what_came_before_and_names_the_loss() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["note.flac", "note-alac.m4a"] {
+    for name in ["note.flac", "note-alac.m4a", "note.webm"] {
         let whole = fs::read(fixture("sound").join(name)).unwrap();
         let cut = folder.path().join(name);
         fs::write(&cut, &whole[..whole.len() * 2 / 3]).unwrap();

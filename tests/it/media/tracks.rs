@@ -7,7 +7,7 @@ use std::{
 
 use lapidary::{
     base::{
-        FaultKind, Unit,
+        FaultKind, Part, Unit,
         native::{Library, locate},
     },
     decode::{Gathered, Input, Settings, SoundSettings, SoundTrack, VideoSettings, film, sound},
@@ -89,6 +89,24 @@ fn a_track_is_chosen_by_its_number_and_all_are_mixed_on_one_timeline() {
 }
 
 #[test]
+fn what_is_cut_off_of_a_track_that_ffmpeg_reads_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let tone = "-f lavfi -i sine=frequency=400:duration=6:sample_rate=48000 -c:a ac3 -movflags +faststart";
+    for name in ["cut.mp4", "cut.mka"] {
+        let path = made(folder.path(), name, tone);
+        assert_eq!(gathered(sound::decode, &path, &Settings::default()).settled.len(), 1, "{name}: as it was made");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() * 2 / 3]).unwrap();
+        let out = gathered(sound::decode, &path, &Settings::default());
+        let [(Part::Time { end, .. }, Ok(_)), (Part::Time { start, .. }, Err(fault))] = &out.settled[..] else {
+            panic!("{name}: {:?}", out.promised)
+        };
+        assert!(start == end && (3.5..4.5).contains(end), "{name}: {start} s after {end} s");
+        assert_kind(fault, FaultKind::Corrupt, "breaks off after");
+    }
+}
+
+#[test]
 fn sound_that_begins_late_or_has_a_gap_keeps_its_times() {
     let folder = tempfile::tempdir().unwrap();
     let film = "-f lavfi -i color=blue:duration=6:size=64x48:rate=10";
@@ -165,6 +183,19 @@ fn channels_that_change_in_a_film_keep_what_follows_at_its_time() {
     let loud = |second: f64, hertz: f64| amplitude(&samples[(second * 16_000.0) as usize..][..8000], hertz);
     assert!(loud(1.5, 400.0) > 0.01 && loud(1.5, 1000.0) < 0.005, "{} {}", loud(1.5, 400.0), loud(1.5, 1000.0));
     assert!(loud(4.5, 1000.0) > 0.01 && loud(4.5, 400.0) < 0.005, "{} {}", loud(4.5, 1000.0), loud(4.5, 400.0));
+}
+
+#[test]
+fn frames_are_made_smaller_until_all_of_them_fit_into_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = made(folder.path(), "film.mp4", "-f lavfi -i testsrc=duration=2:size=640x480:rate=10 -c:v mpeg4");
+    let video = VideoSettings { frames: 8, ..VideoSettings::default() };
+    let mut settings = Settings { video, ..Settings::default() };
+    settings.limits.pixels = 8 * 640 * 480 * 6 / 10;
+    let out = gathered(film::decode, &path, &settings);
+    let [(_, Ok(Unit::Film(film)))] = &out.settled[..] else { panic!("{:?}", out.promised) };
+    let sizes: Vec<_> = film.frames.iter().map(|frame| (frame.raster.width, frame.raster.height)).collect();
+    assert_eq!(sizes, [(495, 371); 8], "0.7746 of 640 x 480; the model sees 432 x 336");
 }
 
 #[test]
