@@ -173,6 +173,9 @@ fn bytes<'a>(file: &SafeTensors<'a>, name: &str) -> Result<Option<Cow<'a, [u8]>>
 
 fn tensor<'a>(file: &SafeTensors<'a>, name: &str, types: &[Dtype]) -> Result<Option<TensorView<'a>>, String> {
     let Ok(view) = file.tensor(name) else { return Ok(None) };
+    if view.shape().contains(&0) {
+        return Err(format!("holds `{name}` of shape {:?}, which is nothing", view.shape()));
+    }
     if types.contains(&view.dtype()) {
         return Ok(Some(view));
     }

@@ -4,7 +4,6 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -26,12 +25,9 @@ pub struct Books<'a> {
     pub stop: &'a Stop,
 }
 
-/// A thread that panics ends the run, so that no other waits for it.
 impl Drop for Books<'_> {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.stop.abort();
-        }
+        self.stop.abort_if_panicking();
     }
 }
 

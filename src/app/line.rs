@@ -147,7 +147,7 @@ impl<S: Send> Line<'_, S> {
             drop((books, intake, units_in, units, notes, prompts_in));
             let (again, notes) = (Some(again_in), Some(notes_in));
             let desk = Desk { judge, collator, again, notes, write: &mut write, gauge, stop };
-            let writing = desk.run(&written);
+            let writing = desk.run(written);
             if let Some(why) = stop.given_up() {
                 match last_words(why) {}
             }
@@ -226,10 +226,16 @@ struct Desk<'a, 'w> {
     stop: &'a Stop,
 }
 
+impl Drop for Desk<'_, '_> {
+    fn drop(&mut self) {
+        self.stop.abort_if_panicking();
+    }
+}
+
 impl Desk<'_, '_> {
     /// Writes until every sender is gone, or until the run is given up. After an error of its own it aborts the run and
-    /// goes on listening, so that nobody waits for it.
-    fn run(mut self, outcomes: &Receiver<Outcome>) -> Result<(), Fatal> {
+    /// goes on listening, so that nobody waits for it; where it panics, nobody can send to it any more.
+    fn run(mut self, outcomes: Receiver<Outcome>) -> Result<(), Fatal> {
         let mut result = Ok(());
         while self.stop.given_up().is_none() {
             self.close_the_way_back();

@@ -107,17 +107,20 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         }),
         ahead,
     };
-    let result = whatever_happens(|| line.run(gauge, stop));
+    let result = catch_unwind(AssertUnwindSafe(|| line.run(gauge, stop))).unwrap_or_else(|_| {
+        // What the writer was at when it happened is not known.
+        if let Some(writer) = &mut *writer.borrow_mut() {
+            writer.lose();
+        }
+        Err(panicked())
+    });
     let report = close(&result);
     result.and(report)
 }
 
 /// A panic of one of the threads is the end of the run, not of the process: what is written is closed and told of.
-fn whatever_happens<T>(run: impl FnOnce() -> Result<T, Fatal>) -> Result<T, Fatal> {
-    let panicked = |_| {
-        Err(Fatal::new("a thread of the run panicked; its words are on standard error", "please report this with them"))
-    };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
+fn panicked() -> Fatal {
+    Fatal::new("a thread of the run panicked; its words are on standard error", "please report this with them")
 }
 
 /// What answers, ready to.

@@ -1,9 +1,12 @@
 //! The ways in which a run is asked to end: drain (finish what is begun), abort (drop it, whole rows only), and give up
 //! (abort without waiting for a thread that is stuck).
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+    thread,
 };
 
 use super::fault::Fatal;
@@ -36,6 +39,13 @@ impl Stop {
     pub fn give_up(&self, why: Fatal) {
         let _ = self.0.given_up.set(why);
         self.abort();
+    }
+
+    /// Aborts when the thread that calls it panics: for what such a thread drops, so that no other waits for it.
+    pub fn abort_if_panicking(&self) {
+        if thread::panicking() {
+            self.abort();
+        }
     }
 
     /// Asked once: drain; asked again: abort.

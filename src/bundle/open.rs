@@ -79,6 +79,7 @@ fn open_bundle(folder: &Path, check: Check) -> Result<Model, Fatal> {
         .map_err(|error| Fatal::new(format!("cannot read `{}`: {error}", path.display()), "check its permissions"))?;
     let manifest = read_manifest(&text, &path)?;
     manifest.files.par_iter().try_for_each(|(name, expected)| check_file(folder, name, expected, check))?;
+    check_weights(folder, &manifest)?;
     let hash = manifest::hex(Sha256::new_with_prefix(text.as_bytes()));
     Ok(Model { folder: folder.to_owned(), hash, manifest, layout: Layout::Bundle, notes: Vec::new() })
 }
@@ -119,8 +120,9 @@ fn parse(text: &str, path: &Path) -> Result<Manifest, Fatal> {
 /// Every file with a role must be among those with a hash.
 fn check_roles(manifest: &Manifest, path: &Path) -> Result<(), Fatal> {
     let graphs = &manifest.graphs;
-    let optional = [&graphs.vision_encoder, &graphs.audio_encoder, &graphs.chat_template, &graphs.self_test];
-    let optional = optional.into_iter().flatten();
+    let encoders = [&graphs.vision_encoder, &graphs.audio_encoder];
+    let optional =
+        encoders.into_iter().chain([&graphs.decoder_slots, &graphs.chat_template, &graphs.self_test]).flatten();
     let mut named = [&graphs.embed_tokens, &graphs.decoder, &graphs.tokenizer].into_iter().chain(optional);
     match named.find(|name| !manifest.files.contains_key(*name)) {
         None => Ok(()),
@@ -129,6 +131,22 @@ fn check_roles(manifest: &Manifest, path: &Path) -> Result<(), Fatal> {
             "export the bundle again",
         )),
     }
+}
+
+/// Every file that holds weights of a graph must be among those with a hash too.
+fn check_weights(folder: &Path, manifest: &Manifest) -> Result<(), Fatal> {
+    let graphs = &manifest.graphs;
+    let optional = [&graphs.decoder_slots, &graphs.vision_encoder, &graphs.audio_encoder].into_iter().flatten();
+    for graph in [&graphs.embed_tokens, &graphs.decoder].into_iter().chain(optional) {
+        let weights = foreign::weights(folder, graph)?;
+        if let Some(name) = weights.iter().find(|name| !manifest.files.contains_key(*name)) {
+            return Err(Fatal::new(
+                format!("`{}` keeps weights in `{name}`, which has no hash", folder.join(graph).display()),
+                "export the bundle again",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_file(folder: &Path, name: &str, expected: &FileFact, check: Check) -> Result<(), Fatal> {

@@ -89,7 +89,7 @@ impl Walk {
             return self.enter(path);
         }
         self.folder = Folder::matching(typed, self.hidden);
-        self.folder.is_none().then(|| Step::Dead(path, Dead::NoMatch))
+        self.folder.is_none().then_some(Step::Dead(path, Dead::NoMatch))
     }
 
     fn listed(&mut self) -> Option<Result<PathBuf, Step>> {

@@ -8,15 +8,16 @@ use super::{
 };
 
 /// The wanted parts of a document of `of` pages: the pages one by one, or as many in a row as make one unit. Pages that do not
-/// follow each other are never put together.
+/// follow each other are never put together, nor those behind the `found` pages that are there.
 ///
 /// # Errors
 /// `Empty` when it has none of the wanted pages.
-pub fn parts(order: &Order, of: u32) -> Result<Vec<Part>, Fault> {
+pub fn parts(order: &Order, of: u32, found: u32) -> Result<Vec<Part>, Fault> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for number in order.pages.of(of) {
+        let joins = |first, last| last + 1 == number && number - first < order.pages_per_unit && number <= found;
         match runs.last_mut() {
-            Some((first, last)) if *last + 1 == number && number - *first < order.pages_per_unit => *last = number,
+            Some((first, last)) if joins(*first, *last) => *last = number,
             _ => runs.push((number, number)),
         }
     }
@@ -106,7 +107,7 @@ mod tests {
     }
 
     fn spans(pages: &str, pages_per_unit: u32, of: u32) -> Vec<(u32, u32)> {
-        parts(&order(pages, pages_per_unit), of).unwrap().iter().filter_map(Part::pages).collect()
+        parts(&order(pages, pages_per_unit), of, of).unwrap().iter().filter_map(Part::pages).collect()
     }
 
     fn dot(number: u32) -> Unit {
@@ -119,8 +120,14 @@ mod tests {
         assert_eq!(spans("", 2, 5), [(1, 2), (3, 4), (5, 5)]);
         assert_eq!(spans("2-4,6-", 2, 8), [(2, 3), (4, 4), (6, 7), (8, 8)]);
         assert_eq!(spans("", 64, 3), [(1, 3)]);
-        assert_eq!(parts(&order("", 2), 3).unwrap()[1], Part::Page { number: 3, of: 3 }, "one page is a page");
-        assert_eq!(parts(&order("2-", 1), 1).unwrap_err().kind, FaultKind::Empty);
+        assert_eq!(parts(&order("", 2), 3, 3).unwrap()[1], Part::Page { number: 3, of: 3 }, "one page is a page");
+        assert_eq!(parts(&order("2-", 1), 1, 1).unwrap_err().kind, FaultKind::Empty);
+        let behind = parts(&order("", 4), 3, 2).unwrap();
+        assert_eq!(
+            behind,
+            [Part::Pages { first: 1, last: 2, of: 3 }, Part::Page { number: 3, of: 3 }],
+            "it is not there"
+        );
     }
 
     #[test]
@@ -130,7 +137,7 @@ mod tests {
             3 => Err(refuse(FaultKind::Corrupt, "the page cannot be drawn", "repair it")),
             _ => Ok(dot(number)),
         };
-        make(&parts(&order, 5).unwrap(), &order, &mut out, broken).unwrap();
+        make(&parts(&order, 5, 5).unwrap(), &order, &mut out, broken).unwrap();
         let [(_, Ok(first)), (_, Err(fault)), (_, Ok(last))] = &out.settled[..] else { panic!("{:?}", out.settled) };
         assert_eq!((first, last), (&Unit::Pages(vec![dot(1), dot(2)]), &dot(5)));
         assert!(fault.message.starts_with("page 3: ") && fault.hint.contains("pages_per_unit"), "{fault:?}");
@@ -141,7 +148,7 @@ mod tests {
         let (mut order, mut out) = (order("", 9), Gathered::default());
         order.limits.pixels = 2;
         let mut made = 0;
-        make(&parts(&order, 9).unwrap(), &order, &mut out, |number| {
+        make(&parts(&order, 9, 9).unwrap(), &order, &mut out, |number| {
             made += 1;
             Ok(dot(number))
         })

@@ -125,20 +125,20 @@ impl Continuation {
         if !self.findings.is_new() && !self.findings.leaves_all(&settlement, &self.known) {
             revised = self.revise(&settlement, folder, settings, false)?;
         }
-        self.ledger.append(&self.late)?;
-        self.late.clear();
         Ok(Settled { settlement, revised })
     }
 
-    /// The copies are there: takes out what they replace.
+    /// The copies are there: takes out what they replace, and says in the ledger which documents are through with that. Before
+    /// that a run would begin with them again.
     ///
     /// # Errors
     /// When a part cannot be read or written.
-    pub fn settle_copies(&self, settled: &Settled, folder: &Folder, settings: &Settings) -> Result<Revised, Fatal> {
-        match settled.settlement.replaces() {
-            true => self.revise(&settled.settlement, folder, settings, true),
-            false => Ok(Revised::default()),
-        }
+    pub fn settle_copies(&mut self, settled: &Settled, folder: &Folder, settings: &Settings) -> Result<Revised, Fatal> {
+        let replaces = settled.settlement.replaces();
+        let revised = replaces.then(|| self.revise(&settled.settlement, folder, settings, true)).transpose()?;
+        self.ledger.append(&self.late)?;
+        self.late.clear();
+        Ok(revised.unwrap_or_default())
     }
 
     fn revise(

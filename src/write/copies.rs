@@ -73,10 +73,11 @@ impl Copies {
     }
 }
 
-fn renamed(batch: &RecordBatch, rows: Vec<u32>, names: Vec<&str>) -> Result<RecordBatch, ArrowError> {
+/// These rows of a batch, under these names.
+pub fn renamed<N: AsRef<str>>(batch: &RecordBatch, rows: Vec<u32>, names: Vec<N>) -> Result<RecordBatch, ArrowError> {
     let taken = take_record_batch(batch, &UInt32Array::from(rows))?;
     let mut columns: Vec<ArrayRef> = taken.columns().to_vec();
-    columns[taken.schema().index_of("_source")?] = Arc::new(StringArray::from(names));
+    columns[taken.schema().index_of("_source")?] = Arc::new(StringArray::from_iter_values(names));
     RecordBatch::try_new(taken.schema(), columns)
 }
 

@@ -34,6 +34,8 @@ pub enum Fate<'a> {
     Stays,
     /// It stays under another file's name.
     Renamed(&'a str),
+    /// It stays, and stands under another file's name too.
+    Doubled(&'a str),
     /// It does not count any more.
     Goes,
 }
@@ -150,6 +152,7 @@ impl Findings {
                 None if settlement.replaced.contains(&(document, name)) => Fate::Stays,
                 None => Fate::Goes,
                 Some(_) if *now == mark.source => Fate::Stays,
+                Some(_) if settlement.replaced.contains(&(document, name)) => Fate::Doubled(now),
                 Some(_) => Fate::Renamed(now),
             };
         }

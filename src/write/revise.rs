@@ -4,17 +4,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch, StringArray},
-    compute::filter_record_batch,
-    error::ArrowError,
-};
+use arrow::{array::RecordBatch, error::ArrowError};
 use parquet::file::properties::WriterProperties;
 
 use super::{
+    copies,
     failpoint::{Point, pass},
     findings::{Fate, Findings, Settlement},
     folder,
@@ -73,7 +69,7 @@ impl Revision<'_> {
                 match self.fate(side, number, &mark) {
                     Fate::Stays => {}
                     Fate::Goes => revised.removed += 1,
-                    Fate::Renamed(_) => revised.renamed += 1,
+                    Fate::Renamed(_) | Fate::Doubled(_) => revised.renamed += 1,
                 }
             })?;
             match revised.removed {
@@ -108,15 +104,18 @@ impl Revision<'_> {
     }
 
     fn revised(&self, side: Side, number: usize, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let (mut stays, mut names) = (Vec::new(), Vec::new());
+        let (mut rows, mut names, mut row) = (Vec::new(), Vec::new(), 0);
         marks::of_batch(batch, &mut |mark| {
             let fate = self.fate(side, number, &mark);
-            stays.push(fate != Fate::Goes);
-            names.push(if let Fate::Renamed(name) = fate { name.to_owned() } else { mark.source.to_owned() });
+            let own = matches!(fate, Fate::Stays | Fate::Doubled(_)).then_some(mark.source);
+            let other = if let Fate::Renamed(name) | Fate::Doubled(name) = fate { Some(name) } else { None };
+            for name in own.into_iter().chain(other) {
+                rows.push(row);
+                names.push(name.to_owned());
+            }
+            row += 1;
         });
-        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-        columns[batch.schema().index_of("_source")?] = Arc::new(StringArray::from(names));
-        filter_record_batch(&RecordBatch::try_new(batch.schema(), columns)?, &BooleanArray::from(stays))
+        copies::renamed(batch, rows, names)
     }
 }
 

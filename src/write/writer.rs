@@ -140,6 +140,11 @@ impl Writer {
         written
     }
 
+    /// Something may be missing from what came so far: no document is told to be through.
+    pub fn lose(&mut self) {
+        self.continuation.lose();
+    }
+
     /// Publishes everything that came, and then says in the ledger which documents are through.
     fn checkpoint(&mut self) -> Result<(), Fatal> {
         let published = self.publish();

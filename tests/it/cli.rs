@@ -272,6 +272,35 @@ fn a_bundle_with_a_wrong_hash_is_refused_by_name() {
     assert!(errors(&output).contains("tokenizer.json"), "{}", errors(&output));
 }
 
+#[test]
+fn a_bundle_whose_graphs_or_weights_have_no_hash_is_refused_by_name() {
+    let folder = folder();
+    let bundle = folder.path().join("bundle");
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/tiny"), &bundle);
+    let manifest = fs::read_to_string(bundle.join("bundle.toml")).unwrap();
+    let elsewhere = fs::copy(bundle.join("onnx/decoder_slots.onnx"), folder.path().join("slots.onnx")).unwrap();
+    assert!(elsewhere > 0);
+    fs::copy(bundle.join("onnx/vision_encoder.onnx_data"), bundle.join("onnx/other_data")).unwrap();
+    for (from, to, words) in [
+        (
+            "decoder_slots = \"onnx/decoder_slots.onnx\"",
+            "decoder_slots = \"../slots.onnx\"",
+            "`../slots.onnx` a role but no hash",
+        ),
+        (
+            "onnx/vision_encoder.onnx_data\"",
+            "onnx/other_data\"",
+            "keeps weights in `onnx/vision_encoder.onnx_data`, which has no hash",
+        ),
+    ] {
+        assert!(manifest.contains(from), "{from}");
+        fs::write(bundle.join("bundle.toml"), manifest.replace(from, to)).unwrap();
+        let output = run(&["model", "inspect", text(&bundle)]);
+        assert_eq!(code(&output), 2);
+        assert!(errors(&output).contains(words), "{}", errors(&output));
+    }
+}
+
 pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

@@ -360,6 +360,14 @@ fn a_thread_that_panics_ends_the_run() {
     let (stop, setup) = (Stop::default(), Setup { ladder: STEPS, at_prompt, ..Setup::of(1000) });
     let ended = catch_unwind(AssertUnwindSafe(|| run(setup, &stop)));
     assert!(ended.is_err() && stop.aborting());
+
+    let at_outcome = Box::new(|tally: &Tally| {
+        assert!(tally.rows < 20, "the writer panics");
+        Ok(())
+    });
+    let (stop, setup) = (Stop::default(), Setup { ladder: STEPS, at_outcome, ..Setup::of(1000) });
+    let ended = catch_unwind(AssertUnwindSafe(|| run(setup, &stop)));
+    assert!(ended.is_err() && stop.aborting());
 }
 
 #[test]

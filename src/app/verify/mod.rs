@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::eval;
 use crate::{
-    base::{Fatal, Model, Prompt},
+    base::{Fatal, Model, Prompt, model::Layout},
     bundle::{
         self, Check, Checkpoint, Config, Precision,
         self_test::{self, Expectation},
@@ -64,7 +64,11 @@ impl Verified {
 pub fn verify(request: &Request) -> Result<Verified, Fatal> {
     let model = bundle::open(&request.bundle, Check::Full)?;
     let mut verified = Verified::default();
-    verified.notes.push(format!("{} files have the size and the SHA-256 of the manifest", model.manifest.files.len()));
+    let files = model.manifest.files.len();
+    verified.notes.push(match model.layout {
+        Layout::Bundle => format!("{files} files have the size and the SHA-256 of the manifest"),
+        Layout::Community | Layout::Mobius => format!("{files} files are there; none says what SHA-256 it should have"),
+    });
     let runtime = Runtime::load()?;
     let stored = stored(&model)?;
     match &stored {

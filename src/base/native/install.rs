@@ -67,10 +67,10 @@ struct Site {
 }
 
 impl Site {
-    /// An ONNX Runtime with CUDA that is already there stays: it does all that the plain one does.
+    /// An ONNX Runtime with CUDA that is already there stays, or is mended: it does all that the plain one does.
     fn wanted(&self, cuda: bool) -> Vec<Package> {
-        let has_cuda = || self.intact(&RUNTIME_CUDA).is_some();
-        let runtime = if cuda || has_cuda() { RUNTIME_CUDA } else { RUNTIME };
+        let cuda = cuda || self.manifest.holds(RUNTIME_CUDA.name);
+        let runtime = if cuda { RUNTIME_CUDA } else { RUNTIME };
         let companions = if cuda { &CUDA[..] } else { &[] };
         [runtime, PDFIUM, FFMPEG].into_iter().chain(companions.iter().copied()).collect()
     }

@@ -49,6 +49,11 @@ impl Manifest {
         entry.files.iter().all(whole).then_some(entry)
     }
 
+    /// True of a package that is installed, in whatever version and state.
+    pub fn holds(&self, package: &str) -> bool {
+        self.0.contains_key(package)
+    }
+
     /// Package, version and SHA-256 of the file of that name.
     pub fn file(&self, name: &str) -> Option<(&str, &str, &str)> {
         self.0.iter().find_map(|(package, entry)| {

@@ -85,7 +85,13 @@ fn text_config(raw: &RawText, tied_head: bool, problems: &mut Vec<String>) -> Te
 fn image_attention(raw: &RawText, problems: &mut Vec<String>) -> ImageAttention {
     match &raw.use_bidirectional_attention {
         None | Some(serde_json::Value::Null) => ImageAttention::Causal,
-        Some(value) if value == "vision" => ImageAttention::Bidirectional,
+        Some(value) if value == "vision" => {
+            if raw.num_kv_shared_layers > 0 {
+                problems
+                    .push("use_bidirectional_attention together with num_kv_shared_layers is not supported".to_owned());
+            }
+            ImageAttention::Bidirectional
+        }
         Some(value) => {
             problems.push(format!("use_bidirectional_attention {value} is not supported"));
             ImageAttention::Causal

@@ -6,6 +6,9 @@ use super::{
     raw::{RawAudio, RawVision},
 };
 
+/// Steps of sound that attention and convolution may reach over: their masks are constants of the graph.
+const FARTHEST: usize = 256;
+
 /// Checks `vision_config`.
 pub(super) fn vision(raw: &RawVision, problems: &mut Vec<String>) -> VisionConfig {
     let heads = raw.num_attention_heads;
@@ -52,20 +55,31 @@ pub(super) fn audio(raw: &RawAudio, problems: &mut Vec<String>) -> AudioConfig {
         |is_so: bool, what: &str| is_so.then(|| problems.push(format!("audio_config: {what} is not supported")));
     refuse(raw.hidden_act != "silu", &format!("hidden_act `{}`", raw.hidden_act));
     refuse(raw.attention_context_right != 0, "attention_context_right other than 0");
+    // Attention is written over a block of queries and the block before it (12 and 13 in all Gemma 4 E checkpoints).
+    let (left, chunk) = (raw.attention_context_left, raw.attention_chunk_size);
+    refuse(
+        left != chunk.saturating_add(1),
+        &format!(
+            "attention_context_left {left} with attention_chunk_size {chunk}, of which it is one more in all models,"
+        ),
+    );
     refuse(
         raw.num_attention_heads == 0 || !raw.hidden_size.is_multiple_of(raw.num_attention_heads.max(1)),
         "a hidden_size that the heads do not divide",
     );
     let sizes = [
         ("audio_config.hidden_size", raw.hidden_size),
-        ("audio_config.subsampling_conv_channels", channels[0].min(channels[1])),
-        ("audio_config.conv_kernel_size", raw.conv_kernel_size),
-        ("audio_config.attention_chunk_size", raw.attention_chunk_size),
-        ("audio_config.attention_context_left", raw.attention_context_left),
+        ("audio_config.subsampling_conv_channels", channels[0]),
+        ("audio_config.subsampling_conv_channels", channels[1]),
         ("audio_config.output_proj_dims", raw.output_proj_dims),
     ];
     check_range(&sizes, LARGEST, problems);
     check_range(&[("audio_config.num_hidden_layers", raw.num_hidden_layers)], MOST_LAYERS, problems);
+    let reaches = [
+        ("audio_config.conv_kernel_size", raw.conv_kernel_size),
+        ("audio_config.attention_chunk_size", raw.attention_chunk_size),
+    ];
+    check_range(&reaches, FARTHEST, problems);
     AudioConfig {
         hidden_size: raw.hidden_size,
         layers: raw.num_hidden_layers,

@@ -49,6 +49,14 @@ pub(super) fn open(folder: &Path, layout: Layout, variant: Option<&str>, check: 
     Ok(Model { folder: folder.to_owned(), hash, manifest, layout, notes })
 }
 
+/// The files that hold the weights of the graph `name`, relative to `folder`.
+///
+/// # Errors
+/// When the file is no graph, or one of those is missing, too short, or outside its folder.
+pub(super) fn weights(folder: &Path, name: &str) -> Result<Vec<String>, Fatal> {
+    files::data(folder, name, &Outline::read(&folder.join(name))?)
+}
+
 /// Every file that says what the model is.
 fn names(folder: &Path, files: &Files, companions: &Companions) -> Result<Vec<String>, Fatal> {
     let mut names = vec![CONFIG.to_owned(), manifest::TOKENIZER.to_owned()];
@@ -56,7 +64,7 @@ fn names(folder: &Path, files: &Files, companions: &Companions) -> Result<Vec<St
     names.extend(folder.join(manifest::GENERATION).exists().then(|| manifest::GENERATION.to_owned()));
     for graph in files.graphs() {
         names.push(graph.clone());
-        names.extend(files::data(folder, graph, &Outline::read(&folder.join(graph))?)?);
+        names.extend(weights(folder, graph)?);
     }
     names.sort();
     names.dedup();

@@ -31,13 +31,11 @@ pub const NAME: &str = "audio_encoder";
 /// Writes `audio_encoder.onnx` and `audio_encoder.onnx_data`. Returns what quantisation cost.
 ///
 /// # Errors
-/// The model has no audio encoder or one whose attention window we cannot write, a tensor is missing or has another
-/// shape, or `output` cannot be written.
+/// The model has no audio encoder, a tensor is missing or has another shape, or `output` cannot be written.
 pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<Losses, Fatal> {
     let Some(facts) = &config.audio else {
         return Err(Fatal::new("this model has no audio encoder", "its config.json has no `audio_config`"));
     };
-    check(facts)?;
     let stored = (Part::Audio, precision);
     let mut tower = Tower::begin(NAME, checkpoint, stored, facts.clipped_linears.into(), output)?;
     let frames = subsampling::add(&mut tower, facts)?;
@@ -52,18 +50,6 @@ pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, out
     let size = widths(facts.output_size, config.text.hidden_size);
     let features = tower.project(&projected, "embed_audio", size, facts.rms_norm_eps)?;
     tower.finish(&features, "audio_features", size.output)
-}
-
-/// Attention is written over a block of queries and the block before it.
-fn check(facts: &AudioConfig) -> Result<(), Fatal> {
-    if facts.context_left == facts.chunk + 1 {
-        return Ok(());
-    }
-    let (left, chunk) = (facts.context_left, facts.chunk);
-    Err(Fatal::new(
-        format!("audio_config: attention_context_left {left} with attention_chunk_size {chunk} is not supported"),
-        "supported is a left context of one more than the chunk, as in all Gemma 4 E checkpoints (13 and 12)",
-    ))
 }
 
 /// `[tokens, hidden]`: the steps that are not padding.

@@ -42,7 +42,7 @@ impl PdfReader {
     pub fn decode(&self, input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
         let document = self.open(input, &order.passwords)?;
         let count = count(&document, order)?;
-        let parts = together::parts(order, count)?;
+        let parts = together::parts(order, count, count)?;
         together::make(&parts, order, out, |number| page::render(&document, number, order))
     }
 

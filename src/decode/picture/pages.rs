@@ -28,7 +28,7 @@ pub fn decode<R: Read + Seek>(
 ) -> Result<(), Fault> {
     let Chain { pages, breaks_off } = chain(&mut source, header, &order.limits)?;
     let found = pages.len() as u32;
-    let parts = match together::parts(order, found + u32::from(breaks_off)) {
+    let parts = match together::parts(order, found + u32::from(breaks_off), found) {
         Err(_) if breaks_off => return Err(lost(found)),
         parts => parts?,
     };

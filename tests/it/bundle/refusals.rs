@@ -58,6 +58,27 @@ fn sizes_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn encoders_of_sound_that_reach_elsewhere_or_too_far_are_refused() {
+    let (left, chunk) = ("\"attention_context_left\": 13", "\"attention_chunk_size\": 12");
+    assert_edit_refused(
+        left,
+        "\"attention_context_left\": 9",
+        &["attention_context_left 9", "attention_chunk_size 12"],
+    );
+    assert_edit_refused(chunk, "\"attention_chunk_size\": 1000000", &["attention_chunk_size 1000000", "1 and 256"]);
+    let place = Workplace::e2b_like();
+    place.edit_config(left, "\"attention_context_left\": 18446744073709551615");
+    place.edit_config(chunk, "\"attention_chunk_size\": 18446744073709551615");
+    assert_refused(&place, &["attention_chunk_size 18446744073709551615"]);
+}
+
+#[test]
+fn pictures_that_see_themselves_behind_shared_keys_are_refused() {
+    let words = ["use_bidirectional_attention", "num_kv_shared_layers"];
+    assert_edit_refused("\"use_bidirectional_attention\": null", "\"use_bidirectional_attention\": \"vision\"", &words);
+}
+
+#[test]
 fn weights_of_another_width_are_refused_with_both_shapes() {
     assert_edit_refused(
         "\"intermediate_size\": 64",

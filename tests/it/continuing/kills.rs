@@ -46,15 +46,37 @@ fn dying_between_a_revision_and_its_copies_leaves_the_names_that_are_not_among_t
     fs::create_dir(&elsewhere).unwrap();
     fs::copy(archive.input("here.pdf"), elsewhere.join("there.pdf")).unwrap();
     archive.run(&out, &[text(&elsewhere)]);
+    let old = shown(&out, &[])[0]["_raw"].clone();
     archive.pipeline_asking("What is it?", "", "");
+    let before = archive.out("before");
+    fs::rename(&out, &before).unwrap();
+    for point in ["revision-renamed 1", "part-published 2", "revision-renamed 2", "ledger-written 1"] {
+        copy(&before, &out);
+        let mut dying = archive.command(&out, &[]);
+        let output = dying.env("LAPIDARY_FAILPOINT", format!("die {point}")).output().unwrap();
+        assert_eq!(output.status.code(), None, "no run came by {point}: {}", errors(&output));
+        assert!(sources(&out, &[]).contains(&"there.pdf".to_owned()), "at {point}");
+        archive.run(&out, &[]);
+        assert_eq!(sources(&out, &[]), ["here.pdf", "there.pdf"], "at {point}");
+        assert!(shown(&out, &[]).iter().all(|row| row["_raw"] != old), "at {point}: both are asked otherwise");
+        fs::remove_dir_all(&out).unwrap();
+    }
+}
+
+/// A page that is kept stands under the other name; the next one is asked under this name.
+#[test]
+fn dying_before_the_copies_keeps_what_is_kept_under_both_names() {
+    let archive = Archive::of(&[("documents/invoice.pdf", "here.pdf")]);
+    let (elsewhere, out) = (archive.out("elsewhere"), archive.out("set"));
+    fs::create_dir(&elsewhere).unwrap();
+    fs::rename(archive.input("here.pdf"), elsewhere.join("there.pdf")).unwrap();
+    archive.run(&out, &[text(&elsewhere), "--pages", "1"]);
+    fs::copy(elsewhere.join("there.pdf"), archive.input("here.pdf")).unwrap();
     let mut dying = archive.command(&out, &[]);
     let output = dying.env("LAPIDARY_FAILPOINT", "die revision-renamed 1").output().unwrap();
     assert_eq!(output.status.code(), None, "{}", errors(&output));
-    assert!(sources(&out, &[]).contains(&"there.pdf".to_owned()));
     archive.run(&out, &[]);
-    assert_eq!(sources(&out, &[]), ["here.pdf", "there.pdf"]);
-    let raw: Vec<_> = shown(&out, &[]).into_iter().map(|row| row["_raw"].clone()).collect();
-    assert_eq!(raw[0], raw[1], "both are asked otherwise");
+    assert_eq!(sources(&out, &[]), ["here.pdf", "here.pdf", "there.pdf", "there.pdf"]);
 }
 
 #[test]

@@ -187,7 +187,9 @@ fn answer(state: &mut State, seen: &Seen) -> Answer {
         },
         ("PUT", Some(id)) => {
             let number = seen.argument("partNumber").unwrap().parse().unwrap();
-            state.uploads.get_mut(&id).unwrap().1.insert(number, seen.body.clone());
+            // A chunk that was under way when the upload was given up comes too late.
+            let Some((_, chunks)) = state.uploads.get_mut(&id) else { return nothing(404) };
+            chunks.insert(number, seen.body.clone());
             tagged()
         }
         ("PUT", None) => {
