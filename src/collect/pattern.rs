@@ -68,10 +68,11 @@ impl Pattern {
         self.is_met(step, name) && self.fits(later, deeper, partly)
     }
 
-    /// Upper and lower case are the same.
+    /// Where a step has signs, upper and lower case are the same.
     fn is_met(&self, step: &glob::Pattern, name: &str) -> bool {
         let shown = self.sees(name) || step.as_str().starts_with('.');
-        shown && step.matches_with(name, MatchOptions::default())
+        let case_sensitive = !is_pattern(step.as_str());
+        shown && step.matches_with(name, MatchOptions { case_sensitive, ..MatchOptions::default() })
     }
 
     fn sees(&self, name: &str) -> bool {
@@ -118,6 +119,7 @@ mod tests {
         assert_eq!(taken("a/**/c/*", false, &files), files[2..4]);
         assert_eq!(taken("a/**", false, &files), files[..4]);
         assert_eq!(taken("a//*/./*", false, &files), ["a/b/2.txt"]);
+        assert_eq!(taken("a/*/2.TXT", false, &files), [] as [&str; 0], "a name is that name");
         assert_eq!(taken("a/*/", false, &files), [] as [&str; 0], "folders alone");
         let pattern = Pattern::new("a/b*/*.txt", false).unwrap();
         assert!(pattern.leads_into(Path::new("a")) && pattern.leads_into(Path::new("a/bc")));
