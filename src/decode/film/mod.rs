@@ -78,8 +78,8 @@ fn look_at(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn 
 fn spans(pictures: &Pictures, window: Option<f64>) -> Vec<(f64, f64)> {
     let end = pictures.end;
     let count = window.map_or(1.0, |window| (end / window).ceil().max(1.0));
-    // To the microsecond, as a container has it, and none before the end.
-    let at = |place: u32| (end * f64::from(place) / count * 1e6 - 1e-3).ceil().max(0.0) / 1e6;
+    // To the microsecond, as a container has it, and none before the end; what is rounded up to nothing has no sign.
+    let at = |place: u32| (end * f64::from(place) / count * 1e6 - 1e-3).ceil().abs() / 1e6;
     let span = |place: u32| (at(place), at(place + 1));
     let spans = (0..count as u32).map(span);
     let shown = |&(start, end): &(f64, f64)| !pictures.within(&(start..end)).is_empty();
@@ -103,6 +103,7 @@ mod tests {
         let times: Vec<f64> = (0..130).map(f64::from).filter(|time| !(60.0..100.0).contains(time)).collect();
         let pictures = Pictures { times, end: 130.0, ..Pictures::default() };
         assert_eq!(spans(&pictures, None), [(0.0, 130.0)]);
+        assert!(spans(&pictures, None)[0].0.is_sign_positive());
         assert_eq!(spans(&pictures, Some(200.0)), [(0.0, 130.0)]);
         assert_eq!(spans(&pictures, Some(65.0)), [(0.0, 65.0), (65.0, 130.0)]);
         assert_eq!(spans(&pictures, Some(20.0)).len(), 6, "of seven stretches one lies where no frame begins");

@@ -68,7 +68,7 @@ fn value(column: &dyn Array, row: usize) -> Value {
         DataType::Boolean => Value::from(column.as_boolean().value(row)),
         DataType::Int32 => Value::from(column.as_primitive::<Int32Type>().value(row)),
         DataType::Int64 => Value::from(column.as_primitive::<Int64Type>().value(row)),
-        DataType::Float32 => Value::from(column.as_primitive::<Float32Type>().value(row)),
+        DataType::Float32 => decimal(&column.as_primitive::<Float32Type>().value(row).to_string()),
         DataType::Float64 => Value::from(column.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(_, _) => decimal(&column.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::Date32 => date(column.as_primitive::<Date32Type>().value(row)),
@@ -88,7 +88,8 @@ fn map(column: &dyn Array, row: usize) -> Value {
     Value::Object(pairs.collect())
 }
 
-/// As a JSON number; it has no more digits than a double keeps.
+/// As a JSON number, as it is spelt: 0.8 in single precision is 0.8, not the double nearest to it. It has no more digits than a
+/// double keeps.
 fn decimal(text: &str) -> Value {
     text.parse::<f64>().map_or(Value::Null, Value::from)
 }
@@ -106,4 +107,18 @@ fn date(days: i32) -> Value {
 fn instant(micros: i64) -> Value {
     let instant = DateTime::from_timestamp_micros(micros);
     instant.map_or(Value::Null, |instant| Value::from(instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Float32Array;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_of_single_precision_are_spelt_as_they_are() {
+        let column = Float32Array::from(vec![0.8, f32::NAN, -1.5e-7]);
+        assert_eq!([0, 1, 2].map(|row| value(&column, row)), [json!(0.8), Value::Null, json!(-1.5e-7)]);
+    }
 }
