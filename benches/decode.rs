@@ -165,10 +165,6 @@ fn item(path: &Path) -> Item<Document> {
 struct Sink;
 
 impl Emit<Unit> for Sink {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<Unit>) {
         look(item.body);
     }

@@ -92,10 +92,6 @@ impl Tray {
 }
 
 impl Emit<Generation> for Tray {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<Generation>) {
         // Nobody listens once the script has gone wrong, which it says itself.
         self.open &= self.answers.send((Instant::now(), item.body.tokens.len())).is_ok();

@@ -136,10 +136,6 @@ fn answer_schema() -> Value {
 struct Records(Vec<Extraction>);
 
 impl Emit<Extraction> for Records {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<Extraction>) {
         self.0.push(item.body);
     }

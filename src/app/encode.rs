@@ -1,13 +1,11 @@
 //! `lapidary encode` without its command line: what the model would receive for each unit.
 
-use std::sync::Arc;
-
 use super::{
     make,
     plan::{self, Plan},
 };
 use crate::{
-    base::{ByteBudget, Emit, Failure, Fatal, Fault, Item, Origin, Part, Prompt, Source, Stage, Stop, Unit},
+    base::{ByteBudget, Emit, Failure, Fatal, Fault, Item, Origin, Prompt, Stage, Stop, Unit},
     collect::{Collect, Found, Inputs},
     encode::Encoder,
 };
@@ -50,10 +48,6 @@ struct ToPrompts {
 }
 
 impl Emit<Unit> for ToPrompts {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<Unit>) {
         let origin = item.origin.clone();
         match self.encoder.prompt(item.body) {

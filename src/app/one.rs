@@ -1,8 +1,6 @@
 //! One item through one stage at a time, without a line.
 
-use std::sync::Arc;
-
-use crate::base::{Emit, Fault, FaultKind, Item, Origin, Part, Source, Stage, StageName};
+use crate::base::{Emit, Fault, FaultKind, Item, Origin, Stage, StageName};
 
 /// Takes the one item that comes, or why it does not.
 pub struct One<T>(Option<Result<Item<T>, Fault>>);
@@ -30,10 +28,6 @@ impl<T> One<T> {
 }
 
 impl<T> Emit<T> for One<T> {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<T>) {
         self.0.get_or_insert(Ok(item));
     }

@@ -251,6 +251,20 @@ pub struct Graphs {
     pub self_test: Option<String>,
 }
 
+impl Graphs {
+    /// The graphs alone.
+    pub fn onnx(&self) -> impl Iterator<Item = &String> {
+        let optional = [&self.decoder_slots, &self.vision_encoder, &self.audio_encoder];
+        [&self.embed_tokens, &self.decoder].into_iter().chain(optional.into_iter().flatten())
+    }
+
+    /// Every file that has a role.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        let optional = [&self.chat_template, &self.self_test];
+        self.onnx().chain([&self.tokenizer]).chain(optional.into_iter().flatten())
+    }
+}
+
 /// Size and hash of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -24,7 +24,9 @@ pub trait Emit<T> {
     /// Asks, before they are emitted, how many of these further units of a document are wanted, from the front, and promises
     /// those: each must be followed by an [`Emit::item`] or an [`Emit::fault`]. Where that is fewer than asked, the document
     /// ends with them. Only `decode` promises.
-    fn promise(&mut self, source: &Arc<Source>, parts: &[Part]) -> usize;
+    fn promise(&mut self, _source: &Arc<Source>, parts: &[Part]) -> usize {
+        parts.len()
+    }
 
     /// Hands an item to the next stage.
     fn item(&mut self, item: Item<T>);

@@ -119,12 +119,7 @@ fn parse(text: &str, path: &Path) -> Result<Manifest, Fatal> {
 
 /// Every file with a role must be among those with a hash.
 fn check_roles(manifest: &Manifest, path: &Path) -> Result<(), Fatal> {
-    let graphs = &manifest.graphs;
-    let encoders = [&graphs.vision_encoder, &graphs.audio_encoder];
-    let optional =
-        encoders.into_iter().chain([&graphs.decoder_slots, &graphs.chat_template, &graphs.self_test]).flatten();
-    let mut named = [&graphs.embed_tokens, &graphs.decoder, &graphs.tokenizer].into_iter().chain(optional);
-    match named.find(|name| !manifest.files.contains_key(*name)) {
+    match manifest.graphs.all().find(|name| !manifest.files.contains_key(*name)) {
         None => Ok(()),
         Some(name) => Err(Fatal::new(
             format!("`{}` gives `{name}` a role but no hash", path.display()),
@@ -135,9 +130,7 @@ fn check_roles(manifest: &Manifest, path: &Path) -> Result<(), Fatal> {
 
 /// Every file that holds weights of a graph must be among those with a hash too.
 fn check_weights(folder: &Path, manifest: &Manifest) -> Result<(), Fatal> {
-    let graphs = &manifest.graphs;
-    let optional = [&graphs.decoder_slots, &graphs.vision_encoder, &graphs.audio_encoder].into_iter().flatten();
-    for graph in [&graphs.embed_tokens, &graphs.decoder].into_iter().chain(optional) {
+    for graph in manifest.graphs.onnx() {
         let weights = foreign::weights(folder, graph)?;
         if let Some(name) = weights.iter().find(|name| !manifest.files.contains_key(*name)) {
             return Err(Fatal::new(

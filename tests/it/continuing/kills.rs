@@ -28,12 +28,10 @@ fn dying_at_any_step_of_writing_loses_nothing_and_doubles_nothing() {
         copy(&old, &out);
         // The third part has others before it.
         let time = if point.to_string().starts_with("part") { 3 } else { 1 };
-        let failpoint = format!("die {point} {time}");
-        let output = archive.command(&out, &[]).env("LAPIDARY_FAILPOINT", &failpoint).output().unwrap();
-        assert_eq!(output.status.code(), None, "no run came by {point}: {}", errors(&output));
+        die(&archive, &out, &format!("{point} {time}"));
         let (_, report) = archive.run(&out, &[]);
-        assert_eq!(content(&out), whole, "after {failpoint}");
-        assert_eq!(report["totals"]["balanced"], true, "after {failpoint}");
+        assert_eq!(content(&out), whole, "after {point} {time}");
+        assert_eq!(report["totals"]["balanced"], true, "after {point} {time}");
         fs::remove_dir_all(out).unwrap();
     }
 }
@@ -52,9 +50,7 @@ fn dying_between_a_revision_and_its_copies_leaves_the_names_that_are_not_among_t
     fs::rename(&out, &before).unwrap();
     for point in ["revision-renamed 1", "part-published 2", "revision-renamed 2", "ledger-written 1"] {
         copy(&before, &out);
-        let mut dying = archive.command(&out, &[]);
-        let output = dying.env("LAPIDARY_FAILPOINT", format!("die {point}")).output().unwrap();
-        assert_eq!(output.status.code(), None, "no run came by {point}: {}", errors(&output));
+        die(&archive, &out, point);
         assert!(sources(&out, &[]).contains(&"there.pdf".to_owned()), "at {point}");
         archive.run(&out, &[]);
         assert_eq!(sources(&out, &[]), ["here.pdf", "there.pdf"], "at {point}");
@@ -72,9 +68,7 @@ fn dying_before_the_copies_keeps_what_is_kept_under_both_names() {
     fs::rename(archive.input("here.pdf"), elsewhere.join("there.pdf")).unwrap();
     archive.run(&out, &[text(&elsewhere), "--pages", "1"]);
     fs::copy(elsewhere.join("there.pdf"), archive.input("here.pdf")).unwrap();
-    let mut dying = archive.command(&out, &[]);
-    let output = dying.env("LAPIDARY_FAILPOINT", "die revision-renamed 1").output().unwrap();
-    assert_eq!(output.status.code(), None, "{}", errors(&output));
+    die(&archive, &out, "revision-renamed 1");
     archive.run(&out, &[]);
     assert_eq!(sources(&out, &[]), ["here.pdf", "here.pdf", "there.pdf", "there.pdf"]);
 }
@@ -129,6 +123,12 @@ fn kills_at_random_moments_lose_nothing_and_double_nothing() {
     let (_, again) = archive.run(&out, &[]);
     assert_eq!(total(&again, "answered"), 0);
     println!("{killed} kills, {} datasets, each equal to the undisturbed one", finished + 1);
+}
+
+/// A run that dies when it comes by a point for so many times.
+fn die(archive: &Archive, out: &std::path::Path, point: &str) {
+    let output = archive.command(out, &[]).env("LAPIDARY_FAILPOINT", format!("die {point}")).output().unwrap();
+    assert_eq!(output.status.code(), None, "no run came by {point}: {}", errors(&output));
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {

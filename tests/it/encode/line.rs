@@ -17,10 +17,6 @@ use super::tiny;
 struct Kept(Vec<Item<Prompt>>);
 
 impl Emit<Prompt> for Kept {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<Prompt>) {
         self.0.push(item);
     }

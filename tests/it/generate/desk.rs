@@ -71,10 +71,6 @@ pub struct Tray {
 }
 
 impl Emit<Generation> for Tray {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<Generation>) {
         self.done.push(item);
     }

@@ -3,7 +3,7 @@
 
 use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{Emit, Fault, FaultKind, Generation, Item, Origin, Part, Prompt, Shape, Source, Stop},
+    base::{Emit, Fault, FaultKind, Generation, Item, Origin, Prompt, Shape, Stop},
     bundle::{Dtype, Quantize},
     generate::{
         Device, Engine, EngineError, EngineSettings, Generator, Guide, OrtEngine, Runtime, Settings, Vocabulary,
@@ -238,10 +238,6 @@ fn a_named_device_that_cannot_be_had_is_an_error_and_auto_says_what_runs() {
 struct AbortingTray(Tray, Stop);
 
 impl Emit<Generation> for AbortingTray {
-    fn promise(&mut self, source: &std::sync::Arc<Source>, parts: &[Part]) -> usize {
-        self.0.promise(source, parts)
-    }
-
     fn item(&mut self, item: Item<Generation>) {
         self.0.item(item);
         self.1.abort();

@@ -15,10 +15,6 @@ use serde_json::{Value, json};
 pub struct Emitted(pub Vec<Extraction>);
 
 impl Emit<Extraction> for Emitted {
-    fn promise(&mut self, _: &Arc<Source>, parts: &[Part]) -> usize {
-        parts.len()
-    }
-
     fn item(&mut self, item: Item<Extraction>) {
         self.0.push(item.body);
     }
