@@ -54,6 +54,7 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let encoder = make::encoder(plan)?;
     let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(plan, &vocabulary)?;
+    guide.fits(plan.pipeline.generate.max_tokens)?;
     let capacity = make::capacity(plan, &encoder, Device::Auto)?;
     let manifest = &model.manifest;
     let files = match model.layout {

@@ -29,4 +29,5 @@ pub mod schema;
 pub mod score;
 pub mod threads;
 pub mod timeline;
+mod vacant;
 pub mod verify;

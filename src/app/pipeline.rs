@@ -122,6 +122,7 @@ impl Pipeline {
         }
         let ladder = self.ladder.validate(&self.decode, &self.encode, &self.generate, &self.parse);
         problems.extend(ladder.into_iter().map(|problem| format!("[ladder] {problem}")));
+        problems.extend(self.idle_seed());
         if !self.encode.schema_in_prompt && self.parse.output == Output::ToolCall {
             problems.push(
                 "[encode] `schema_in_prompt` is false, but [parse] `output` is `tool_call`, which declares the schema"
@@ -140,6 +141,15 @@ impl Pipeline {
             problems.push("`memory_mb` is 0; nothing could be decoded".to_owned());
         }
         problems
+    }
+
+    /// A seed where no token is drawn: every unit would be asked again when it changes, and answer the same.
+    fn idle_seed(&self) -> Option<String> {
+        let idle = self.generate.seed != 0 && !self.ladder.draws(&self.generate);
+        idle.then(|| {
+            "[generate] seed has no effect at temperature 0; set temperature too, there or in a step of the [ladder]"
+                .to_owned()
+        })
     }
 
     /// What does not go together with `[reduce]`.

@@ -100,6 +100,9 @@ pub struct Asked {
     pub settings: String,
     /// The inputs as given.
     pub inputs: Vec<String>,
+    /// Folders among them that hold no file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vacant: Vec<String>,
     /// `--limit`.
     pub limit: Option<u64>,
 }
@@ -217,6 +220,12 @@ impl Report {
         Self { before, ..self }
     }
 
+    /// The report of a run over inputs of which these folders hold no file.
+    pub fn with_vacant(mut self, vacant: Vec<String>) -> Self {
+        self.pipeline.vacant = vacant;
+        self
+    }
+
     /// True when every unit is accounted for, and no document was left out but for a limit.
     pub fn accounts_for_all(&self) -> bool {
         self.totals.balanced && (self.totals.untouched == 0 || self.pipeline.limit.is_some())
@@ -248,6 +257,7 @@ fn asked(plan: &Plan, request: &run::Request) -> Asked {
         config_hash: plan.config_hash.clone(),
         settings: plan.pipeline.canonical.clone(),
         inputs: request.inputs.paths.clone(),
+        vacant: Vec::new(),
         limit: request.limit,
     }
 }

@@ -20,6 +20,7 @@ use super::{
     recorded,
     report::{self, Ending, Engine, Report},
     threads::Shares,
+    vacant,
 };
 use crate::{
     base::{ByteBudget, Fatal, RecordOf, Stop, UnitQuota, dataset},
@@ -54,6 +55,8 @@ pub struct Request<'a> {
 /// not start or could not finish; parts written by then are whole.
 pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal> {
     let plan = Plan::new(&request.plan)?;
+    // The output may be made in one of them.
+    let vacant = vacant::vacant(&request.inputs, &plan.pipeline.collect);
     let claim = Claim::take(&request.output)?;
     let shares = shares(&plan, &request.answers);
     let encoder = make::encoder(&plan)?;
@@ -81,7 +84,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         let stats = result.as_ref().copied().unwrap_or_default();
         let engine = Engine { card: card.clone(), stats, shares, capacity: capacity.clone() };
         let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
-        let report = report.within(sandbox.clone()).after(known.tally().clone());
+        let report = report.within(sandbox.clone()).after(known.tally().clone()).with_vacant(vacant.clone());
         report::save(&report, &request.output).map(|()| report)
     };
     let line = Line {

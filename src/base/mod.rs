@@ -9,6 +9,7 @@ pub mod grid;
 pub mod item;
 pub mod ladder;
 pub mod limit;
+pub mod lock;
 pub mod media;
 pub mod model;
 pub mod name;

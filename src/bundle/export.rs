@@ -14,7 +14,7 @@ use super::{
     output::Output,
     precision::Format,
     quantize::{self, Losses},
-    room,
+    random_checkpoint, room,
     self_test::{self, SelfTest},
     text, towers,
     workshop::Workshop,
@@ -87,6 +87,24 @@ impl Source {
         })
     }
 
+    /// A checkpoint folder whose weights are yet to come. Its sizes are right but for the self-test, which is small.
+    pub fn announced(folder: &Path) -> Result<Self, Fatal> {
+        let config = Config::read(folder)?;
+        Ok(Self {
+            name: manifest::folder_name(folder),
+            companions: Companions::read(folder)?,
+            checkpoint: random_checkpoint(&config, 0),
+            is_random: true,
+            config,
+        })
+    }
+
+    /// Bytes that an export takes: of all files, and of what lies aside meanwhile.
+    pub fn bytes(&self, precision: Precision) -> Result<u64, Fatal> {
+        let files: u64 = self.sizes(precision)?.values().sum();
+        Ok(files + self.aside(precision))
+    }
+
     /// The size of every file of a bundle, to the byte, without writing any.
     pub fn sizes(&self, precision: Precision) -> Result<BTreeMap<String, u64>, Fatal> {
         let output = Output::counting();
@@ -97,8 +115,7 @@ impl Source {
     /// Makes the bundle.
     pub fn export(&self, precision: Precision, out: &Path) -> Result<Exported, Fatal> {
         let workshop = Workshop::create(out)?;
-        let bytes: u64 = self.sizes(precision)?.values().sum();
-        room::check(workshop.folder(), bytes + self.aside(precision))?;
+        room::check(workshop.folder(), self.bytes(precision)?)?;
         let output = Output::to(workshop.folder());
         let (manifest, losses, self_test) = self.write(precision, &output)?;
         workshop.publish(out)?;

@@ -35,7 +35,7 @@ pub fn run(sandbox: Sandbox) -> Result<Ended, Fatal> {
 fn check(what: &str, found: Result<impl Display, Fatal>) -> bool {
     match &found {
         Ok(found) => print::note(&format!("ok      {what}: {found}")),
-        Err(error) => print::note(&format!("failed  {what}: {} (hint: {})", error.message, error.hint)),
+        Err(error) => print::fault(&format!("failed  {what}: {} (hint: {})", error.message, error.hint)),
     }
     found.is_ok()
 }

@@ -27,3 +27,9 @@ pub fn start(format: LogFormat, quiet: bool) {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
 }
+
+/// Events that no filter holds back, as JSON.
+pub fn unfiltered(say: impl FnOnce()) {
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
+    tracing::subscriber::with_default(lines.json().flatten_event(true).finish(), say);
+}

@@ -68,6 +68,7 @@ pub fn main() -> ExitCode {
         return decode::child::main();
     }
     logs::start(arguments.log_format, arguments.quiet);
+    print::start(arguments.log_format, arguments.quiet);
     if cfg!(debug_assertions) {
         arm_failpoint();
     }
@@ -83,7 +84,7 @@ fn arm_failpoint() {
     match env::var("LAPIDARY_FAILPOINT").ok().map(|text| text.parse()) {
         None => {}
         Some(Ok(failpoint)) => failpoint::arm(failpoint),
-        Some(Err(problem)) => print::note(&format!("LAPIDARY_FAILPOINT: {problem}")),
+        Some(Err(problem)) => print::fault(&format!("LAPIDARY_FAILPOINT: {problem}")),
     }
 }
 

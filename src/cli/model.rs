@@ -51,11 +51,19 @@ pub(super) fn precision(
     arguments: &PrecisionArguments,
     config: impl FnOnce() -> Result<Config, Fatal>,
 ) -> Result<Precision, Fatal> {
+    match asked(arguments)? {
+        Some(precision) => Ok(precision),
+        None => Recipe::suiting(&config()?).map(|recipe| recipe.precision),
+    }
+}
+
+/// What the arguments ask for, if they do.
+pub(super) fn asked(arguments: &PrecisionArguments) -> Result<Option<Precision>, Fatal> {
     if let Some(recipe) = &arguments.recipe {
-        return Recipe::find(recipe).map(|recipe| recipe.precision);
+        return Recipe::find(recipe).map(|recipe| Some(recipe.precision));
     }
     if arguments.dtype.is_none() && arguments.quantize.is_none() {
-        return Recipe::suiting(&config()?).map(|recipe| recipe.precision);
+        return Ok(None);
     }
     let dtype = match arguments.dtype {
         None | Some(DtypeName::F32) => Dtype::F32,
@@ -66,7 +74,7 @@ pub(super) fn precision(
         Some(QuantizeName::Int8) => Quantize::Int8,
         Some(QuantizeName::Int4) => Quantize::Int4,
     };
-    Ok(Precision::uniform(dtype, quantize))
+    Ok(Some(Precision::uniform(dtype, quantize)))
 }
 
 fn synthesize(arguments: &SynthesizeArguments) -> Result<Ended, Fatal> {

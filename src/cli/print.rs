@@ -1,19 +1,64 @@
-//! The words that reach a person: results on standard output, everything else on standard error.
+//! The words that reach a person: results on standard output, everything else on standard error, there as lines or as JSON.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::OnceLock,
+};
 
+use super::{args::LogFormat, logs};
 use crate::base::Fatal;
 
-/// Prints an error with its advice.
+/// How standard error is written.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    format: LogFormat,
+    /// Nothing but what is wrong.
+    quiet: bool,
+}
+
+/// Of the whole process; lines for people until it is said.
+static MANNER: OnceLock<Manner> = OnceLock::new();
+
+/// Says how standard error is written, once and for all.
+pub fn start(format: LogFormat, quiet: bool) {
+    let _ = MANNER.set(Manner { format, quiet });
+}
+
+fn manner() -> Manner {
+    MANNER.get().copied().unwrap_or(Manner { format: LogFormat::Text, quiet: false })
+}
+
+/// An error with its advice, whatever is quiet or filtered: two lines, or one event.
 pub fn fatal(error: &Fatal) {
-    note(&format!("error: {}", error.message));
-    if !error.hint.is_empty() {
-        note(&format!("hint: {}", error.hint));
+    let hint = Some(error.hint.as_str()).filter(|hint| !hint.is_empty());
+    match manner().format {
+        LogFormat::Json => logs::unfiltered(|| tracing::error!(target: "lapidary", hint, "{}", error.message)),
+        LogFormat::Text => {
+            write(&format!("error: {}", error.message));
+            hint.iter().for_each(|hint| write(&format!("hint: {hint}")));
+        }
+    }
+}
+
+/// What is wrong and no reason to stop, whatever is quiet or filtered.
+pub fn fault(line: &str) {
+    match manner().format {
+        LogFormat::Json => logs::unfiltered(|| tracing::error!(target: "lapidary", "{line}")),
+        LogFormat::Text => write(line),
+    }
+}
+
+/// What is good to know, unless it is to be quiet.
+pub fn note(line: &str) {
+    match manner() {
+        Manner { quiet: true, .. } => {}
+        Manner { format: LogFormat::Json, .. } => tracing::info!(target: "lapidary", "{line}"),
+        Manner { format: LogFormat::Text, .. } => write(line),
     }
 }
 
 /// A line on standard error. A closed standard error is nothing to stop for.
-pub fn note(line: &str) {
+fn write(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 

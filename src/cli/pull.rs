@@ -2,24 +2,17 @@
 
 use std::path::Path;
 
-use super::{
-    Ended,
-    args::{PrecisionArguments, PullArguments},
-    hub, model, print,
-    progress::Watcher,
-    transfer::Transfer,
-};
+use super::{Ended, args::PullArguments, hub, model, print, progress::Watcher, transfer::Transfer};
 use crate::{
     base::Fatal,
     bundle::{
-        self, Catalog, Config, ExportRequest, Holds, Recipe,
+        self, Catalog, Config, ExportRequest, Holds,
         hub::{Kind, PullRequest, Pulled, Step, Use},
     },
 };
 
 pub fn run(arguments: &PullArguments, watcher: Watcher) -> Result<Ended, Fatal> {
     let request = request(arguments)?;
-    check(&arguments.precision)?;
     let hub = hub::settings(arguments.offline)?;
     let mut transfer = Transfer::of(watcher);
     let pulled = bundle::hub::pull(&hub, &request, &mut |step| show(&mut transfer, &step))?;
@@ -63,20 +56,14 @@ fn show(transfer: &mut Transfer, step: &Step<'_>) {
     }
 }
 
+/// A recipe that cannot be found is no reason to download first.
 fn request(arguments: &PullArguments) -> Result<PullRequest, Fatal> {
-    let precision = &arguments.precision;
-    let export_options = precision.recipe.is_some() || precision.dtype.is_some() || precision.quantize.is_some();
-    let make = Use::Make { out: arguments.output.clone(), export_options };
+    let make = Use::Make { out: arguments.output.clone(), precision: model::asked(&arguments.precision)? };
     Ok(PullRequest {
         repository: repository(&arguments.repository)?.parse()?,
         variant: arguments.variant.clone(),
         purpose: if arguments.no_export { Use::Keep } else { make },
     })
-}
-
-/// A recipe that cannot be found is no reason to download first.
-fn check(precision: &PrecisionArguments) -> Result<(), Fatal> {
-    precision.recipe.as_ref().map_or(Ok(()), |recipe| Recipe::find(recipe).map(drop))
 }
 
 /// A name of the catalogue stands for the repository of its checkpoint, at the same revision.

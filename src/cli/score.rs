@@ -15,9 +15,14 @@ pub fn run(arguments: &ScoreArguments) -> Result<Ended, Fatal> {
         text += &differences(&score);
     }
     print::result(&text)?;
-    let (values, right) = score.values();
-    let enough = arguments.at_least.is_none_or(|least| right as f64 >= least * values as f64);
+    let enough = arguments.at_least.is_none_or(|least| reaches(&score, least));
     Ok(if enough { Ended::Well } else { Ended::WithFailures })
+}
+
+/// The share is divided out, as it is told: 7 of 100 is 0.07 to the bit, while 100 times 0.07 is more than 7.
+fn reaches(score: &Score, least: f64) -> bool {
+    let (values, right) = score.values();
+    values == 0 || right as f64 / values as f64 >= least
 }
 
 fn told(score: &Score) -> String {
@@ -95,6 +100,16 @@ fn json(score: &Score, with_differences: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_reaches_what_it_equals() {
+        let score = |values, right| Score {
+            fields: vec![FieldScore { values, right, ..FieldScore::default() }],
+            ..Score::default()
+        };
+        assert!(reaches(&score(100, 7), 0.07) && !reaches(&score(1000, 69), 0.07));
+        assert!(reaches(&score(3, 3), 1.0) && reaches(&score(0, 0), 1.0));
+    }
 
     #[test]
     fn tables_show_shares_and_confidence() {

@@ -35,7 +35,8 @@ pub fn before(tally: &Tally, retry_failures: bool, watcher: Watcher) {
     let outdated = match others {
         0 => String::new(),
         n => format!(
-            "; {n} rows and failures of another model or other settings ({}) are replaced where their files are among the              inputs",
+            "; {n} rows and failures of another model or other settings ({}) are replaced where their files are among the \
+             inputs",
             kinds.join(", ")
         ),
     };
@@ -51,6 +52,9 @@ pub fn before(tally: &Tally, retry_failures: bool, watcher: Watcher) {
 
 fn event(report: &Report, output: &Path) {
     let totals = &report.totals;
+    for folder in &report.pipeline.vacant {
+        tracing::warn!(target: "lapidary", "no file in `{folder}`");
+    }
     tracing::info!(
         target: "lapidary",
         output = %output.display(),
@@ -70,6 +74,7 @@ fn lines(report: &Report, output: &Path) -> Vec<String> {
         String::new(),
         format!("{}: {} in {}", report.pipeline.name, ending(report), print::duration(report.seconds)),
         documents(totals),
+        vacant(report),
         books(totals),
         failures(report),
         answers(report),
@@ -104,6 +109,12 @@ fn documents(totals: &Totals) -> String {
         n => format!(", {n} done before"),
     };
     format!("  documents  {} ({} duplicates{kept}{untouched}){none}", totals.documents, totals.duplicates)
+}
+
+/// Nothing where every folder among the inputs holds a file.
+fn vacant(report: &Report) -> String {
+    let folders: Vec<String> = report.pipeline.vacant.iter().map(|folder| format!("no file in `{folder}`")).collect();
+    format!("  inputs     {}", folders.join(", "))
 }
 
 fn books(totals: &Totals) -> String {

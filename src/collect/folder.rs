@@ -22,7 +22,6 @@ pub struct Folder {
 
 /// What a pattern lets through.
 struct Sieve {
-    typed: String,
     pattern: Pattern,
     /// The folder that was taken last, with all that is in it.
     taken: Option<PathBuf>,
@@ -46,12 +45,10 @@ impl Folder {
         Self { entries: entries(path), hidden, sieve: None }
     }
 
-    /// What a pattern takes; `None` when it can match nothing.
-    pub fn matching(typed: &str, hidden: bool) -> Option<Self> {
-        let pattern = Pattern::new(typed, hidden)?;
+    /// What a pattern takes.
+    pub fn matching(pattern: Pattern, hidden: bool) -> Self {
         let entries = entries(pattern.root());
-        let sieve = Sieve { typed: typed.to_owned(), pattern, taken: None, found: false };
-        Some(Self { entries, hidden, sieve: Some(sieve) })
+        Self { entries, hidden, sieve: Some(Sieve { pattern, taken: None, found: false }) }
     }
 
     fn come_upon(&mut self, entry: DirEntry) -> Option<Step> {
@@ -104,7 +101,7 @@ impl Iterator for Folder {
             }
         }
         let sieve = self.sieve.take().filter(|sieve| !sieve.found)?;
-        Some(Step::Dead(path_of(&sieve.typed), Dead::NoMatch))
+        Some(Step::Dead(path_of(sieve.pattern.typed()), Dead::NoMatch))
     }
 }
 

@@ -9,9 +9,13 @@ use crate::base::name::{name_of, path_of};
 /// The signs that make a pattern of a path.
 const SIGNS: [char; 3] = ['*', '?', '['];
 
+/// What now, where a name has no meaning as a pattern.
+const SYNTAX: &str = "a `[` wants its `]` in the same name (`[[]` is the sign itself), and `**` is a name of its own";
+
 /// A pattern, parted where its first sign stands. Names are matched as the dataset has them, whatever bytes they are of.
 #[derive(Debug)]
 pub struct Pattern {
+    typed: String,
     /// The folder before the first sign.
     root: PathBuf,
     /// What the names below it must be, one after the other.
@@ -27,12 +31,25 @@ pub fn is_pattern(typed: &str) -> bool {
 }
 
 impl Pattern {
-    /// What was typed, if it can match anything. A name with a dot in front takes a dot in front, unless `hidden` is true.
-    pub fn new(typed: &str, hidden: bool) -> Option<Self> {
+    /// What was typed, name by name. A name with a dot in front takes a dot in front, unless `hidden` is true.
+    ///
+    /// # Errors
+    /// When a name is no pattern by itself, as where a sign spans two names: what is wrong and what to write.
+    pub fn new(typed: &str, hidden: bool) -> Result<Self, String> {
         let (before, behind) = typed.split_at(first_name(typed));
         let names = behind.split(is_separator).filter(|name| !matches!(*name, "" | "."));
-        let steps = names.map(|name| glob::Pattern::new(name).ok()).collect::<Option<Vec<_>>>()?;
-        Some(Self { root: folder(before), steps, hidden, folders_alone: typed.ends_with(is_separator) })
+        let step = |name: &str| {
+            let problem = |error: glob::PatternError| format!("pattern `{typed}`: `{name}`: {}; {SYNTAX}", error.msg);
+            glob::Pattern::new(name).map_err(problem)
+        };
+        let steps = names.map(step).collect::<Result<Vec<_>, String>>()?;
+        let folders_alone = typed.ends_with(is_separator);
+        Ok(Self { typed: typed.to_owned(), root: folder(before), steps, hidden, folders_alone })
+    }
+
+    /// As it was typed.
+    pub fn typed(&self) -> &str {
+        &self.typed
     }
 
     /// The folder to look through.
@@ -141,6 +158,6 @@ mod tests {
         let root = |typed: &str| Pattern::new(typed, false).unwrap().root;
         let roots = ["*.txt", "./*", "a/b/c*", "./a//b/*/c", "../?", "/*"].map(root);
         assert_eq!(roots, [".", ".", "a/b", "a/b", "..", "/"].map(PathBuf::from));
-        assert!(Pattern::new("a/[b/c]", false).is_none(), "a sign over two names");
+        assert!(Pattern::new("a/[b/c]", false).is_err(), "a sign over two names");
     }
 }

@@ -61,7 +61,10 @@ pub fn look(path: &Path) -> Result<Sight, Refusal> {
 pub fn fault_of(dead: Dead) -> Fault {
     match dead {
         Dead::Missing => fault(FaultKind::Unreadable, "there is no such file or folder", "check the name"),
-        Dead::NoMatch => fault(FaultKind::Unreadable, "no file matches the pattern", "check the pattern"),
+        Dead::NoMatch => {
+            let hint = "check the pattern; braces stand for themselves";
+            fault(FaultKind::Unreadable, "no file matches the pattern", hint)
+        }
         Dead::Unreadable(reason) => fault(FaultKind::Unreadable, reason, "check its permissions"),
     }
 }

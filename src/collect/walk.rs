@@ -7,7 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Inputs, Settings, folder::Folder, pattern::is_pattern};
+use super::{
+    Inputs, Settings,
+    folder::Folder,
+    pattern::{Pattern, is_pattern},
+};
 use crate::base::name::path_of;
 
 /// What the walk comes upon.
@@ -30,10 +34,16 @@ pub enum Dead {
     Unreadable(String),
 }
 
+/// What a name that was typed stands for.
+enum Typed {
+    Path(PathBuf),
+    Pattern(Pattern),
+}
+
 /// The walk; call [`Iterator::next`] until it ends.
 pub struct Walk {
     hidden: bool,
-    typed: VecDeque<String>,
+    typed: VecDeque<Typed>,
     list: Option<Box<dyn BufRead + Send>>,
     folder: Option<Folder>,
 }
@@ -44,9 +54,12 @@ impl Walk {
     /// # Errors
     /// Every input that can never work, one line each: a broken pattern, a list that cannot be opened, no input.
     pub fn new(settings: &Settings, inputs: &Inputs) -> Result<Self, Vec<String>> {
-        let mut problems = Vec::new();
-        for typed in inputs.paths.iter().filter(|typed| is_pattern(typed)) {
-            problems.extend(glob::Pattern::new(typed).err().map(|error| format!("pattern `{typed}`: {error}")));
+        let (mut typed, mut problems) = (VecDeque::new(), Vec::new());
+        for name in &inputs.paths {
+            match Typed::new(name, settings.hidden) {
+                Ok(name) => typed.push_back(name),
+                Err(problem) => problems.push(problem),
+            }
         }
         if inputs.paths.is_empty() && inputs.list.is_none() {
             problems.push("no input is named".to_owned());
@@ -58,7 +71,6 @@ impl Walk {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let typed = inputs.paths.iter().cloned().collect();
         Ok(Self { hidden: settings.hidden, typed, list, folder: None })
     }
 
@@ -82,14 +94,14 @@ impl Walk {
         step
     }
 
-    /// A file or folder of that name, else what the pattern takes.
-    fn enter_typed(&mut self, typed: &str) -> Option<Step> {
-        let path = path_of(typed);
-        if !is_pattern(typed) || path.symlink_metadata().is_ok() {
-            return self.enter(path);
+    fn enter_typed(&mut self, typed: Typed) -> Option<Step> {
+        match typed {
+            Typed::Path(path) => self.enter(path),
+            Typed::Pattern(pattern) => {
+                self.folder = Some(Folder::matching(pattern, self.hidden));
+                None
+            }
         }
-        self.folder = Folder::matching(typed, self.hidden);
-        self.folder.is_none().then_some(Step::Dead(path, Dead::NoMatch))
     }
 
     fn listed(&mut self) -> Option<Result<PathBuf, Step>> {
@@ -121,13 +133,24 @@ impl Iterator for Walk {
                 return Some(step);
             }
             let step = match self.typed.pop_front() {
-                Some(typed) => self.enter_typed(&typed),
+                Some(typed) => self.enter_typed(typed),
                 None => self.listed()?.map_or_else(Some, |path| self.enter(path)),
             };
             if step.is_some() {
                 return step;
             }
         }
+    }
+}
+
+impl Typed {
+    /// A file or folder of that name, else a pattern where it has signs of one.
+    fn new(typed: &str, hidden: bool) -> Result<Self, String> {
+        let path = path_of(typed);
+        if !is_pattern(typed) || path.symlink_metadata().is_ok() {
+            return Ok(Self::Path(path));
+        }
+        Pattern::new(typed, hidden).map(Self::Pattern)
     }
 }
 

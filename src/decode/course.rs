@@ -18,7 +18,7 @@ const MOST_LOST: u32 = 8;
 
 /// What one document may cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Allowance {
+pub struct DocumentQuota {
     /// Time of all its children together.
     pub time: Duration,
     /// Children that die over it or are killed.
@@ -27,7 +27,7 @@ pub struct Allowance {
     pub bytes: u64,
 }
 
-impl Allowance {
+impl DocumentQuota {
     /// As the settings have it.
     pub fn of(settings: &Settings) -> Self {
         let time = Duration::try_from_secs_f64(settings.seconds_per_document).unwrap_or(Duration::from_secs(3600));
@@ -38,7 +38,7 @@ impl Allowance {
 /// The books of one document, kept by the parent across all the children that work on it.
 #[derive(Debug)]
 pub struct Course {
-    left: Allowance,
+    left: DocumentQuota,
     /// Asked and granted, in the order of the promises: a later child that promises again is granted the same.
     grants: Vec<(usize, usize)>,
     /// How many of them the child at work has repeated.
@@ -66,7 +66,7 @@ pub enum Verdict {
 
 impl Course {
     /// Nothing promised, everything left.
-    pub fn new(left: Allowance) -> Self {
+    pub fn new(left: DocumentQuota) -> Self {
         Self {
             left,
             grants: Vec::new(),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn course(children: u32) -> Course {
-        Course::new(Allowance { children, ..Allowance::of(&Settings::default()) })
+        Course::new(DocumentQuota { children, ..DocumentQuota::of(&Settings::default()) })
     }
 
     fn promised() -> Course {
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_document_are_counted() {
-        let mut course = Course::new(Allowance { bytes: 10, ..Allowance::of(&Settings::default()) });
+        let mut course = Course::new(DocumentQuota { bytes: 10, ..DocumentQuota::of(&Settings::default()) });
         assert!(course.spend_bytes(10));
         assert!(!course.spend_bytes(1));
     }

@@ -9,7 +9,7 @@ use crate::base::{
 
 use super::{
     children::{Children, Which, bury},
-    course::{Allowance, Course, Verdict, broken, poisonous},
+    course::{Course, DocumentQuota, Verdict, broken, poisonous},
     input::Input,
     order::{Order, Render},
     output::refuse,
@@ -25,7 +25,7 @@ use super::{
 #[derive(Debug)]
 pub struct Decoder {
     order: Result<Order, String>,
-    allowance: Allowance,
+    quota: DocumentQuota,
     budget: ByteBudget,
     stop: Stop,
     children: Children,
@@ -69,8 +69,8 @@ impl Decoder {
     /// A lane. Settings that [`Settings::validate`] would refuse make every document fail.
     pub fn new(settings: &Settings, render: Render, budget: ByteBudget, stop: Stop) -> Self {
         let children = Children::new(settings, stop.clone());
-        let (order, allowance) = (Order::new(settings, render), Allowance::of(settings));
-        Self { order, allowance, budget, stop, children, rungs: Rungs::default() }
+        let (order, quota) = (Order::new(settings, render), DocumentQuota::of(settings));
+        Self { order, quota, budget, stop, children, rungs: Rungs::default() }
     }
 
     /// Units that are tried again are decoded as these rungs say.
@@ -128,7 +128,7 @@ impl Decoder {
     fn decode_open(&mut self, wanted: &Wanted, input: &Input, emit: Outlet) -> Result<(), Fault> {
         let source = wanted.source;
         let mut request = self.request(wanted)?;
-        let mut course = Course::new(self.allowance);
+        let mut course = Course::new(self.quota);
         let mut which = if source.kind == Kind::Video { Which::Special } else { Which::Steady };
         loop {
             request.settled = course.begin();
@@ -182,7 +182,7 @@ impl Decoder {
         source: &Arc<Source>,
         emit: Outlet,
     ) -> Result<(), Fault> {
-        let fault = if course.has_cost_all() { poisonous(last, self.allowance.children) } else { last.clone() };
+        let fault = if course.has_cost_all() { poisonous(last, self.quota.children) } else { last.clone() };
         if parts.is_empty() {
             return Err(fault);
         }

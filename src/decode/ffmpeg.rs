@@ -1,10 +1,11 @@
 //! An ffmpeg process that reads one document and writes to a pipe: started within the walls of the child, killed
-//! when it is dropped, its complaints kept.
+//! when it is dropped, its complaints kept. What it writes is a sign of life, and so is each frame that it decodes.
 
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -18,6 +19,7 @@ use super::{
     input::Input,
     memory,
     output::{Output, refuse},
+    stream::Stream,
 };
 
 /// What may be opened. Playlists and the like are left out: they would make ffmpeg read other files.
@@ -30,12 +32,31 @@ const LINES: usize = 8;
 /// What is said of a file that ends before what it holds does: ffmpeg passes over that.
 const CUT: [&str; 3] = ["partial file", "prematurely", "runcat"];
 
+/// A filter that says a [`SIGN`] of each frame that goes through, at `-loglevel info`. It stands before those that choose among
+/// the frames: else nothing shows that work goes on between two that lie far apart. ffmpeg's own `-progress` cannot, since it
+/// counts what comes out, and comes by the clock.
+pub const SEEN: &str = "metadata=add:key=lapidary:value=seen,metadata=print:key=lapidary";
+
+/// What [`SEEN`] says.
+const SIGN: &str = "lapidary=seen";
+
+/// A filter that tells when each frame that goes through is shown, at `-loglevel info`: see [`Notes::times`].
+pub const TOLD: &str = "showinfo";
+
+/// What only [`TOLD`] says beside a time.
+const TELLING: &str = " fmt:";
+
+/// Signs of life are shown so far apart.
+const BEAT: Duration = Duration::from_secs(1);
+
 /// A running ffmpeg.
 #[derive(Debug)]
 pub struct Ffmpeg {
     child: Child,
-    output: BufReader<ChildStdout>,
+    output: Stream,
     notes: Option<JoinHandle<Notes>>,
+    /// Holds something when a frame has gone through [`SEEN`] since it was looked into.
+    signs: Receiver<()>,
     beat: Instant,
 }
 
@@ -46,7 +67,7 @@ pub struct Notes {
     pub complaints: VecDeque<String>,
     /// The file is cut off.
     pub cut_off: bool,
-    /// Time stamps in seconds that the `showinfo` filter reported, in order.
+    /// Seconds at which the frames are shown that went through [`TOLD`], in order; of those that have a time.
     pub times: Vec<f64>,
 }
 
@@ -70,12 +91,15 @@ impl Ffmpeg {
         let mut child = command.env("AV_LOG_FORCE_NOCOLOR", "1").spawn().map_err(|error| broken(&error))?;
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let (Some(output), Some(errors)) = (output, errors) else { return Err(broken(&"it has no pipes")) };
-        let notes = Some(std::thread::spawn(move || Notes::read(errors)));
-        Ok(Self { child, output: BufReader::with_capacity(1 << 16, output), notes, beat: Instant::now() })
+        let (sender, signs) = sync_channel(1);
+        let notes = Some(std::thread::spawn(move || Notes::read(errors, &sender)));
+        let output = Stream::of(output).map_err(|error| broken(&error))?;
+        Ok(Self { child, output, notes, signs, beat: Instant::now() })
     }
 
     /// Reads what is there, at most `buffer`; 0 is the end. Bytes are a sign of life.
     fn read(&mut self, buffer: &mut [u8], out: &mut dyn Output) -> Result<usize, Fault> {
+        self.wait(out)?;
         let count = self.output.read(buffer).map_err(|error| broken(&error))?;
         self.show_life(out)?;
         Ok(count)
@@ -95,6 +119,7 @@ impl Ffmpeg {
 
     /// The next line without its end, or `None` at the end. Lines are at most 4 KiB long.
     pub fn line(&mut self, out: &mut dyn Output) -> Result<Option<String>, Fault> {
+        self.wait(out)?;
         let mut line = Vec::new();
         self.output.by_ref().take(4096).read_until(b'\n', &mut line).map_err(|error| broken(&error))?;
         self.show_life(out)?;
@@ -108,8 +133,18 @@ impl Ffmpeg {
         if status.success() { Ok(notes) } else { Err(notes.fault()) }
     }
 
+    /// Until there is something to read, or the end. One that decodes nothing meanwhile is not alive.
+    fn wait(&mut self, out: &mut dyn Output) -> Result<(), Fault> {
+        while !self.output.comes_within(BEAT).map_err(|error| broken(&error))? {
+            if self.signs.try_recv().is_ok() {
+                self.show_life(out)?;
+            }
+        }
+        Ok(())
+    }
+
     fn show_life(&mut self, out: &mut dyn Output) -> Result<(), Fault> {
-        if self.beat.elapsed() < Duration::from_secs(1) {
+        if self.beat.elapsed() < BEAT {
             return Ok(());
         }
         self.beat = Instant::now();
@@ -126,19 +161,29 @@ impl Drop for Ffmpeg {
 }
 
 impl Notes {
-    fn read(errors: ChildStderr) -> Self {
+    fn read(errors: ChildStderr, signs: &SyncSender<()>) -> Self {
         let (mut notes, mut errors) = (Self::default(), BufReader::new(errors));
         let mut line = Vec::new();
         while errors.by_ref().take(4096).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            notes.take_line(&String::from_utf8_lossy(&line));
+            notes.hear(&String::from_utf8_lossy(&line), signs);
             line.clear();
         }
         notes
     }
 
+    /// Hands on a sign of life, keeps anything else.
+    fn hear(&mut self, line: &str, signs: &SyncSender<()>) {
+        if !line.contains(SIGN) {
+            return self.take_line(line);
+        }
+        // Where one lies there already, it says the same; where nobody looks any more, nobody waits.
+        let _ = signs.try_send(());
+    }
+
     fn take_line(&mut self, line: &str) {
         if let Some((_, rest)) = line.split_once("pts_time:") {
-            self.times.extend(rest.split_whitespace().next().and_then(|time| time.parse::<f64>().ok()));
+            let time = rest.split_whitespace().next().and_then(|time| time.parse::<f64>().ok());
+            self.times.extend(time.filter(|time| time.is_finite() && rest.contains(TELLING)));
         } else if !line.contains("showinfo") && !line.trim().is_empty() {
             self.cut_off |= CUT.iter().any(|sign| line.contains(sign));
             self.complaints.push_back(bare(line).to_owned());
@@ -181,7 +226,9 @@ fn broken(error: &dyn std::fmt::Display) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
+
+    use super::{super::output::Gathered, *};
 
     #[test]
     fn complaints_lose_addresses_and_the_last_ones_are_kept() {
@@ -209,7 +256,43 @@ mod tests {
         let mut notes = Notes::default();
         notes.take_line("[Parsed_showinfo_1 @ 0x1] n:   0 pts:   1024 pts_time:0.0833 duration: 512 fmt:yuv420p");
         notes.take_line("[Parsed_showinfo_1 @ 0x1]   side data - something");
+        notes.take_line("[Parsed_showinfo_1 @ 0x1] n:   1 pts:  NOPTS pts_time:NOPTS duration: 512 fmt:yuv420p");
+        notes.take_line("[Parsed_metadata_1 @ 0x1] frame:1    pts:2048    pts_time:0.1667");
         assert_eq!(notes.times, [0.0833]);
         assert!(notes.complaints.is_empty());
+    }
+
+    /// At work on six seconds of film, not faster than they are shown, with nothing to write.
+    fn watched(chosen: &str) -> Ffmpeg {
+        let film = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/video/shapes.mp4");
+        let filter = format!("{SEEN},select={chosen},{TOLD}");
+        let after = ["-map", "0:V:0", "-an", "-vf", &filter, "-f", "null", "-"];
+        Ffmpeg::start(&Input::open(&film).unwrap(), &["-loglevel", "info", "-re"], &after).unwrap()
+    }
+
+    #[test]
+    fn frames_that_are_passed_over_are_signs_of_life() {
+        let (mut ffmpeg, mut out) = (watched("eq(n\\,71)"), Gathered::default());
+        assert_eq!(ffmpeg.line(&mut out).unwrap(), None);
+        assert!(out.heartbeats >= 3, "{} in five seconds", out.heartbeats);
+        let notes = ffmpeg.finish().unwrap();
+        assert_eq!((notes.times.len(), notes.words().contains(SIGN)), (1, false));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_that_stands_still_shows_no_life() {
+        use rustix::process::{Pid, Signal, kill_process};
+        let (mut ffmpeg, mut out) = (watched("0"), Gathered::default());
+        let id = Pid::from_child(&ffmpeg.child);
+        kill_process(id, Signal::STOP).unwrap();
+        let end = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(5));
+            kill_process(id, Signal::KILL)
+        });
+        assert_eq!(ffmpeg.line(&mut out).unwrap(), None);
+        end.join().unwrap().unwrap();
+        // One may be of a frame before it was stopped, one is of the end.
+        assert!(out.heartbeats <= 2, "{}", out.heartbeats);
     }
 }

@@ -3,7 +3,7 @@
 use crate::base::{Kind, Part, Unit};
 
 use super::{
-    course::{Allowance, Course},
+    course::{Course, DocumentQuota},
     settings::Settings,
     wire::{self, Reply},
     word::{Refused, Word},
@@ -11,7 +11,7 @@ use super::{
 
 /// The units that `words` hold, of a document of `kind`, up to the first word that is not believed, and why that is.
 pub fn overhear(mut words: &[u8], kind: Kind, settings: &Settings) -> (Vec<Unit>, Result<(), String>) {
-    let (mut units, mut course) = (Vec::new(), Course::new(Allowance::of(settings)));
+    let (mut units, mut course) = (Vec::new(), Course::new(DocumentQuota::of(settings)));
     course.begin();
     loop {
         match hear(&mut words, kind, settings, &mut course) {

@@ -1,10 +1,11 @@
 //! Documents of pages: which pages make a unit together, and how its pages become one.
 
-use crate::base::{Fault, FaultKind, Limit, Part, Unit};
+use crate::base::{Fault, FaultKind, Part, Unit};
 
 use super::{
     order::Order,
     output::{Output, refuse},
+    several::Several,
 };
 
 /// The wanted parts of a document of `of` pages: the pages one by one, or as many in a row as make one unit. Pages that do not
@@ -64,7 +65,6 @@ fn several(
     out: &mut dyn Output,
     page: &mut impl FnMut(u32) -> Result<Unit, Fault>,
 ) -> Result<Result<Unit, Fault>, Fault> {
-    let most = order.limits.pixels.saturating_mul(3);
     let (mut pages, mut bytes) = (Vec::new(), 0_u64);
     for number in numbers {
         match page(number) {
@@ -74,8 +74,8 @@ fn several(
             }
             Err(fault) => return Ok(Err(named(fault, number))),
         }
-        if bytes > most {
-            return Ok(Err(too_large(order.limits.pixels)));
+        if let Err(fault) = Several::Pages.check(bytes, order.limits.pixels) {
+            return Ok(Err(fault));
         }
         out.heartbeat()?;
     }
@@ -87,17 +87,11 @@ fn named(fault: Fault, number: u32) -> Fault {
     Fault { message: format!("page {number}: {}", fault.message), hint, ..fault }
 }
 
-fn too_large(most: u64) -> Fault {
-    let message = format!("its pages together have more than {most} pixels");
-    refuse(FaultKind::TooLarge, message, "lower `[decode] pages_per_unit`, or raise `[decode.limits] pixels`")
-        .over(Limit::Pixels)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        base::Raster,
+        base::{Limit, Raster},
         decode::{Gathered, Render, Settings},
     };
 

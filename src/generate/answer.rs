@@ -154,6 +154,11 @@ impl Answer {
         self.thinking().is_none_or(Thinking::is_over)
     }
 
+    /// True when its grammar could not follow it.
+    pub fn has_lost_its_grammar(&self) -> bool {
+        self.rules.guided.as_ref().is_some_and(Guided::has_given_up)
+    }
+
     /// Tokens that can be said before the answer must be closed.
     pub fn room(&self) -> usize {
         self.rules.allowance.saturating_sub(self.rules.reserve + self.tokens.len())

@@ -4,12 +4,14 @@
 //! contiguous: one sequence is prefilled through a view of them, and any range of slots is decoded through another.
 //!
 //! Layers that see only a window have shorter buffers: when one is full, what the next position can still see is moved
-//! to its front, and the decoder is told how many positions are gone ([`Arena::offsets`]).
+//! to its front, and the decoder is told how many positions are gone ([`Arena::offsets`]). These are whole tiles of our
+//! own attention: it adds up tile by tile of the buffer, and its sums must not depend on where a prompt was cut.
 
 use std::ops::Range;
 
 use super::{
     cache::{Copied, Port},
+    operators::TILE,
     raw::{Call, Element, Memory},
 };
 use crate::base::Fatal;
@@ -29,6 +31,19 @@ impl Room {
     /// The same for all layers.
     pub(super) fn uniform(length: usize) -> Self {
         Self { full: length, sliding: length, seen: 0 }
+    }
+
+    /// In sliding layers what the next position sees, `at_once` more that are fed, and a tile: what stays of one when only
+    /// whole ones go, and a place behind where a row idles while others are fed. The same for all layers where that is
+    /// no less.
+    pub(super) fn windowed(full: usize, seen: usize, at_once: usize) -> Self {
+        let sliding = seen + at_once + TILE;
+        if sliding < full { Self { full, sliding, seen } } else { Self::uniform(full) }
+    }
+
+    /// The most positions that can be fed at once.
+    fn most_at_once(&self) -> usize {
+        if self.sliding < self.full { self.sliding - self.seen - TILE } else { self.full }
     }
 
     fn of(&self, port: &Port) -> usize {
@@ -67,8 +82,17 @@ impl Arena {
 
     /// Bytes of all buffers.
     pub(super) fn bytes(&self) -> usize {
-        let ports: Vec<Port> = self.buffers.iter().map(|buffer| buffer.port).collect();
-        self.offsets.len() * self.room.bytes(&ports)
+        self.offsets.len() * self.room.bytes(&self.ports())
+    }
+
+    /// Bytes of what [`Arena::copy`] copies.
+    pub(super) fn bytes_of(&self, slot: usize, count: usize) -> usize {
+        let sliding = count.saturating_sub(self.offsets[slot]);
+        Room { full: count, sliding, seen: 0 }.bytes(&self.ports())
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        self.buffers.iter().map(|buffer| buffer.port).collect()
     }
 
     /// Fills all buffers with a repeated value in its element type.
@@ -81,7 +105,7 @@ impl Arena {
 
     /// The most positions that can be fed at once.
     pub(super) fn most_at_once(&self) -> usize {
-        self.room.sliding - self.room.seen
+        self.room.most_at_once()
     }
 
     /// Positions that the sliding layers of some slots have lost at their front.
@@ -96,18 +120,37 @@ impl Arena {
 
     /// Makes room for `count` positions behind the `length` that a slot has. False when there cannot be that much.
     pub(super) fn make_room(&mut self, slot: usize, length: usize, count: usize) -> bool {
-        let held = length - self.offsets[slot];
-        if held + count <= self.room.sliding {
-            return length + count <= self.room.full;
+        let end = length + count;
+        if end > self.room.full {
+            return false;
         }
-        let kept = held.min(self.room.seen);
+        if end > self.offsets[slot] + self.room.sliding {
+            self.shift(slot, length);
+        }
+        end <= self.offsets[slot] + self.room.sliding
+    }
+
+    /// Moves what the position behind the first `length` can still see to the front of sliding layers, with what stands
+    /// before it in its tile.
+    fn shift(&mut self, slot: usize, length: usize) {
+        let before = self.offsets[slot];
+        let offset = before.max(length.saturating_sub(self.room.seen) / TILE * TILE);
         self.heads(slot, |port, head, position| {
             if port.sliding {
-                head.copy_within((held - kept) * position..held * position, 0);
+                head.copy_within((offset - before) * position..(length - before) * position, 0);
             }
         });
-        self.offsets[slot] += held - kept;
-        kept + count <= self.room.sliding && length + count <= self.room.full
+        self.offsets[slot] = offset;
+    }
+
+    /// True when a slot still has its positions from the first on.
+    pub(super) fn holds_front(&self, slot: usize) -> bool {
+        self.offsets[slot] == 0
+    }
+
+    /// True when a slot still has its positions from the first on, and room for the first `end` takes some away.
+    pub(super) fn loses_front(&self, slot: usize, end: usize) -> bool {
+        self.holds_front(slot) && end > self.room.sliding
     }
 
     /// The keys and values of a slot's first `count` positions, of sliding layers those that they have.
@@ -177,5 +220,57 @@ impl Buffer {
         let region = region.ok_or_else(|| ort::Error::new("slots beyond the end of the buffers"))?;
         let shape = [slots.len(), port.heads, length, port.head_dim];
         call.share(port.past, port.present, region, port.element, &shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEN: usize = 63;
+
+    /// One slot of no layers.
+    fn arena() -> Arena {
+        Arena::new(&[], 1, Room::windowed(10_000, SEEN, 256)).unwrap()
+    }
+
+    #[test]
+    fn sliding_layers_lose_whole_tiles_that_nobody_sees_any_more() {
+        for chunk in [1, 37, 127, 256] {
+            let mut arena = arena();
+            for start in (0..3000).step_by(chunk) {
+                assert!(arena.make_room(0, start, chunk + 1), "{chunk} at {start}");
+                let offset = arena.offsets[0];
+                assert!(offset.is_multiple_of(TILE) && offset <= start.saturating_sub(SEEN), "{offset} at {start}");
+            }
+            assert!(arena.offsets[0] > 2000, "chunks of {chunk}");
+        }
+    }
+
+    /// A step of several runs that fails is taken back to where it began.
+    #[test]
+    fn a_row_that_idles_behind_what_a_step_has_fed_takes_nothing_away_that_its_first_token_sees() {
+        for start in 0..2000 {
+            for count in [1, 2, 63, 256] {
+                let mut arena = arena();
+                assert!(arena.make_room(0, start, count + 1), "{count} at {start}");
+                for fed in 0..=count {
+                    assert!(arena.make_room(0, start + fed, 1), "{fed} of {count} at {start}");
+                }
+                assert!(arena.offsets[0] <= start.saturating_sub(SEEN), "{count} at {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_more_than_can_be_fed_at_once_finds_no_room_and_moves_nothing_that_is_seen() {
+        let mut arena = arena();
+        assert_eq!(arena.most_at_once(), 256);
+        assert!(!arena.make_room(0, SEEN + TILE - 1, 258));
+        assert_eq!(arena.offsets[0], 0);
+        let mut short = Arena::new(&[], 1, Room::windowed(300, SEEN, 256)).unwrap();
+        assert_eq!(short.most_at_once(), 300, "nothing is out of reach in a short context");
+        assert!(short.make_room(0, 299, 1) && !short.make_room(0, 299, 2));
+        assert!(short.holds_front(0));
     }
 }

@@ -82,6 +82,30 @@ impl Cache {
         }
     }
 
+    /// Bytes of what [`Cache::copy`] copies.
+    pub(super) fn bytes_of(&self, slot: usize, count: usize) -> usize {
+        match self {
+            Self::Shared(arena) => arena.bytes_of(slot, count),
+            Self::Growing(growing) => growing.bytes_of(count),
+        }
+    }
+
+    /// True when a slot still has its positions from the first on.
+    pub(super) fn holds_front(&self, slot: usize) -> bool {
+        match self {
+            Self::Shared(arena) => arena.holds_front(slot),
+            Self::Growing(_) => true,
+        }
+    }
+
+    /// True when a slot still has its positions from the first on, and room for the first `end` takes some away.
+    pub(super) fn loses_front(&self, slot: usize, end: usize) -> bool {
+        match self {
+            Self::Shared(arena) => arena.loses_front(slot, end),
+            Self::Growing(_) => false,
+        }
+    }
+
     /// Keys and values of a slot's first `count` positions. `None` when the slot does not hold them all.
     pub(super) fn copy(&mut self, slot: usize, count: usize) -> Option<Copied> {
         match self {

@@ -1,18 +1,19 @@
 //! How an open answer is completed: byte by byte, always the allowed byte that leads soonest to the end.
 //!
 //! The grammar says which bytes may come next; an order of preference picks one of them. Inside a string the closing
-//! quote comes first; outside, closing brackets come before commas, and commas before whatever would make a number
-//! longer; `null` comes before any other value. Several orders are tried, because patterns and formats differ in
-//! what leads out of them, and the shortest result is taken.
+//! quote comes first, then the endings that the schema's patterns are known to have ([`super::endings`]); outside, closing
+//! brackets come before commas, and commas before whatever would make a number longer; `null` comes before any other value.
+//! Several orders are tried, because patterns and formats differ in what leads out of them, and the shortest result is
+//! taken.
 //!
 //! In calls the quote is a special token, and so are the two ends; among the bytes of an answer each stands as its
 //! spelling behind the byte 0xff, which no text holds.
 
 use llguidance::Matcher;
 
-use super::{syntax::Syntax, vocabulary::Vocabulary};
+use super::{endings::Endings, syntax::Syntax, vocabulary::Vocabulary};
 
-/// Inside strings, after the quote. Fillers first (`a`, and what ends formats), then ways out of ever more patterns.
+/// Inside strings, after quote and endings. Fillers first (`a`, and what ends formats), then ways out of ever more patterns.
 const INSIDE: [&[u8]; 4] = [
     b"aZ1023456789",
     b":@/.-_ 10aAZz",
@@ -29,40 +30,44 @@ const OUTSIDE: &[u8] = b"}],n\"[{:5647382910-.eE+tf";
 /// Bytes that an answer may take to be closed, else the schema is at fault.
 const LONGEST: usize = 1 << 20;
 
+/// What ways are made of.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub vocabulary: &'a Vocabulary,
+    pub syntax: Syntax,
+    pub endings: &'a Endings,
+}
+
 /// The bytes that complete the text so far; empty when it may end as it is.
 ///
 /// # Errors
 /// When no order of preference reaches an end, or the grammar fails.
-pub(super) fn suffix(
-    matcher: &Matcher,
-    vocabulary: &Vocabulary,
-    syntax: Syntax,
-    text: &[u8],
-) -> Result<Vec<u8>, String> {
-    let place = Place::after(syntax, vocabulary, text);
-    let mut path = Path { matcher: matcher.clone(), syntax, place, bytes: Vec::new() };
+pub(super) fn suffix(matcher: &Matcher, means: Means, text: &[u8]) -> Result<Vec<u8>, String> {
+    let place = Place::after(means.syntax, means.vocabulary, text);
+    let mut path = Path { matcher: matcher.clone(), means, place, bytes: Vec::new() };
+    path.has_a_mask()?;
     while !path.may_end()? {
         if path.bytes.len() > LONGEST {
             return Err(format!("an answer to this schema cannot be closed within {LONGEST} bytes"));
         }
         if path.place.in_string() {
-            path = path.out_of_string(vocabulary)?;
+            path = path.out_of_string()?;
         } else {
-            path.go(vocabulary, OUTSIDE)?;
+            path.go(OUTSIDE)?;
         }
     }
     Ok(path.bytes)
 }
 
 /// A way on from the text so far.
-struct Path {
+struct Path<'a> {
     matcher: Matcher,
-    syntax: Syntax,
+    means: Means<'a>,
     place: Place,
     bytes: Vec<u8>,
 }
 
-impl Path {
+impl Path<'_> {
     fn may_end(&mut self) -> Result<bool, String> {
         if self.matcher.is_stopped() && !self.matcher.is_error() {
             return Ok(true);
@@ -70,10 +75,16 @@ impl Path {
         self.matcher.is_accepting().map_err(|error| error.to_string())
     }
 
+    /// Only a mask tells that the lexer has failed, and gives it new fuel: asked for single tokens, a lexer that has
+    /// failed allows none.
+    fn has_a_mask(&mut self) -> Result<(), String> {
+        self.matcher.compute_mask_or_eos().map(drop).map_err(|error| error.to_string())
+    }
+
     /// The shortest way to the closing quote that any order of preference finds.
-    fn out_of_string(&self, vocabulary: &Vocabulary) -> Result<Self, String> {
+    fn out_of_string(&self) -> Result<Self, String> {
         for limit in ROUNDS {
-            let ways = INSIDE.iter().filter_map(|order| self.by_order(vocabulary, order, limit).transpose());
+            let ways = INSIDE.iter().filter_map(|order| self.by_order(order, limit).transpose());
             let ways: Vec<Self> = ways.collect::<Result<_, _>>()?;
             if let Some(shortest) = ways.into_iter().min_by_key(|way| way.bytes.len()) {
                 return Ok(shortest);
@@ -83,32 +94,52 @@ impl Path {
     }
 
     /// The way to the closing quote that one order finds within `limit` bytes.
-    fn by_order(&self, vocabulary: &Vocabulary, order: &[u8], limit: usize) -> Result<Option<Self>, String> {
+    fn by_order(&self, order: &[u8], limit: usize) -> Result<Option<Self>, String> {
         let (matcher, bytes) = (self.matcher.clone(), self.bytes.clone());
-        let mut way = Self { matcher, syntax: self.syntax, place: self.place, bytes };
+        let mut way = Self { matcher, means: self.means, place: self.place, bytes };
         while way.place.in_string() {
             if way.bytes.len() >= self.bytes.len() + limit {
                 return Ok(None);
             }
-            way.go(vocabulary, order)?;
+            if !way.end()? {
+                way.go(order)?;
+            }
         }
         Ok(Some(way))
     }
 
-    /// One byte or special token on: a closing quote when that is allowed, else the first of `order`, else any.
-    fn go(&mut self, vocabulary: &Vocabulary, order: &[u8]) -> Result<(), String> {
-        let quote = self.place.in_string().then_some(b'"');
-        let (syntax, preferred) = (self.syntax, quote.into_iter().chain(order.iter().copied()));
-        let preferred = preferred.filter_map(|byte| token(syntax, vocabulary, byte));
-        let any = (0..=255).filter_map(|byte| vocabulary.token_of_byte(byte)).chain(syntax.controls());
-        let mut tokens = preferred.chain(any);
-        let token = loop {
-            let token = tokens.next().ok_or("the vocabulary lacks a byte that the schema demands")?;
-            if self.matcher.validate_tokens(&[token]).map_err(|error| error.to_string())? == 1 {
-                break token;
+    /// Takes the shortest ending that is allowed here; false where none is.
+    fn end(&mut self) -> Result<bool, String> {
+        let endings = self.means.endings;
+        for ending in endings.shortest_first() {
+            if self.allows(ending)? {
+                return ending.iter().try_for_each(|token| self.take(*token)).map(|()| true);
             }
-        };
+        }
+        Ok(false)
+    }
+
+    /// One byte or special token on: the first of `order` that is allowed, else any.
+    fn go(&mut self, order: &[u8]) -> Result<(), String> {
+        let Means { vocabulary, syntax, .. } = self.means;
+        let preferred = order.iter().filter_map(|byte| token(syntax, vocabulary, *byte));
+        let any = (0..=255).filter_map(|byte| vocabulary.token_of_byte(byte)).chain(syntax.controls());
+        for token in preferred.chain(any) {
+            if self.allows(&[token])? {
+                return self.take(token);
+            }
+        }
+        self.has_a_mask()?;
+        Err("the vocabulary lacks a byte that the schema demands".to_owned())
+    }
+
+    fn allows(&mut self, tokens: &[u32]) -> Result<bool, String> {
+        self.matcher.validate_tokens(tokens).map(|count| count == tokens.len()).map_err(|error| error.to_string())
+    }
+
+    fn take(&mut self, token: u32) -> Result<(), String> {
         self.matcher.consume_token(token).map_err(|error| error.to_string())?;
+        let Means { vocabulary, syntax, .. } = self.means;
         let bytes = vocabulary.bytes(token);
         self.place = self.place.then(syntax, vocabulary, bytes);
         self.bytes.extend(bytes);

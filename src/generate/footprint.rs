@@ -84,7 +84,7 @@ impl Footprint {
     }
 }
 
-/// `4 x (8193 positions x 40960 values + 2143 x 409600 of sliding layers) = 4.85 GB`
+/// `4 x (8193 positions x 40960 values + 2207 x 409600 of sliding layers) = 4.96 GB`
 impl fmt::Display for Footprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { element, full, sliding } = self;
@@ -96,7 +96,7 @@ impl fmt::Display for Footprint {
     }
 }
 
-/// A number of bytes for people: `4.85 GB`, `155.6 MB`.
+/// A number of bytes for people: `4.96 GB`, `155.6 MB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bytes(pub(super) u64);
 
@@ -111,7 +111,7 @@ impl fmt::Display for Bytes {
 
 /// How many positions the buffers of a slot hold. Sliding layers need the window and what is fed at once; as much again
 /// as the window lets them go on for a while before anything is moved. Pictures that are seen in both directions are fed
-/// in one piece.
+/// in one piece. What else a buffer must hold is added by [`Room::windowed`].
 pub(super) fn room(manifest: &Manifest, context: usize, prefill_chunk: usize) -> Room {
     let text = &manifest.text;
     // One position more than the context: a row that idles while others decode writes there.
@@ -122,6 +122,5 @@ pub(super) fn room(manifest: &Manifest, context: usize, prefill_chunk: usize) ->
         ImageAttention::Causal => 0,
         ImageAttention::Bidirectional => budgets.map_or(LARGEST_PICTURE, |budget| *budget as usize),
     };
-    let sliding = seen + text.sliding_window.max(prefill_chunk).max(picture);
-    if sliding < full { Room { full, sliding, seen } } else { Room::uniform(full) }
+    Room::windowed(full, seen, text.sliding_window.max(prefill_chunk).max(picture))
 }

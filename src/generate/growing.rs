@@ -27,6 +27,11 @@ impl Growing {
         Self { ports: ports.to_vec(), slots: (0..slots).map(|_| Vec::new()).collect() }
     }
 
+    /// Bytes of `count` positions.
+    pub(super) fn bytes_of(&self, count: usize) -> usize {
+        self.ports.iter().map(|port| count * port.heads * port.position()).sum()
+    }
+
     /// `None` when the slot does not hold its positions from the first on, as where a decoder keeps only a window.
     pub(super) fn copy(&self, slot: usize, count: usize) -> Option<Vec<u8>> {
         let mut rows = Vec::new();

@@ -16,6 +16,7 @@ mod decoder;
 mod draft;
 mod embedder;
 mod encoders;
+mod endings;
 mod engine;
 mod exponentials;
 mod floats;
@@ -51,6 +52,7 @@ mod thinking;
 mod tops;
 mod vocabulary;
 mod watchdog;
+mod witness;
 
 pub use answer::{Answer, Rules, Turn};
 pub use capacity::{Capacity, Spare};

@@ -171,14 +171,12 @@ impl Bounds<'_> {
     }
 
     fn string(&mut self, node: &Value) -> Cost {
-        if let Some(format) = node.get("format").and_then(Value::as_str) {
-            let length = length_of(format);
-            return Cost::new(2 + length, 2 + length);
-        }
+        let format = node.get("format").and_then(Value::as_str).map_or(0, length_of);
         let shortest = count(node, "minLength");
         let also = node.get("allOf").and_then(Value::as_array).into_iter().flatten();
         let patterns = also.chain([node]).filter_map(|part| part.get("pattern")?.as_str());
-        let length = shortest + patterns.map(span::of).sum::<usize>();
+        // Beside a format too: a URI may first have to become one, and then to end as the pattern says.
+        let length = format + shortest + patterns.map(span::of).sum::<usize>();
         Cost::new(2 + length, 2 + length + LOOSE_END)
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::twice;
+use super::{call, twice};
 
 /// Characters of an answer, or of a problem in it, that a message shows.
 const SHOWN: usize = 200;
@@ -17,6 +17,15 @@ pub fn read(text: &str) -> Result<(Value, usize), String> {
         return Err("the answer is empty".to_owned());
     }
     twice::read(bare).map_err(|error| format!("the answer is not JSON: {error}"))
+}
+
+/// Reads an answer of which only the text was kept, as JSON or as a call.
+///
+/// # Errors
+/// One line that says why it is neither.
+pub fn reread(text: &str) -> Result<Value, String> {
+    let json = read(text).map(|(answer, _)| answer);
+    json.or_else(|no_json| call::reread(text).map_err(|no_call| format!("{no_json}; {no_call}")))
 }
 
 fn unfenced(text: &str) -> &str {

@@ -28,6 +28,17 @@ pub fn read(text: &str, controls: &[usize]) -> Result<(Value, Vec<Leaf>), String
     }
 }
 
+/// Reads a call of which only the text was kept: whatever spells a quote is taken for one.
+///
+/// # Errors
+/// One line that says why it is none.
+pub fn reread(text: &str) -> Result<Value, String> {
+    let quotes = text.match_indices(QUOTE).map(|(at, _)| at);
+    let end = text.strip_suffix(END).map(str::len);
+    let controls: Vec<usize> = std::iter::once(0).chain(quotes).chain(end).collect();
+    read(text, &controls).map(|(call, _)| call)
+}
+
 struct Reader<'a> {
     text: &'a str,
     controls: &'a [usize],
@@ -171,6 +182,15 @@ mod tests {
     fn text_that_spells_a_mark_is_text() {
         let (value, _) = called("{a:^x<|\"|>},b:<tool_call|>\\^}").unwrap();
         assert_eq!(value, json!({"a": "x<|\"|>},b:<tool_call|>\\"}));
+    }
+
+    #[test]
+    fn a_call_is_read_again_from_its_text_alone() {
+        let text = "<|tool_call>call:record{a:<|\"|>tea, <tool_call|>\n<|\"|>,b:[<|\"|><|\"|>,1]}<tool_call|>";
+        assert_eq!(reread(text).unwrap(), json!({"a": "tea, <tool_call|>\n", "b": ["", 1]}));
+        for broken in ["", "é", "{\"a\":1}", "<|\"|>", "<tool_call|>", &text[..text.len() - 1], "x<tool_call|>"] {
+            assert!(reread(broken).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod settings;
 mod split;
 mod twice;
 
+pub use answer::reread;
 pub use boxes::asks_for_boxes;
 pub use checks::{Check, Settings as CheckSettings};
 pub use merge::{Merging, Seam, seam};

@@ -19,6 +19,8 @@ use crate::base::shape::{self, Choice, Form, List, Map, Node, Number};
 const DESCRIPTION: &str = "description";
 /// The key that holds why a column is JSON text.
 const NOTE: &str = "note";
+/// What that begins with.
+const JSON_TEXT: &str = "JSON text: ";
 
 /// The fields of a record.
 pub fn fields(fields: &[shape::Field]) -> Fields {
@@ -32,11 +34,33 @@ fn named(name: &str, node: &Node, nullable: bool) -> FieldRef {
     Arc::new(Field::new(name, data_type(&node.form), nullable).with_metadata(metadata))
 }
 
+/// The fields without the words about them and about what is in them: names, types, whether they may be null, and whether a text is
+/// JSON.
+pub fn undescribed(fields: &Fields) -> Fields {
+    fields.iter().map(|field| bare(field)).collect()
+}
+
+fn bare(field: &Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Struct(inner) => DataType::Struct(undescribed(inner)),
+        DataType::List(item) => DataType::List(Arc::new(bare(item))),
+        DataType::Map(entry, sorted) => DataType::Map(Arc::new(bare(entry)), *sorted),
+        plain => plain.clone(),
+    };
+    let json = is_json_text(field).then(|| (NOTE.to_owned(), JSON_TEXT.to_owned()));
+    Field::new(field.name(), data_type, field.is_nullable()).with_metadata(json.into_iter().collect::<HashMap<_, _>>())
+}
+
 fn note(form: &Form) -> Option<String> {
     match form {
-        Form::Json(json) => Some(format!("JSON text: {}", json.why)),
+        Form::Json(json) => Some(format!("{JSON_TEXT}{}", json.why)),
         _ => None,
     }
+}
+
+/// True for a column of texts that are JSON.
+pub fn is_json_text(field: &Field) -> bool {
+    field.metadata().get(NOTE).is_some_and(|note| note.starts_with(JSON_TEXT))
 }
 
 /// The type of a column that holds values of this form.
@@ -53,7 +77,7 @@ pub fn data_type(form: &Form) -> DataType {
         Form::Integer(_) => DataType::Int64,
         Form::Number(_) => DataType::Float64,
         Form::Decimal(number) => decimal(number),
-        Form::Boolean => DataType::Boolean,
+        Form::Boolean(_) => DataType::Boolean,
     }
 }
 
@@ -108,7 +132,7 @@ fn array(form: &Form, values: &[Option<&Value>]) -> Result<ArrayRef, ArrowError>
         Form::Number(_) => Arc::new(each(values, Value::as_f64).collect::<Float64Array>()),
         Form::Decimal(number) => Arc::new(decimals(number, values)?),
         Form::Json(_) | Form::Nothing => Arc::new(each(values, as_text).collect::<StringArray>()),
-        Form::Boolean => Arc::new(each(values, Value::as_bool).collect::<BooleanArray>()),
+        Form::Boolean(_) => Arc::new(each(values, Value::as_bool).collect::<BooleanArray>()),
     })
 }
 
@@ -174,4 +198,30 @@ fn maps(map: &Map, values: &[Option<&Value>]) -> Result<MapArray, ArrowError> {
 
 fn items_of(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::Shape;
+
+    fn column(schema: &Value) -> Fields {
+        let shape = Shape::compile(&json!({ "type": "object", "properties": { "a": schema } })).unwrap();
+        undescribed(&fields(shape.fields()))
+    }
+
+    #[test]
+    fn other_words_make_no_other_column_and_json_in_place_of_text_does() {
+        let list = |words: &str| {
+            let inner = json!({ "b": { "type": "string", "description": words } });
+            let items = json!({ "type": "object", "properties": inner, "description": words });
+            column(&json!({ "type": "array", "items": items, "description": words }))
+        };
+        assert_eq!(list("as it was said then"), list("as it is said now"));
+        let (text, whatever) = (column(&json!({ "type": "string" })), column(&json!({})));
+        assert_eq!(text[0].data_type(), whatever[0].data_type());
+        assert_ne!(text, whatever);
+    }
 }

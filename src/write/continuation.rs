@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use super::{
     asked::RunIdentity,
     books::Through,
+    columns,
     copies::Copies,
     findings::{Findings, Settlement},
     folder::Folder,
@@ -156,13 +157,15 @@ impl Continuation {
     }
 }
 
-fn refuse_other_columns(part: &Path, columns: &SchemaRef) -> Result<(), Fatal> {
+/// What is said about columns may differ from part to part: a question that is put in other words has the same columns.
+fn refuse_other_columns(part: &Path, wanted: &SchemaRef) -> Result<(), Fatal> {
     let (there, _) = read::schema_and_footer(part)?;
-    if there.fields() == columns.fields() {
+    let (ours, theirs) = (columns::undescribed(wanted.fields()), columns::undescribed(there.fields()));
+    if ours == theirs {
         return Ok(());
     }
-    let ours: HashMap<_, _> = columns.fields().iter().map(|field| (field.name(), field)).collect();
-    let theirs: HashMap<_, _> = there.fields().iter().map(|field| (field.name(), field)).collect();
+    let ours: HashMap<_, _> = ours.iter().map(|field| (field.name(), field)).collect();
+    let theirs: HashMap<_, _> = theirs.iter().map(|field| (field.name(), field)).collect();
     let differs = |name: &&&String| ours.get(**name) != theirs.get(**name);
     let mut names: Vec<&String> = ours.keys().chain(theirs.keys()).filter(differs).copied().collect();
     names.sort();

@@ -8,10 +8,11 @@ use std::{
 
 use serde::Serialize;
 
-use super::{lock::Lock, read};
+use super::{lock, read};
 use crate::base::{
     Fatal,
     dataset::{EXTRACTIONS, FAILURES, OURS, REPORT},
+    lock::Lock,
 };
 
 /// What a folder that is not ours may hold under our names.
@@ -56,7 +57,7 @@ impl Claim {
         make(out)?;
         let folder = Folder::at(out);
         make(&out.join(OURS))?;
-        let lock = Lock::take(&folder.lock)?;
+        let lock = lock::take(&folder.lock)?;
         for path in [&folder.extractions, &folder.failures, &folder.asked, &folder.aside] {
             make(path)?;
         }

@@ -20,9 +20,11 @@ use crate::base::Fatal;
 
 mod recorded;
 mod show;
+mod spelled;
 
 pub use recorded::{row, schema};
 pub use show::{cells, headings, json};
+pub use spelled::spelled;
 
 /// Rows in a batch: bounds memory whatever the part's size.
 const BATCH_ROWS: usize = 1024;

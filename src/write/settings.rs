@@ -38,9 +38,13 @@ impl Default for Settings {
 impl Settings {
     /// What is wrong with the numbers.
     pub fn validate(&self) -> Vec<String> {
-        let limits = [("rows_per_part", self.rows_per_part), ("mebibytes_per_part", self.mebibytes_per_part)];
+        let limits = [
+            ("rows_per_part", self.rows_per_part),
+            ("mebibytes_per_part", self.mebibytes_per_part),
+            ("seconds_per_part", self.seconds_per_part),
+        ];
         let zero = limits.into_iter().filter(|(_, value)| *value == 0);
-        zero.map(|(name, _)| format!("write.{name}: 0 would never hold a row; write 1 or more")).collect()
+        zero.map(|(name, _)| format!("write.{name}: 0 would make a part of each row; write 1 or more")).collect()
     }
 }
 

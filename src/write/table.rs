@@ -55,6 +55,11 @@ impl Table {
         self
     }
 
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
     /// Opens the next part if none is open: what cannot be written shows now.
     pub fn open(&mut self) -> Result<&mut Part, Fatal> {
         let part = match self.open.take() {

@@ -67,7 +67,7 @@ fn what_is_not_there_any_more_is_said() {
     };
     let said = refused(&["--row", "2"]);
     assert!(said.contains("has no row 2: there are 1"), "{said}");
-    assert!(refused(&["--row", "0"]).contains("has no row 0"));
+    assert!(refused(&["--row", "0"]).contains("has no row 0: rows count from 1"));
     fs::write(&note, "Another note.").unwrap();
     assert!(refused(&["--row", "1"]).contains("has another content than then"));
     fs::remove_file(&note).unwrap();

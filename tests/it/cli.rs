@@ -248,6 +248,20 @@ fn check_tries_prompt_and_grammar_with_the_bundle() {
 }
 
 #[test]
+fn check_refuses_an_allowance_in_which_no_answer_can_be_closed() {
+    let folder = folder();
+    let schema = r#"{"type":"object","properties":{"a":{"type":"string","minLength":300}},"required":["a"]}"#;
+    fs::write(folder.path().join("schema.json"), schema).unwrap();
+    let path = pipeline(
+        folder.path(),
+        "name = \"x\"\n[encode]\nprompt = \"Read.\"\n[generate]\nmax_tokens = 100\n[parse]\nschema = \"schema.json\"\n",
+    );
+    let output = run(&["check", text(&path), "--model", "onnx/tiny"]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("closing an answer may take"), "{}", errors(&output));
+}
+
+#[test]
 fn a_schema_that_we_do_not_support_is_refused_with_the_place() {
     let folder = folder();
     fs::write(folder.path().join("schema.json"), r#"{"type":"object","properties":{"a":{"not":{"type":"string"}}}}"#)

@@ -210,6 +210,19 @@ fn impossible_inputs_are_all_named_before_the_walk() {
 }
 
 #[test]
+fn a_pattern_with_a_sign_over_two_names_is_refused_before_the_walk() {
+    let scene = Scene::new(&[("a.txt", b"a"), ("b[.txt", b"b")]);
+    for (pattern, name) in [("[a/b]*.txt", "`[a`"), ("**/[!/]/*", "`[!`"), ("a/***", "`***`"), ("a**/b", "`a**`")] {
+        let inputs = named([scene.typed("a.txt"), scene.typed(pattern)]);
+        let problems = Collect::new(Settings::default(), inputs).err().unwrap();
+        let [problem] = problems.as_slice() else { panic!("{pattern}: {problems:?}") };
+        assert!(problem.contains(pattern) && problem.contains(name) && problem.contains("`[[]`"), "{problem}");
+    }
+    let found = collect(Settings::default(), named([scene.typed("b[.txt")]));
+    assert_eq!(scene.lines(found), ["text b[.txt"], "a file of that very name is that file");
+}
+
+#[test]
 fn shards_share_out_every_document_and_every_failure_once() {
     let files: Vec<(String, Vec<u8>)> =
         (0..40).map(|n| (format!("{n:02}.txt"), vec![b'a' + n % 26; n as usize])).collect();

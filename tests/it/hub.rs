@@ -18,6 +18,7 @@ use lapidary::{
         hub::{Hub, Patience, PullRequest, Pulled, Token, Use},
     },
 };
+use serde_json::Value;
 use tempfile::TempDir;
 
 use server::{COMMIT, Fault, Server, blob};
@@ -133,6 +134,31 @@ fn a_checkpoint_is_fetched_and_exported_and_an_existing_bundle_costs_no_request(
     let before = server.seen().len();
     let (code, _, stderr) = said(&run(&server, home.path(), &["org/model", "bundle"]));
     assert_eq!((code, server.seen().len()), (Some(2), before), "{stderr}");
+}
+
+/// Its table of per-layer embeddings has 2^47 weights, half a petabyte in f32.
+fn vast_checkpoint() -> Vec<(&'static str, Vec<u8>)> {
+    let mut config: Value = serde_json::from_slice(&read("fixtures/family/e2b/config.json")).unwrap();
+    for (name, size) in
+        [("hidden_size_per_layer_input", 1 << 20), ("vocab_size", 1 << 24), ("vocab_size_per_layer_input", 1 << 24)]
+    {
+        config["text_config"][name] = size.into();
+    }
+    let others = checkpoint().into_iter().filter(|(path, _)| *path != "config.json");
+    others.chain([("config.json", config.to_string().into_bytes())]).collect()
+}
+
+#[test]
+fn a_bundle_that_the_disk_does_not_hold_is_refused_before_its_weights_are_fetched() {
+    let (server, home) = (Server::start(&vast_checkpoint()), tempfile::tempdir().unwrap());
+    let (code, _, stderr) = said(&run(&server, home.path(), &["org/model", "bundle", "--dtype", "f32"]));
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        ["`bundle` takes 5629", "must be downloaded", "in all"].iter().all(|words| stderr.contains(words)),
+        "{stderr}"
+    );
+    assert!(server.ranges(WEIGHTS).is_empty(), "nothing large is fetched");
+    assert!(!home.path().join("bundle").exists());
 }
 
 #[test]

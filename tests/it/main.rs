@@ -37,4 +37,5 @@ mod synthetic;
 mod towers;
 mod verify;
 mod vocabulary;
+mod words;
 mod write;

@@ -100,6 +100,31 @@ fn the_defaults_are_as_listed() {
     assert_eq!(format!("{:?}", pipeline(&listed).0.reduce), format!("{:?}", pipeline(asked).0.reduce));
 }
 
+#[test]
+fn a_key_that_has_no_effect_beside_the_others_is_an_error() {
+    for (text, key) in [
+        ("[ladder]\nclimb_on = [\"loop\"]", "`climb_on`"),
+        ("[ladder]\nallowance = 3072", "`allowance`"),
+        ("[ladder]\ngive_up_on = [\"invalid\"]", "`give_up_on`"),
+        ("[generate]\nseed = 7", "seed"),
+        ("[generate]\nseed = 7\n[ladder]\nsteps = [{ rotate = 90 }]", "seed"),
+        ("[write]\nseconds_per_part = 0", "seconds_per_part"),
+    ] {
+        let problems = pipeline(text).1;
+        assert!(problems.len() == 1 && problems[0].contains(key), "{text}: {problems:?}");
+    }
+    let agreement = "[parse]\nevidence = true\n[ladder]\nleast_agreement = 0.5\n";
+    let climbing = pipeline(&format!("{agreement}climb_on = [\"agreement\"]")).1.join("\n");
+    assert!(climbing.contains("`climb_on`") && climbing.contains("`least_agreement`"), "{climbing}");
+    for text in [
+        "[generate]\nseed = 7\ntemperature = 0.5",
+        "[generate]\nseed = 7\n[ladder]\nsteps = [{ temperature = 0.4 }]",
+        &format!("{agreement}give_up_on = [\"agreement\"]"),
+    ] {
+        assert_eq!(pipeline(text).1, Vec::<String>::new(), "{text}");
+    }
+}
+
 /// All columns of our own in a row are on the page.
 pub fn assert_columns_are_listed(row: &Value) {
     let listed: BTreeSet<&str> = words(PAGE.split_once("\n# Columns").unwrap().1).collect();

@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 33] = [
+const HOMES: [(&str, &[&str]); 34] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -40,7 +40,8 @@ const HOMES: [(&str, &[&str]); 33] = [
     ("symphonia", &["decode"]),
     ("tokio", &["write"]),
     ("tracing_subscriber", &["cli"]),
-    ("unicode_normalization", &["parse"]),
+    ("unicode_normalization", &["app", "parse"]),
+    ("unicode_segmentation", &["app"]),
     ("ureq", &["bundle"]),
     ("url", &["write"]),
 ];

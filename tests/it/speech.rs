@@ -153,6 +153,34 @@ fn captions_are_made_of_a_row_for_each_clip_too() {
 }
 
 #[test]
+fn a_field_that_is_not_there_or_no_text_is_refused_by_captions_and_timeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipeline, answers, set) =
+        (pipeline(folder.path(), ""), folder.path().join("answers.json"), folder.path().join("set"));
+    let properties = json!({ "text": { "type": "string" }, "speakers": { "type": "integer" } });
+    let schema = json!({ "type": "object", "required": ["text", "speakers"], "properties": properties });
+    fs::write(folder.path().join("counted.json"), schema.to_string()).unwrap();
+    let transcript = format!("{}/schemas/transcript.json", env!("CARGO_MANIFEST_DIR"));
+    fs::write(&pipeline, fs::read_to_string(&pipeline).unwrap().replace(&transcript, "counted.json")).unwrap();
+    fs::write(&answers, json!([{ "text": "One.", "speakers": 2 }]).to_string()).unwrap();
+    let letter = "fixtures/sound/letter.mp3";
+    let output = run(&["run", text(&pipeline), letter, "--output", text(&set), "--replay", text(&answers)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let (out, place) = (folder.path().join("captions"), folder.path().join("timeline.parquet"));
+    let captions = ["captions", text(&set), text(&out)];
+    let timeline = ["timeline", text(&set), "--output", text(&place)];
+    for (field, why) in [("typo", "no field `typo`"), ("_start", "no field `_start`"), ("speakers", "is no text")] {
+        for command in [&captions[..], &timeline[..]] {
+            let output = run(&[command, &["--field", field]].concat());
+            let said = errors(&output);
+            assert_eq!(code(&output), 2, "{command:?} {field}: {said}");
+            assert!(said.contains(why) && said.contains("there are `speakers`, `text`"), "{command:?} {field}: {said}");
+        }
+    }
+    assert!(!out.exists() && !place.exists(), "nothing is written");
+}
+
+#[test]
 fn sound_and_frames_stand_on_one_timeline() {
     let (folder, root) = (tempfile::tempdir().unwrap(), env!("CARGO_MANIFEST_DIR"));
     let (film, answers) = ("fixtures/video/shapes.mp4", folder.path().join("answers.json"));

@@ -1,5 +1,6 @@
 //! Segments of a transcript as captions: in order, each thing said once, in pieces that can be read at a glance.
 
+use super::lines::lines;
 use crate::parse::{Seam, seam};
 
 /// Characters of a caption: two lines of a screen.
@@ -16,19 +17,51 @@ pub struct Segment {
     pub text: String,
 }
 
-/// The captions of a recording. Within a span a piece lasts as long as its share of the characters; spans that overlap are
-/// parted in the middle of what they share.
+impl Segment {
+    /// Says more in the same span.
+    fn add(&mut self, text: &str) {
+        if !self.text.is_empty() && !text.is_empty() {
+            self.text.push(' ');
+        }
+        self.text.push_str(text);
+    }
+}
+
+/// The captions of a recording. Within a span a piece lasts as long as its share of the characters; what stands in one span is
+/// said in its order, and spans that overlap are parted in the middle of what they share.
 pub fn tidied(mut segments: Vec<Segment>) -> Vec<Segment> {
     segments.sort_by(|one, other| one.start.total_cmp(&other.start).then(one.end.total_cmp(&other.end)));
     for segment in &mut segments {
         segment.text = segment.text.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    for place in 1..segments.len() {
-        let (before, after) = segments.split_at_mut(place);
-        part(&mut before[place - 1], &mut after[0]);
-    }
-    let said = segments.into_iter().filter(|segment| !segment.text.is_empty() && segment.start < segment.end);
+    let parted = joined(segments).into_iter().fold(Vec::new(), followed);
+    let said = parted.into_iter().filter(|segment| !segment.text.is_empty() && segment.start < segment.end);
     said.flat_map(pieces).collect()
+}
+
+/// Neighbours of the same span as one: they are the records that a clip lists.
+fn joined(segments: Vec<Segment>) -> Vec<Segment> {
+    let mut joined: Vec<Segment> = Vec::new();
+    for segment in segments {
+        match joined.last_mut().filter(|last| (last.start, last.end) == (segment.start, segment.end)) {
+            Some(last) => last.add(&segment.text),
+            None => joined.push(segment),
+        }
+    }
+    joined
+}
+
+/// What was said, and what follows it. Where all of the next span lies in those before, nothing of it is left, and its text goes
+/// to the last of them.
+fn followed(mut said: Vec<Segment>, mut next: Segment) -> Vec<Segment> {
+    let Some(last) = said.last_mut() else { return vec![next] };
+    part(last, &mut next);
+    if next.start < next.end {
+        said.push(next);
+    } else {
+        last.add(&next.text);
+    }
+    said
 }
 
 fn part(first: &mut Segment, second: &mut Segment) {
@@ -40,8 +73,14 @@ fn part(first: &mut Segment, second: &mut Segment) {
     first.text.truncate(kept);
     second.text.replace_range(..from, "");
     second.text = second.text.trim_start().to_owned();
-    let border = second.start + shared / 2.0;
-    (first.end, second.start) = (border.min(second.end), border.min(second.end));
+    // Spans that lie in one another share no more than the shorter; the first may begin later, since it was parted itself.
+    let (from, to) = (first.start.max(second.start), first.end.min(second.end));
+    if from < to {
+        let border = f64::midpoint(from, to);
+        (first.end, second.start) = (border, border);
+    } else {
+        second.start = second.end;
+    }
 }
 
 fn pieces(segment: Segment) -> Vec<Segment> {
@@ -57,29 +96,6 @@ fn pieces(segment: Segment) -> Vec<Segment> {
         Segment { start: at(from), end: at(passed), text: piece.to_owned() }
     });
     timed.collect()
-}
-
-/// A text in lines of at most so many characters: at the end of a sentence where one lies in the last half, else at a comma,
-/// else between words, else anywhere.
-pub fn lines(text: &str, longest: usize) -> Vec<&str> {
-    let (mut lines, mut rest) = (Vec::new(), text.trim());
-    while let Some((cut, _)) = rest.char_indices().nth(longest) {
-        let (head, half) = (&rest[..cut], cut / 2);
-        let ends = rest[cut..].starts_with(' ');
-        let last = |marks: &[char]| {
-            let behind = |(at, mark): (usize, &str)| at + mark.len();
-            let mut places = head.match_indices(marks).map(behind).filter(|at| *at >= half);
-            places.rfind(|at| rest[*at..].starts_with(' '))
-        };
-        let sentence = last(&['.', '!', '?', '。', '！', '？']);
-        let word = || if ends { Some(cut) } else { head.rfind(' ') };
-        let at =
-            sentence.or_else(|| last(&[',', ';', ':', '、', '，'])).or_else(word).filter(|at| *at > 0).unwrap_or(cut);
-        lines.push(rest[..at].trim_end());
-        rest = rest[at..].trim_start();
-    }
-    lines.extend((!rest.is_empty()).then_some(rest));
-    lines
 }
 
 #[cfg(test)]
@@ -99,6 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_one_span_are_all_said_in_their_order() {
+        let texts = ["Good morning.", "It is ready.", "Let us begin.", "Let us begin."];
+        let mut segments: Vec<Segment> = texts.iter().map(|text| segment(0.0, 30.0, text)).collect();
+        segments.push(segment(28.0, 58.0, "us begin. Now."));
+        let said = "Good morning. It is ready. Let us begin. Let us begin.";
+        assert_eq!(tidied(segments), [segment(0.0, 29.0, said), segment(29.0, 58.0, "Now.")]);
+    }
+
+    #[test]
+    fn spans_that_lie_in_one_another_lose_nothing() {
+        let found = tidied(vec![segment(0.0, 30.0, "one"), segment(10.0, 20.0, "two"), segment(10.5, 12.0, "three")]);
+        assert_eq!(found, [segment(0.0, 15.0, "one"), segment(15.0, 20.0, "two three")]);
+    }
+
+    #[test]
     fn long_texts_are_cut_at_the_ends_of_sentences() {
         let text = "The wheel is turned by hand. It grinds the stone until each face is flat, and then it is polished for an hour.";
         let found = tidied(vec![segment(10.0, 20.0, text)]);
@@ -112,7 +143,6 @@ mod tests {
         );
         assert_eq!((found[0].start, found[1].end, found[0].end), (10.0, 20.0, found[1].start));
         assert!((found[0].end - 16.7).abs() < 0.1, "{found:?}");
-        assert_eq!(lines(&"x".repeat(100), 84).len(), 2, "a word without end");
     }
 
     proptest! {
@@ -129,6 +159,30 @@ mod tests {
             if apart && !found.is_empty() {
                 let said: String = found.iter().map(|piece| piece.text.replace(' ', "")).collect();
                 prop_assert_eq!(said, words.concat());
+            }
+        }
+
+        #[test]
+        fn spans_that_are_the_same_or_share_much_keep_all_their_words(
+            spans in proptest::collection::vec((0_u8..4, 1_u8..4, 1_usize..40), 1..20)
+        ) {
+            let spelt = |(number, (start, length, words)): (usize, &(u8, u8, usize))| {
+                let text = (0..*words).map(|word| format!("w{number}x{word}")).collect::<Vec<_>>().join(" ");
+                let start = f64::from(*start) * 10.0;
+                segment(start, start + f64::from(*length) * 10.0, &text)
+            };
+            let words = |segments: &[Segment]| {
+                let mut words: Vec<String> =
+                    segments.iter().flat_map(|one| one.text.split(' ').map(str::to_owned)).collect();
+                words.sort();
+                words
+            };
+            let segments: Vec<Segment> = spans.iter().enumerate().map(spelt).collect();
+            let said = words(&segments);
+            let found = tidied(segments);
+            prop_assert_eq!(words(&found), said);
+            for pair in found.windows(2) {
+                prop_assert!(pair[0].end <= pair[1].start + 1e-9, "{pair:?}");
             }
         }
     }

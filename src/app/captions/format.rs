@@ -5,7 +5,10 @@
 
 use std::fmt::Write;
 
-use super::cues::{Segment, lines};
+use super::{
+    cues::Segment,
+    lines::{Border, borders, lines},
+};
 
 /// Characters of a line on a screen.
 const LINE: usize = 42;
@@ -73,11 +76,11 @@ fn screen(text: &str) -> Vec<&str> {
     if whole <= LINE {
         return vec![text];
     }
-    let gaps = text.match_indices(' ').map(|(at, _)| (&text[..at], &text[at + 1..]));
-    let fitting = gaps.filter(|(first, second)| length(first) <= LINE && length(second) <= LINE);
-    let ends = |first: &str| first.ends_with(['.', '!', '?', ',', ';', ':']);
-    let best = fitting.min_by_key(|(first, _)| (!ends(first), (2 * length(first)).abs_diff(whole)));
-    best.map_or_else(|| lines(text, LINE), |(first, second)| vec![first, second])
+    let gaps = borders(text).filter(|(_, border)| *border > Border::Character);
+    let halves = gaps.map(|(at, border)| (border, text[..at].trim_end(), text[at..].trim_start()));
+    let fitting = halves.filter(|(_, first, second)| length(first) <= LINE && length(second) <= LINE);
+    let best = fitting.min_by_key(|(border, first, _)| (*border < Border::Comma, (2 * length(first)).abs_diff(whole)));
+    best.map_or_else(|| lines(text, LINE), |(_, first, second)| vec![first, second])
 }
 
 fn vtt(text: &str) -> String {
@@ -101,6 +104,11 @@ mod tests {
             ["One two three four,", "five six seven eight nine ten."]
         );
         assert_eq!(screen("One two."), ["One two."]);
+        let (first, second) = (
+            "今日は天気がとても良いので、公園まで散歩に出かけました。途中で友人に会い、",
+            "一緒に喫茶店でコーヒーを飲みました。その後、図書館に寄って本を三冊借りました。",
+        );
+        assert_eq!(screen(&(first.to_owned() + second)), [first, second]);
         assert_eq!(screen(&"x".repeat(90)).len(), 3);
     }
 

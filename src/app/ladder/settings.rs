@@ -93,6 +93,12 @@ impl Settings {
         Rungs::new(self.steps.clone())
     }
 
+    /// True where some try of a unit draws its tokens.
+    pub fn draws(&self, generate: &generate::Settings) -> bool {
+        let steps = self.steps.iter().filter_map(|step| step.temperature);
+        steps.chain([generate.temperature]).any(|temperature| temperature > 0.0)
+    }
+
     /// All problems at once, one line each. What a step says must differ from what the stages do anyhow.
     pub fn validate(
         &self,
@@ -110,6 +116,7 @@ impl Settings {
                 .push("`climb_on` is empty, so no unit would climb; name reasons or leave the table out".to_owned());
         }
         problems.extend(self.untold(parse));
+        problems.extend(self.idle());
         if self.allowance == 0 {
             problems.push("`allowance` is 0, so no unit would climb; leave the table out".to_owned());
         }
@@ -143,8 +150,29 @@ impl Settings {
             ),
             (!share, "`least_agreement` must be 0 to 1"),
         ];
-        problems.into_iter().filter(|(wrong, _)| *wrong).map(|(_, problem)| problem.to_owned()).collect()
+        those(&problems)
     }
+
+    /// An option without effect is an error.
+    fn idle(&self) -> Vec<String> {
+        let (flat, usual) = (self.steps.is_empty(), Self::default());
+        let agreement = self.least_agreement.is_some() && !self.give_up_on.contains(&Reason::Agreement);
+        let problems = [
+            (flat && self.climb_on != usual.climb_on, "`climb_on` has no effect without `steps`; leave it out"),
+            (flat && agreement, "`least_agreement` has no effect without `steps`; leave it out"),
+            (flat && self.allowance != usual.allowance, "`allowance` has no effect without `steps`; leave it out"),
+            (
+                self.give_up_on.contains(&Reason::Invalid),
+                "`give_up_on` names `invalid`, but an answer that does not pass the schema is a failure anyhow; leave it out",
+            ),
+        ];
+        those(&problems)
+    }
+}
+
+/// The problems that there are.
+fn those(problems: &[(bool, &str)]) -> Vec<String> {
+    problems.iter().filter(|(wrong, _)| *wrong).map(|(_, problem)| (*problem).to_owned()).collect()
 }
 
 fn wrong(
@@ -219,5 +247,28 @@ mod tests {
         assert_eq!(untold.len(), 3, "no checks, no evidence, no share: {untold:?}");
         assert!(toml::from_str::<Settings>("steps = [{ zoom = 3 }]").is_err());
         assert!(toml::from_str::<Settings>("climb_on = [\"ugly\"]").is_err());
+    }
+
+    #[test]
+    fn what_has_no_effect_is_named() {
+        for key in ["climb_on = [\"loop\"]", "allowance = 3072"] {
+            let idle = problems(key);
+            assert!(idle.len() == 1 && idle[0].contains("no effect without `steps`"), "{key}: {idle:?}");
+            assert!(problems(&format!("{key}\nsteps = [{{ rotate = 180 }}]")).is_empty(), "{key}");
+        }
+        let invalid = problems("steps = [{ rotate = 180 }]\ngive_up_on = [\"loop\", \"invalid\"]");
+        assert!(invalid.len() == 1 && invalid[0].contains("is a failure anyhow"), "{invalid:?}");
+        assert!(problems("give_up_on = [\"loop\", \"empty\"]").is_empty(), "this needs no steps");
+    }
+
+    #[test]
+    fn some_try_draws_where_the_pipeline_or_a_step_is_warm() {
+        let draws = |steps: &str, temperature| {
+            let settings: Settings = toml::from_str(steps).unwrap();
+            settings.draws(&generate::Settings { temperature, ..Default::default() })
+        };
+        assert!(!draws("", 0.0) && !draws("steps = [{ rotate = 90 }, { temperature = 0.0 }]", 0.0));
+        assert!(draws("", 0.5) && draws("steps = [{ temperature = 0.4 }]", 0.0));
+        assert!(draws("steps = [{ temperature = 0.0 }]", 0.5), "the first try");
     }
 }

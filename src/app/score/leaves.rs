@@ -51,7 +51,7 @@ fn of_value(value: &Value, path: &str, field: &str, found: &mut Vec<Leaf>) {
 
 impl Wanted {
     /// Whether this is what a row holds. A number equals a number of the same size however it is written, nothing and null are
-    /// equal, texts are equal letter by letter.
+    /// equal, texts are equal letter by letter; accents and points in time were spelled alike before.
     pub fn is(&self, held: Option<&Value>) -> bool {
         match (self, held.unwrap_or(&Value::Null)) {
             (Self::Items(count), Value::Array(items)) => items.len() == *count,

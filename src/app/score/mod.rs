@@ -1,6 +1,7 @@
 //! `lapidary score`: a dataset against what is known of some of its documents: how many values are right, field by field,
 //! and how much the model's confidence says about that.
 
+mod composed;
 mod leaves;
 mod tally;
 mod truth;
@@ -25,9 +26,9 @@ pub fn score(dataset: &Path, truth: &Path) -> Result<Score, Fatal> {
     let mut score = Score::default();
     let request = Request { table: Table::Extractions, columns: None, limit: usize::MAX };
     read::read(dataset, &request, &mut |batch| {
-        for row in read::json(batch) {
+        for row in read::json(batch).map(composed::value) {
             match truths.take(&row) {
-                Some(known) => score.add(&known.file, &leaves(&known.record), Some(&row)),
+                Some(known) => score.add(&known.file, &leaves(&read::spelled(batch, &known.record)), Some(&row)),
                 None => score.unasked += 1,
             }
         }

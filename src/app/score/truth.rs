@@ -2,6 +2,7 @@
 //! several, its page.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     fs::File,
     io::{BufRead, BufReader},
@@ -11,6 +12,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::composed;
 use crate::base::Fatal;
 
 const SHAPE: &str = "one JSON object a line: {\"file\": \"scans/7.pdf\", \"page\": 2, \"record\": {...}}, `page` only where a file has several records";
@@ -21,10 +23,28 @@ const SHAPE: &str = "one JSON object a line: {\"file\": \"scans/7.pdf\", \"page\
 pub(super) struct Truth {
     /// The end of the file's path: any number of its folders, and its name.
     pub file: String,
-    /// From 1, as `_page` has it; absent: the first row of the file.
+    /// From 1, as `_page` has it; absent: the first row of the file that no other line is for.
     page: Option<i64>,
     /// What a row ought to hold. Columns that it does not name are not looked at.
     pub record: Map<String, Value>,
+}
+
+/// How well a line fits a row: parts of the path that it names, and whether it names the page.
+type Fit = (usize, bool);
+
+impl Truth {
+    fn composed(self) -> Self {
+        Self { file: composed::text(self.file), record: composed::object(self.record), ..self }
+    }
+
+    /// `None` where it is about another file or page.
+    fn fit(&self, source: &str, page: Option<i64>) -> Option<Fit> {
+        let (named, whole) = (components(&self.file), components(source));
+        let parts = named.clone().count();
+        let ends = parts <= whole.clone().count() && whole.rev().zip(named.rev()).all(|(one, other)| one == other);
+        let on_page = self.page.is_none() || self.page == page;
+        (ends && on_page).then_some((parts, self.page.is_some()))
+    }
 }
 
 /// All lines of a file, each of which belongs to one row at most.
@@ -51,7 +71,7 @@ impl Truths {
             }
             let truth: Truth =
                 serde_json::from_str(&line).map_err(|error| cannot(format!("line {}: {error}", number + 1)))?;
-            truths.push((truth, false));
+            truths.push((truth.composed(), false));
         }
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, (truth, _)) in truths.iter().enumerate() {
@@ -60,20 +80,14 @@ impl Truths {
         Ok(Self { truths, by_name })
     }
 
-    /// What is known of a row, once: the one whose path fits best. `None` where nothing is known of the row, or
-    /// another row has had it.
+    /// What is known of a composed row, once: the line that fits best, the first of equals. `None` where nothing is known
+    /// of the row, or another row has had it.
     pub fn take(&mut self, row: &Value) -> Option<&Truth> {
         let (source, page) = (row["_source"].as_str()?, row["_page"].as_i64());
-        let fits = |truth: &Truth| {
-            let named = components(&truth.file);
-            let ends = components(source).rev().zip(named.clone().rev()).all(|(one, other)| one == other);
-            let on_page = truth.page.is_none() || truth.page == page;
-            (ends && on_page && named.clone().count() <= components(source).count()).then(|| named.count())
-        };
         let lines = self.by_name.get(&name(source))?;
-        let open = lines.iter().filter(|place| !self.truths[**place].1);
-        let best =
-            open.filter_map(|place| Some((fits(&self.truths[*place].0)?, *place))).max_by_key(|(fit, _)| *fit)?.1;
+        let open = lines.iter().copied().filter(|place| !self.truths[*place].1);
+        let fitting = open.filter_map(|place| Some((self.truths[place].0.fit(source, page)?, Reverse(place))));
+        let (_, Reverse(best)) = fitting.max()?;
         let (truth, taken) = &mut self.truths[best];
         *taken = true;
         Some(truth)
@@ -132,6 +146,24 @@ mod tests {
         assert_eq!(known.take(&row("x/a.pdf", Some(2))).unwrap().record["page"], 2);
         assert!(known.take(&row("x/a.pdf", None)).is_none());
         assert_eq!(known.left().map(|truth| truth.record["page"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn records_of_one_page_are_taken_in_their_order_and_a_line_without_a_page_leaves_the_others_theirs() {
+        let line = |page: &str, of: u8| format!("{{\"file\": \"a.pdf\", {page}\"record\": {{\"of\": {of}}}}}\n");
+        let mut known = truths(&[1, 2, 3].map(|of| line("\"page\": 1, ", of)).concat()).unwrap();
+        let taken = [(); 3].map(|()| known.take(&row("x/a.pdf", Some(1))).unwrap().record["of"].clone());
+        assert_eq!(taken, [1, 2, 3]);
+        let mut known = truths(&(line("\"page\": 2, ", 2) + &line("", 1))).unwrap();
+        let taken = [2, 1].map(|page| known.take(&row("x/a.pdf", Some(page))).unwrap().record["of"].clone());
+        assert_eq!(taken, [2, 1]);
+    }
+
+    #[test]
+    fn accents_may_be_composed_or_not() {
+        let mut known =
+            truths("{\"file\": \"Mu\\u0308ller.pdf\", \"record\": {\"cafe\u{301}\": \"e\u{301}\"}}\n").unwrap();
+        assert_eq!(known.take(&row("x/M\u{fc}ller.pdf", None)).unwrap().record["caf\u{e9}"], "\u{e9}");
     }
 
     #[test]

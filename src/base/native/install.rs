@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     super::fault::Fatal,
+    claim::{Aside, Claim},
     folder,
     manifest::{Entry, Manifest, sha256},
     packages::{CUDA, FFMPEG, Machine, PDFIUM, Package, RUNTIME, RUNTIME_CUDA},
@@ -46,12 +47,14 @@ pub struct InstalledFile {
 /// Installs what is missing or damaged and leaves the rest alone. `progress` is told each step in one line.
 ///
 /// # Errors
-/// No Python with pip, no wheel for this machine, a failed download, a wrong hash, a folder that cannot be written.
+/// No Python with pip, no wheel for this machine, a failed download, a wrong hash, a folder that cannot be written or that
+/// another install is at work in.
 pub fn install(request: InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installed, Fatal> {
     let folder = request.folder.unwrap_or_else(folder);
     fs::create_dir_all(&folder).map_err(|error| cannot("create", &folder, &error))?;
     let machine = Machine::this()?;
-    let mut site = Site { manifest: Manifest::read(&folder), folder, machine, pip: None, files: Vec::new() };
+    let claim = Claim::take(&folder);
+    let mut site = Site { manifest: Manifest::read(&folder), folder, claim, machine, pip: None, files: Vec::new() };
     for package in site.wanted(request.cuda) {
         site.provide(&package, progress)?;
     }
@@ -60,6 +63,8 @@ pub fn install(request: InstallRequest, progress: &mut dyn FnMut(&str)) -> Resul
 
 struct Site {
     folder: PathBuf,
+    /// Or why nothing may be put there: whether what is there is whole can be told without.
+    claim: Result<Claim, Fatal>,
     machine: Machine,
     manifest: Manifest,
     pip: Option<Pip>,
@@ -88,15 +93,15 @@ impl Site {
             self.list(files, false);
             return Ok(());
         }
+        let aside = self.claim.as_ref().map_err(Fatal::clone)?.aside(package.name)?;
         progress(&format!("{label}: fetching with pip"));
-        let files = self.fetch(package)?;
+        let files = self.fetch(package, &aside)?;
         progress(&format!("{label}: installed into `{}`", self.folder.display()));
         self.list(files, true);
         Ok(())
     }
 
-    fn fetch(&mut self, package: &Package) -> Result<BTreeMap<String, String>, Fatal> {
-        let aside = Aside::create(&self.folder, package.name)?;
+    fn fetch(&mut self, package: &Package, aside: &Aside) -> Result<BTreeMap<String, String>, Fatal> {
         if self.pip.is_none() {
             self.pip = Some(Pip::find()?);
         }
@@ -142,30 +147,62 @@ fn make_runnable(_path: &Path) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// A folder for the download inside the target folder, so that a rename is enough at the end. Removed when done.
-struct Aside(PathBuf);
-
-impl Aside {
-    fn create(folder: &Path, package: &str) -> Result<Self, Fatal> {
-        let aside = Self(folder.join(format!(".fetching-{package}-{}", std::process::id())));
-        fs::create_dir_all(&aside.0).map_err(|error| cannot("create", &aside.0, &error))?;
-        Ok(aside)
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn installed(folder: &Path) -> Installed {
+    fn try_install(folder: &Path) -> Result<Installed, Fatal> {
         let request = InstallRequest { folder: Some(folder.to_owned()), cuda: false };
-        install(request, &mut |_| ()).unwrap()
+        install(request, &mut |_| ())
+    }
+
+    fn installed(folder: &Path) -> Installed {
+        try_install(folder).unwrap()
+    }
+
+    /// A folder in which nothing is missing, so that nothing is fetched.
+    fn whole() -> tempfile::TempDir {
+        let (folder, machine) = (tempfile::tempdir().unwrap(), Machine::this().unwrap());
+        let mut manifest = Manifest::default();
+        for package in [RUNTIME, PDFIUM, FFMPEG] {
+            let (version, wheel) = (package.version.to_owned(), package.wheel(machine).unwrap().to_owned());
+            manifest.record(package.name, Entry { version, wheel, files: BTreeMap::new() });
+        }
+        manifest.write(folder.path()).unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_a_killed_install_has_left_is_cleared_and_nothing_else_is() {
+        let folder = whole();
+        let (left, own) = (folder.path().join(".fetching-onnxruntime-1"), folder.path().join("own"));
+        for path in [left.join("unpacked"), own.clone()] {
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("library"), "half").unwrap();
+        }
+        installed(folder.path());
+        assert!(!left.exists() && own.join("library").is_file());
+    }
+
+    #[test]
+    fn a_second_install_at_once_is_refused_and_leaves_alone_what_the_first_is_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let claim = Claim::take(folder.path()).unwrap();
+        let aside = claim.aside("onnxruntime").unwrap();
+        let fatal = try_install(folder.path()).unwrap_err();
+        let words = [format!("by process {}", std::process::id()), format!("`{}`", folder.path().display())];
+        assert!(words.iter().all(|word| fatal.message.contains(word)), "{fatal}");
+        assert!(fatal.hint.contains("--dir"), "{}", fatal.hint);
+        assert!(aside.0.is_dir());
+        drop((aside, claim));
+        Claim::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_whole_is_found_to_be_so_also_while_another_install_is_at_work() {
+        let folder = whole();
+        let _claim = Claim::take(folder.path()).unwrap();
+        assert!(installed(folder.path()).files.is_empty());
     }
 
     /// Fetches about 100 MB, so it runs only where a registry can be reached: `cargo nextest run --run-ignored all`.

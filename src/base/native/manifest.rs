@@ -37,7 +37,7 @@ impl Manifest {
 
     /// Writes it aside and renames it.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let aside = folder.join(format!("{FILE}.{}", std::process::id()));
+        let aside = folder.join(format!("{FILE}.part"));
         fs::write(&aside, serde_json::to_vec_pretty(self)?)?;
         fs::rename(aside, folder.join(FILE))
     }

@@ -1,5 +1,6 @@
 //! Native libraries: which there are, where they lie, and how they get there.
 
+mod claim;
 mod install;
 mod manifest;
 mod packages;

@@ -50,7 +50,7 @@ fn names_inside(node: &Node, at: &str, problems: &mut Vec<String>) {
             problems.push(format!("{}: {what}; change it or write `output = \"json\"`", place(at)));
         }
         Form::Text(_) | Form::Choice(_) | Form::Date | Form::DateTime => {}
-        Form::Integer(_) | Form::Number(_) | Form::Decimal(_) | Form::Boolean => {}
+        Form::Integer(_) | Form::Number(_) | Form::Decimal(_) | Form::Boolean(_) => {}
     }
 }
 
@@ -87,7 +87,7 @@ fn form(form: &Form) -> Value {
         Form::Text(_) | Form::Date | Form::DateTime => json!({"type": "string"}),
         Form::Integer(_) => json!({"type": "integer"}),
         Form::Number(_) | Form::Decimal(_) => json!({"type": "number"}),
-        Form::Boolean => json!({"type": "boolean"}),
+        Form::Boolean(_) => json!({"type": "boolean"}),
         // Refused by their names.
         Form::Map(_) | Form::Union(_) | Form::Json(_) | Form::Nothing => json!({}),
     }

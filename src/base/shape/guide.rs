@@ -61,7 +61,8 @@ impl Style {
             Form::DateTime => json!({"type": "string", "pattern": string::DATE_TIME}),
             Form::Integer(range) => integer(range),
             Form::Number(range) | Form::Decimal(range) => number(range),
-            Form::Boolean => json!({"type": "boolean"}),
+            Form::Boolean(None) => json!({"type": "boolean"}),
+            Form::Boolean(Some(only)) => json!({"enum": [only]}),
             Form::Json(json) => untyped(json),
             Form::Nothing => Value::Null,
         }
@@ -160,6 +161,9 @@ fn exact(bound: i64, direction: i64) -> i64 {
 
 /// The range bounds the digits before the point, `multipleOf` those after it, and neither allows an exponent.
 fn number(range: &Number) -> Value {
+    if let Some(values) = &range.among {
+        return json!({"enum": values});
+    }
     let step = i128::from(range.step);
     if (range.most - range.least) / step < FEW {
         let values = (0..=(range.most - range.least) / step).map(|count| range.least + count * step);

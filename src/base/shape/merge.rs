@@ -37,6 +37,7 @@ fn merged(one: &Form, other: &Form) -> Option<Form> {
             let (least, most) = (one.least.min(other.least), one.most.max(other.most));
             Some(Form::Integer(Integer { least, most, step: None, among: None }))
         }
+        (Form::Boolean(_), Form::Boolean(_)) => Some(Form::Boolean(None)),
         (Form::Number(one), Form::Number(other)) if one.decimals == other.decimals => {
             Some(Form::Number(wider(one, other)))
         }
@@ -57,5 +58,6 @@ fn open(text: &Text) -> Text {
 }
 
 fn wider(one: &Number, other: &Number) -> Number {
-    Number { least: one.least.min(other.least), most: one.most.max(other.most), step: 1, decimals: one.decimals }
+    let (least, most) = (one.least.min(other.least), one.most.max(other.most));
+    Number { least, most, step: 1, decimals: one.decimals, among: None }
 }

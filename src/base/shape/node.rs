@@ -1,6 +1,6 @@
 //! The words of a shape: what a value may be, and how far it may go.
 
-use serde_json::Value;
+use serde_json::{Number as JsonNumber, Value};
 
 /// A named value of an object.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +63,8 @@ pub enum Form {
     Number(Number),
     /// A number whose schema states its decimals: kept as a decimal, not as the nearest double.
     Decimal(Number),
-    /// True or false.
-    Boolean,
+    /// True or false; only the one that the schema lists, where it lists one.
+    Boolean(Option<bool>),
     /// What no column type can hold: kept as compact JSON text.
     Json(Json),
     /// No value at all: what is left of a schema that contains itself where its levels end.
@@ -203,6 +203,8 @@ pub struct Number {
     pub step: u32,
     /// Digits after the point.
     pub decimals: u32,
+    /// The only values, where the schema lists them; then the bounds lie around them, and they may have more decimals.
+    pub among: Option<Vec<JsonNumber>>,
 }
 
 impl Number {

@@ -49,7 +49,7 @@ pub fn number(schema: &Map<String, Value>, digits: u32) -> Result<Form, String> 
         let [least, most] = [least, most].map(|units| decimal::text(units, decimals));
         format!("no number fits between {least} and {most} with {decimals} decimals; mend `minimum` and `maximum`")
     })?;
-    let number = Number { least, most, step, decimals };
+    let number = Number { least, most, step, decimals, among: None };
     Ok(if exact { Form::Decimal(number) } else { Form::Number(number) })
 }
 

@@ -24,7 +24,8 @@ pub fn bounds(form: &Form) -> String {
         Form::Integer(range) => of_integer(range),
         Form::Number(range) | Form::Decimal(range) => of_number(range),
         Form::Json(json) => format!("JSON text: {}", json.why),
-        Form::Object(_) | Form::Date | Form::DateTime | Form::Boolean | Form::Nothing => String::new(),
+        Form::Boolean(only) => only.map_or_else(String::new, |only| only.to_string()),
+        Form::Object(_) | Form::Date | Form::DateTime | Form::Nothing => String::new(),
     }
 }
 
@@ -59,6 +60,9 @@ fn of_integer(range: &Integer) -> String {
 }
 
 fn of_number(range: &Number) -> String {
+    if let Some(values) = &range.among {
+        return one_of(values);
+    }
     let [least, most, step] =
         [range.least, range.most, i128::from(range.step)].map(|units| decimal::text(units, range.decimals));
     format!("{least} to {most}, in steps of {step}")

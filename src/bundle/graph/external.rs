@@ -23,6 +23,11 @@ impl ExternalData {
         self.file.output().only_counts()
     }
 
+    /// Bytes so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.file.bytes()
+    }
+
     /// Appends one tensor of so many bytes. Returns the entries that point to it and what was written.
     pub(super) fn append(
         &mut self,

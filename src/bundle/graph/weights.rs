@@ -50,6 +50,8 @@ impl Graph {
         };
         if bytes <= INLINE_BYTES {
             tensor.raw_data = Some(self.inline(name, bytes, write)?);
+        } else if self.external.bytes() + bytes > LARGEST {
+            return Err(too_large(name, dims));
         } else {
             let (entries, written) = self.external.append(bytes, write)?;
             check_length(name, bytes, written)?;
@@ -112,12 +114,14 @@ const LARGEST: u64 = 1 << 55;
 
 fn bytes_of(name: &str, element: Element, dims: &[usize]) -> io::Result<u64> {
     let product = dims.iter().try_fold(element.bytes(), |bytes, &length| bytes.checked_mul(length as u64));
-    product.filter(|&bytes| bytes <= LARGEST).ok_or_else(|| {
-        io::Error::other(Fatal::new(
-            format!("weight `{name}` of shape {dims:?} is larger than any disk"),
-            "the sizes in config.json are not sensible",
-        ))
-    })
+    product.filter(|&bytes| bytes <= LARGEST).ok_or_else(|| too_large(name, dims))
+}
+
+fn too_large(name: &str, dims: &[usize]) -> io::Error {
+    io::Error::other(Fatal::new(
+        format!("weight `{name}` of shape {dims:?}, with those before it, is larger than any disk"),
+        "the sizes in config.json are not sensible",
+    ))
 }
 
 fn check_length(name: &str, expected: u64, written: u64) -> io::Result<()> {
@@ -130,6 +134,7 @@ fn check_length(name: &str, expected: u64, written: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::output::Output;
 
     #[test]
     fn sizes_do_not_overflow() {
@@ -137,5 +142,10 @@ mod tests {
         for dims in [[1 << 28, 1 << 28, 1], [usize::MAX, usize::MAX, 2]] {
             assert!(bytes_of("w", Element::F32, &dims).unwrap_err().to_string().contains("larger than any disk"));
         }
+        let mut graph = Graph::create(&Output::counting(), "onnx", "graph").unwrap();
+        let mut add = |name: &str| graph.weight(name, Element::U8, &[1 << 55], |_| Ok(()));
+        add("first").unwrap();
+        let error = add("second").unwrap_err().to_string();
+        assert!(error.contains("second") && error.contains("larger than any disk"), "{error}");
     }
 }

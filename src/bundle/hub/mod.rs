@@ -13,6 +13,7 @@ mod pull;
 mod repository;
 mod retry;
 mod settings;
+mod space;
 
 use std::time::Duration;
 

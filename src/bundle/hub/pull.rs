@@ -7,14 +7,15 @@ use std::{
 
 use super::{
     Entry, Hub, Kind, Listing, Repository, Step,
-    cache::{Cache, unwritable},
+    cache::Cache,
     choose,
     client::Client,
     download::Downloader,
+    space::{self, Writes},
 };
 use crate::{
     base::Fatal,
-    bundle::{Config, room, workshop::refuse_existing},
+    bundle::{Config, Precision, workshop::refuse_existing},
 };
 
 /// What is asked for.
@@ -37,8 +38,8 @@ pub enum Use {
     Make {
         /// The folder to make.
         out: Option<PathBuf>,
-        /// Does the request hold options that only an export can honour?
-        export_options: bool,
+        /// How the bundle stores its numbers, where that is asked for: only an export can honour it.
+        precision: Option<Precision>,
     },
 }
 
@@ -81,7 +82,8 @@ fn from_hub(hub: &Hub, cache: &Cache, request: &PullRequest, watch: &mut dyn FnM
     let snapshot = cache.snapshot(commit);
     let large = complete(other_files(&listing, &kind, &snapshot).map_err(|error| about(request, error))?, watch)?;
     let files = [small, large].concat();
-    plan(&downloader, &files, cache.create()?, watch)?;
+    let output = space::of_output(&request.purpose, &kind, &files, &snapshot).map_err(|error| about(request, error))?;
+    plan(&downloader, &files, cache.create()?, output.as_ref(), watch)?;
     fetch_all(&downloader, &files, watch)?;
     cache.remember(&repository.revision, commit)?;
     Ok(Pulled { snapshot, kind, files: files.into_iter().map(|file| file.path).collect() })
@@ -98,23 +100,17 @@ fn quietly(step: Step<'_>, watch: &mut dyn FnMut(Step<'_>)) {
     }
 }
 
-/// Says what will come, and refuses what does not fit the disk.
+/// Says what will come, and refuses what the disks do not hold.
 fn plan(
     downloader: &Downloader<'_>,
     files: &[Entry],
     folder: &Path,
+    output: Option<&Writes>,
     watch: &mut dyn FnMut(Step<'_>),
 ) -> Result<(), Fatal> {
-    let bytes = files.iter().filter_map(|file| file.size).fold(0, u64::saturating_add);
     let missing = files.iter().map(|file| downloader.missing(file)).fold(0, u64::saturating_add);
-    let free = room::free(folder).map_err(|error| unwritable(folder, &error))?;
-    if missing > free {
-        return Err(Fatal::new(
-            format!("`{}` has room for {free} bytes, {missing} must be downloaded", folder.display()),
-            "make room, or set HF_HUB_CACHE to a folder on a larger disk",
-        ));
-    }
-    watch(Step::Planned { files: files.len(), bytes, missing });
+    space::check(&Writes { place: folder.to_owned(), bytes: missing }, output)?;
+    watch(Step::Planned { files: files.len(), bytes: space::sum(files), missing });
     Ok(())
 }
 
@@ -152,7 +148,7 @@ fn checked_kind(listing: &Listing, request: &PullRequest) -> Result<Kind, Fatal>
             "it is a checkpoint, and its bundle has no place to go",
             "name a new folder after the repository, or use `--no-export` to download only",
         )),
-        (Kind::Graphs(_), Use::Make { export_options: true, .. }) => Some(Fatal::new(
+        (Kind::Graphs(_), Use::Make { precision: Some(_), .. }) => Some(Fatal::new(
             "its graphs are used as they are, options of the export have no effect",
             "leave `--dtype`, `--quantize` and their like out; the precision is the variant's",
         )),

@@ -11,12 +11,14 @@ mod pictures;
 mod rotary;
 mod slots;
 mod table;
+mod widths;
 
 use super::{Checkpoint, Config, Dtype, Precision, output::Output, quantize::Losses};
 use crate::base::Fatal;
 
-/// Writes all of them. Returns what quantisation cost.
+/// Writes all of them, where ONNX Runtime can run them. Returns what quantisation cost.
 pub fn write(checkpoint: &Checkpoint, config: &Config, precision: Precision, output: &Output) -> Result<Losses, Fatal> {
+    widths::check(&config.text, precision)?;
     let (mut losses, table) = embed::write(checkpoint, config, precision, output)?;
     let table = table.as_ref();
     let (of_decoder, weights) = decoder::write(checkpoint, &config.text, precision, table, output)?;

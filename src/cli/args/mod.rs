@@ -32,11 +32,12 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 
-    /// Log lines as text or as one JSON object a line, on standard error. LAPIDARY_LOG sets the filter (default `warn`)
+    /// What is said on standard error, as text or as one JSON object a line. LAPIDARY_LOG sets the filter of log lines (default
+    /// `warn`, as JSON `info`); what ends a command is said whatever it is
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// No progress and no summary; errors only
+    /// No progress, no notes and no summary; errors only
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }

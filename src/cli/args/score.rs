@@ -10,7 +10,10 @@ use clap::Args;
     after_help = "Each line of TRUTH.jsonl is an object with the end of a file's path, the record that ought to be \
     extracted from it and, where a file has several, its page from 1: \
     {\"file\": \"scans/7.pdf\", \"page\": 2, \"record\": {\"total\": 12.5}}. \
-    Fields that a record does not name are not looked at. A document without a row has everything wrong.\n\n\
+    Where a file or page has several records, their lines stand in the order of its rows. \
+    Fields that a record does not name are not looked at. A document without a row has everything wrong. \
+    Texts are compared letter by letter, however their accents are composed (both sides become Unicode NFC, names of \
+    files too), and a `date-time` by the moment that it names, in whatever zone.\n\n\
     Exit codes: 0 compared; 1 less is right than --at-least asks for; 2 could not be compared."
 )]
 pub struct ScoreArguments {

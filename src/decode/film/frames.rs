@@ -2,16 +2,17 @@
 
 use std::ops::Range;
 
-use crate::base::{Fault, FaultKind, Frame, Limit, Raster, grid::Grid};
+use crate::base::{Fault, FaultKind, Frame, Raster, grid::Grid};
 
 use super::{
     super::{
-        ffmpeg::{Ffmpeg, Notes},
+        ffmpeg::{Ffmpeg, Notes, SEEN, TOLD},
         input::Input,
         order::Order,
         output::{Output, refuse},
         picture::too_large,
         settings::Limits,
+        several::Several,
     },
     ppm,
     sampling::indices,
@@ -70,7 +71,7 @@ fn scale(pictures: &Pictures, budget: u32, count: usize, most: u64) -> Result<St
     // Rounded down to what is written below.
     let fitting = ((most as f64 / (count as f64 * width * height)).sqrt() * 1e6).floor() / 1e6;
     if fitting < needed.min(1.0) {
-        return Err(too_many(count, most));
+        return Err(Several::Frames(count).too_large(most));
     }
     let ample = if count > MANY { AMPLE / 2.0 } else { AMPLE };
     let factor = fitting.min(ample * needed);
@@ -82,20 +83,16 @@ fn scale(pictures: &Pictures, budget: u32, count: usize, most: u64) -> Result<St
 
 /// A film may change its size on the way.
 fn check_sum(frames: Vec<Frame>, most: u64) -> Result<Vec<Frame>, Fault> {
-    let pixels = |frame: &Frame| u64::from(frame.raster.width) * u64::from(frame.raster.height);
-    let sum: u64 = frames.iter().map(pixels).sum();
-    if sum > most { Err(too_many(frames.len(), most)) } else { Ok(frames) }
-}
-
-fn too_many(count: usize, most: u64) -> Fault {
-    let message = format!("its {count} frames together have more than {most} pixels");
-    let hint = "lower `frames` or set `window` in `[decode.video]`, or raise `[decode.limits] pixels`";
-    refuse(FaultKind::TooLarge, message, hint).over(Limit::Pixels)
+    let bytes = frames.iter().map(|frame| frame.raster.rgb.len() as u64).sum();
+    Several::Frames(frames.len()).check(bytes, most).map(|()| frames)
 }
 
 /// Seconds from one frame that is handed out to the next: longer than any frame is shown, since newer versions of ffmpeg
 /// double a frame whose duration covers the next one's time.
 const APART: u32 = 3600;
+
+/// Most seconds by which a time that ffmpeg tells may differ from the packet's: it has six digits.
+const ROUNDED: f64 = 1e-3;
 
 /// One film being read.
 struct Reader<'a> {
@@ -109,36 +106,26 @@ impl Reader<'_> {
     fn in_one_go(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
         // From the first wanted frame on, where that is not the film's first.
         let first = wanted.first().copied().unwrap_or(0);
-        let start = if first == 0 { 0.0 } else { self.before(first) };
-        let seek = format!("{start:.6}");
-        let before: &[&str] = if first == 0 { &[] } else { &["-ss", &seek] };
-        let select: Vec<String> = wanted.iter().map(|index| format!("eq(n\\,{})", index - first)).collect();
-        // The output has a fixed rate; the new time stamps fit it, so that no frame is left out or doubled.
-        let filter = format!("select={},showinfo{},setpts=N*{APART}/TB", select.join("+"), self.scale);
-        let count = wanted.len().to_string();
-        let (rasters, notes) = self.run(before, &filter, &count, out)?;
+        let numbers: Vec<usize> = wanted.iter().map(|index| index - first).collect();
+        let (rasters, notes) = self.run(first, &numbers, out)?;
         if rasters.is_empty() {
             return Err(notes.fault());
         }
-        let planned = wanted.iter().map(|&index| self.pictures.times[index]);
-        // `showinfo` knows better when the decoder left out frames that cannot be decoded.
-        let told = notes.times.len() >= rasters.len();
-        let shown = notes.times.iter().map(|time| time + start);
-        let times: Vec<f64> = if told { shown.collect() } else { planned.collect() };
-        let frame = |(time, raster): (f64, Raster)| Frame { time: time.max(0.0), raster };
-        Ok(times.into_iter().zip(rasters).map(frame).collect())
+        // Where a film changes its size, ffmpeg counts anew and drops frames that it has told of: which, nobody knows.
+        if rasters.len() != notes.times.len() {
+            return self.one_by_one(wanted, out);
+        }
+        let frame = |(raster, told)| Frame { time: self.shown(first, told), raster };
+        Ok(rasters.into_iter().zip(notes.times).map(frame).collect())
     }
 
     fn one_by_one(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
-        let (mut frames, mut last) = (Vec::new(), None);
+        let (mut frames, mut last): (Vec<Frame>, Option<Fault>) = (Vec::new(), None);
         for &index in wanted {
-            let start = format!("{:.6}", self.before(index));
-            match self.run(&["-ss", &start], &format!("null{}", self.scale), "1", out) {
-                Ok((rasters, notes)) => {
-                    let time = self.pictures.times[index];
-                    frames.extend(rasters.into_iter().map(|raster| Frame { time, raster }));
-                    last = Some(notes.fault());
-                }
+            match self.one(index, out) {
+                Ok(frame) if frames.last().is_none_or(|before| before.time < frame.time) => frames.push(frame),
+                // Behind what is damaged, several find the same.
+                Ok(_) => {}
                 Err(fault) => last = Some(fault),
             }
             out.heartbeat()?;
@@ -149,35 +136,69 @@ impl Reader<'_> {
         }
     }
 
-    /// A moment after which the frame is the first: halfway from the one before.
-    fn before(&self, index: usize) -> f64 {
-        let times = &self.pictures.times;
-        index.checked_sub(1).map_or(0.0, |previous| f64::midpoint(times[previous], times[index]))
+    /// The frame of that number, or the next one that can be decoded.
+    fn one(&self, index: usize, out: &mut dyn Output) -> Result<Frame, Fault> {
+        let (rasters, notes) = self.run(index, &[0], out)?;
+        let raster = rasters.into_iter().next().ok_or_else(|| notes.fault())?;
+        let told = notes.times.first().ok_or_else(timeless)?;
+        Ok(Frame { time: self.shown(index, *told), raster })
     }
 
-    fn run(
-        &self,
-        before: &[&str],
-        filter: &str,
-        count: &str,
-        out: &mut dyn Output,
-    ) -> Result<(Vec<Raster>, Notes), Fault> {
-        let before: Vec<&str> = ["-loglevel", "info"].iter().chain(before).copied().collect();
-        let rate = format!("1/{APART}");
-        let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filter, "-frames:v", count, "-r", &rate];
+    /// When a frame is shown of which ffmpeg tells after it has sought `first`. What it tells is rounded, so the packet's own
+    /// time is taken: just before a full second the model would be told the second before.
+    fn shown(&self, first: usize, told: f64) -> f64 {
+        let time = self.origin(first) + told;
+        let packet = self.pictures.shown_at(time).map(|index| self.pictures.times[index]);
+        packet.filter(|packet| (packet - time).abs() < ROUNDED).unwrap_or(time).max(0.0)
+    }
+
+    /// From when on ffmpeg counts seconds after it has sought `first`: from that frame on, since it rounds to ticks, which may be
+    /// as long as a frame.
+    fn origin(&self, first: usize) -> f64 {
+        if first == 0 { 0.0 } else { self.pictures.times[first] }
+    }
+
+    /// The frames with these numbers, counted from `first`, and what ffmpeg says of them.
+    fn run(&self, first: usize, numbers: &[usize], out: &mut dyn Output) -> Result<(Vec<Raster>, Notes), Fault> {
+        let (start, filter) = (format!("{:.6}", self.origin(first)), self.filter(first, numbers));
+        // To a place from which it can be decoded: the filter drops what comes before `first`, when it has seen it.
+        let seek: &[&str] = if first == 0 { &[] } else { &["-noaccurate_seek", "-ss", &start] };
+        let (count, rate) = (numbers.len().to_string(), format!("1/{APART}"));
+        let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", &filter, "-frames:v", &count, "-r", &rate];
         let after: Vec<&str> = after.into_iter().chain(["-f", "image2pipe", "-c:v", "ppm", "-"]).collect();
-        let mut ffmpeg = Ffmpeg::start(self.input, &before, &after)?;
+        let mut ffmpeg = Ffmpeg::start(self.input, &[&["-loglevel", "info"][..], seek].concat(), &after)?;
         let mut rasters = Vec::new();
         while let Some(raster) = ppm::next(&mut ffmpeg, self.most, out)? {
             rasters.push(raster);
         }
         Ok((rasters, ffmpeg.finish()?))
     }
+
+    /// Sees every frame, and lets through those with these numbers, counted from `first`.
+    fn filter(&self, first: usize, numbers: &[usize]) -> String {
+        let start = self.before(first).map(|start| format!(",select=gte(t\\,{start:.6})")).unwrap_or_default();
+        let chosen: Vec<String> = numbers.iter().map(|number| format!("eq(n\\,{number})")).collect();
+        // The output has a fixed rate; the new time stamps fit it, so that no frame is left out or doubled.
+        format!("{SEEN}{start},select={},{TOLD}{},setpts=N*{APART}/TB", chosen.join("+"), self.scale)
+    }
+
+    /// The seconds, which are negative, from a frame back to halfway to the one before.
+    fn before(&self, index: usize) -> Option<f64> {
+        let times = &self.pictures.times;
+        index.checked_sub(1).map(|previous| f64::midpoint(times[previous], times[index]) - times[index])
+    }
+}
+
+fn timeless() -> Fault {
+    refuse(FaultKind::Corrupt, "nothing says when its frames are shown", "convert the film anew")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::base::Limit;
 
     const MOST: u64 = 400_000_000;
 
@@ -212,5 +233,17 @@ mod tests {
             |width: u32| Frame { time: 0.0, raster: Raster { width, height: 1, rgb: vec![0; 3 * width as usize] } };
         assert_eq!(check_sum(vec![frame(2), frame(3)], 5).unwrap().len(), 2);
         assert!(check_sum(vec![frame(2), frame(4)], 5).is_err());
+    }
+
+    #[test]
+    fn a_frame_is_shown_when_its_packet_says_and_not_in_the_second_before() {
+        let input = Input::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/video/shapes.mp4")).unwrap();
+        let times = (0..72).map(|frame| f64::from(frame) / 24.0).collect();
+        let pictures = Pictures { times, ..Pictures::default() };
+        let reader = Reader { input: &input, pictures: &pictures, scale: String::new(), most: MOST };
+        // From 1.958333 s on; what is told has lost two thirds of a microsecond.
+        assert_eq!(reader.shown(47, 0.041_666), 2.0);
+        assert_eq!(reader.shown(0, 1.0), 1.0);
+        assert_eq!(reader.shown(0, 1.02), 1.02, "no packet has that time");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, Seek};
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits as Allowance};
+use image::{DynamicImage, ImageDecoder, ImageReader};
 
 use crate::base::{Fault, FaultKind, Raster};
 
@@ -21,7 +21,7 @@ pub fn read(source: impl BufRead + Seek, limits: &Limits) -> Result<Raster, Faul
     sheltered("picture", || {
         let mut reader = ImageReader::new(source).with_guessed_format().map_err(|error| fault::of_io(&error))?;
         let format = reader.format().ok_or_else(unknown)?;
-        reader.limits(allowance(limits));
+        reader.limits(memory(limits));
         let decoder = reader.into_decoder().map_err(|error| fault::of(&error))?;
         check_size(decoder.dimensions(), limits)?;
         tracing::trace!(target: "decode", ?format, "picture");
@@ -34,10 +34,10 @@ fn unknown() -> Fault {
 }
 
 /// A second line of defence behind [`check_size`]: it also holds for what a decoder allocates on the side.
-fn allowance(limits: &Limits) -> Allowance {
-    let mut allowance = Allowance::no_limits();
-    allowance.max_alloc = Some(limits.pixels.saturating_mul(BYTES_PER_PIXEL).max(1 << 24));
-    allowance
+fn memory(limits: &Limits) -> image::Limits {
+    let mut memory = image::Limits::no_limits();
+    memory.max_alloc = Some(limits.pixels.saturating_mul(BYTES_PER_PIXEL).max(1 << 24));
+    memory
 }
 
 fn check_size((width, height): (u32, u32), limits: &Limits) -> Result<(), Fault> {

@@ -80,8 +80,8 @@ pub struct Stats {
     pub wall_micros: u64,
 }
 
-/// New tokens of one unit.
-struct Allowance {
+/// The most new tokens of one unit.
+struct TokenQuota {
     answer: usize,
     thoughts: usize,
 }
@@ -113,15 +113,7 @@ impl<E: Engine> Generator<E> {
     /// # Errors
     /// When an answer could not even be closed within `max_tokens`, or the vocabulary has no channel for thoughts.
     pub fn new(engine: E, vocabulary: Vocabulary, guide: Option<Guide>, settings: Settings) -> Result<Self, Fatal> {
-        let reserve = guide.as_ref().map_or(0, Guide::reserve);
-        if reserve >= settings.max_tokens {
-            let message =
-                format!("generate.max_tokens is {}, but closing an answer may take {reserve}", settings.max_tokens);
-            return Err(Fatal::new(
-                message,
-                format!("set max_tokens to {} or more, or simplify the schema", 2 * reserve),
-            ));
-        }
+        guide.as_ref().map_or(Ok(()), |guide| guide.fits(settings.max_tokens))?;
         let channel = settings.thinking.then(|| Channel::of(&vocabulary).map(Arc::new)).transpose()?;
         let together = engine.card().slots.max(1);
         let seats = (0..together).map(|_| None).collect();
@@ -235,7 +227,7 @@ impl<E: Engine> Generator<E> {
         }
         self.occupancy.admitted(start);
         let facts = facts_of(&prompt);
-        let Allowance { answer: allowance, thoughts } = self.allowance(prompt.tokens.len())?;
+        let TokenQuota { answer: allowance, thoughts } = self.quota(prompt.tokens.len())?;
         let reused = self.engine.admit(slot, &mut prompt)?;
         self.stats.reused_tokens += reused.tokens as u64;
         self.stats.reused_pictures += reused.pictures as u64;
@@ -270,14 +262,14 @@ impl<E: Engine> Generator<E> {
     }
 
     /// New tokens that fit behind the prompt. The answer comes first: thoughts take what it leaves.
-    fn allowance(&self, prompt: usize) -> Result<Allowance, Fault> {
+    fn quota(&self, prompt: usize) -> Result<TokenQuota, Fault> {
         let context = self.engine.card().context;
         let thoughts = self.channel.as_ref().map_or(0, |channel| channel.least());
         let least = self.guide.as_ref().map_or(0, Guide::reserve) + 1 + thoughts;
         let room = context.saturating_sub(prompt);
         if prompt > 0 && room >= least {
             let answer = (room - thoughts).min(self.settings.max_tokens);
-            return Ok(Allowance { answer, thoughts: (room - answer).min(self.settings.most_thinking()) });
+            return Ok(TokenQuota { answer, thoughts: (room - answer).min(self.settings.most_thinking()) });
         }
         let message =
             format!("the prompt has {prompt} tokens and its answer needs {least}, the context holds {context}");
@@ -303,13 +295,26 @@ impl<E: Engine> Generator<E> {
 
     /// The units in these slots have failed; the slots are free again.
     fn fail(&mut self, slots: &[Slot], error: EngineError, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
-        let seats: Vec<Seat> = slots.iter().filter_map(|slot| self.seats[*slot].take()).collect();
-        slots.iter().for_each(|slot| self.engine.release(*slot));
-        self.occupancy.left(Instant::now());
+        let seats = self.vacate(slots);
         let fault = self.weigh(error)?;
         self.stats.faults += (seats.len() as u64).saturating_sub(1);
         seats.iter().for_each(|seat| emit.fault(&seat.envelope.origin, fault.clone()));
         Ok(())
+    }
+
+    /// The grammar could not follow the slot's answer, which says nothing of the engine.
+    fn give_up(&mut self, slot: Slot, fault: &Fault, emit: &mut dyn Emit<Generation>) {
+        for seat in self.vacate(&[slot]) {
+            self.stats.faults += 1;
+            emit.fault(&seat.envelope.origin, fault.clone());
+        }
+    }
+
+    fn vacate(&mut self, slots: &[Slot]) -> Vec<Seat> {
+        let seats = slots.iter().filter_map(|slot| self.seats[*slot].take()).collect();
+        slots.iter().for_each(|slot| self.engine.release(*slot));
+        self.occupancy.left(Instant::now());
+        seats
     }
 
     /// Whether an error costs units or the run.

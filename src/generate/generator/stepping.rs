@@ -130,6 +130,10 @@ impl<E: Engine> Generator<E> {
                     seat.judge(guesses.len(), stands);
                     return self.finish(slot, finish, emit);
                 }
+                Err(fault) if seat.answer.has_lost_its_grammar() => {
+                    self.give_up(slot, &fault, emit);
+                    return Ok(());
+                }
                 Err(fault) => return self.fail(&[slot], fault.into(), emit),
             }
         }

@@ -12,8 +12,9 @@ use super::{
     products::{Factors, Scores, Sums, Terms},
 };
 
-/// Keys of one tile. Tiles begin at multiples of it, so that a row's sums are the same whatever rows it is computed with.
-const KEYS: usize = 64;
+/// Keys of one tile. Tiles begin at multiples of it, so that a row's sums are the same whatever rows it is computed with;
+/// and buffers lose whole tiles at their front, so that they are the same wherever a prompt was cut.
+pub(in crate::generate) const TILE: usize = 64;
 
 /// Rows of queries over the keys and values of one head.
 pub(super) struct Block<'a, K> {
@@ -35,11 +36,11 @@ impl<K: Kept> Block<'_, K> {
         let lanes = self.seen.len().next_multiple_of(LANES);
         let queries = self.in_lanes(lanes);
         let mut course = Course::new(self.seen, lanes);
-        let mut scores = vec![0.0; KEYS * lanes];
+        let mut scores = vec![0.0; TILE * lanes];
         let mut widened = [Vec::new(), Vec::new()];
         mixed.fill(0.0);
-        for tile in (all.start / KEYS * KEYS..all.end).step_by(KEYS) {
-            let part = tile.max(all.start)..(tile + KEYS).min(all.end);
+        for tile in (all.start / TILE * TILE..all.end).step_by(TILE) {
+            let part = tile.max(all.start)..(tile + TILE).min(all.end);
             let scores = &mut scores[..part.len() * lanes];
             let places = part.start * width..part.end * width;
             let [keys, values] = &mut widened;

@@ -21,6 +21,7 @@ use ort::{
 
 use attention::SlotAttention;
 use blocks::BlockProducts;
+pub(super) use mixing::TILE;
 use rounding::RoundRows;
 use turns::RotaryTurns;
 

@@ -102,6 +102,13 @@ struct Seat {
     latest: Vec<(usize, usize)>,
 }
 
+impl Seat {
+    /// Tokens before the first picture or clip.
+    fn beginning(&self) -> usize {
+        self.splice.first_place().unwrap_or(self.tokens.len())
+    }
+}
+
 impl OrtEngine {
     /// Opens the sessions of a model.
     ///
@@ -229,11 +236,7 @@ impl OrtEngine {
 
     /// Runs the parts; when that fails, all slots are as they were, but for those that cannot be taken back.
     fn run(&mut self, parts: &[Part]) -> Result<(), EngineError> {
-        for part in parts {
-            if !self.runner.cache().make_room(part.slot, part.start, part.tokens.len()) {
-                return Err(no_room(part, self.runner.cache().most_at_once()));
-            }
-        }
+        self.make_room(parts)?;
         let lengths: Vec<usize> = self.seats.iter().map(|seat| seat.as_ref().map_or(0, |seat| seat.length)).collect();
         let splice = |slot: Slot| self.seats[slot].as_ref().map(|seat| &seat.splice);
         match self.runner.run(&mut self.embedder, &self.cuts, parts, &lengths, &splice) {
@@ -242,6 +245,29 @@ impl OrtEngine {
                 true => Err(EngineError::failed("decoding step", &error)),
                 false => Err(internal("a failed step could not be taken back")),
             },
+        }
+    }
+
+    /// Makes room for the parts and for one place behind each, where a row idles while others are fed: made only then, it
+    /// could cost what a failed step is taken back to.
+    fn make_room(&mut self, parts: &[Part]) -> Result<(), EngineError> {
+        for part in parts {
+            let count = part.tokens.len() + 1;
+            self.learn_in_time(part, part.start + count);
+            if !self.runner.cache().make_room(part.slot, part.start, count) {
+                return Err(no_room(part, self.runner.cache().most_at_once()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns what a prompt begins with, as far as it has come, before room for the first `end` positions takes its front
+    /// from sliding layers: without it nobody else can go on from there.
+    fn learn_in_time(&mut self, part: &Part, end: usize) {
+        let Some(seat) = self.seats[part.slot].as_ref().filter(|_| part.of_prompt) else { return };
+        let cache = self.runner.cache();
+        if part.start < seat.beginning() && cache.loses_front(part.slot, end) {
+            self.prefixes.learn(&seat.tokens, part.start, part.slot, cache);
         }
     }
 
@@ -268,7 +294,7 @@ impl OrtEngine {
             if !part.of_prompt {
                 continue;
             }
-            let beginning = seat.splice.first_place().unwrap_or(seat.tokens.len());
+            let beginning = seat.beginning();
             if (part.start + 1..=seat.length).contains(&beginning) {
                 self.prefixes.learn(&seat.tokens, beginning, part.slot, self.runner.cache());
             }

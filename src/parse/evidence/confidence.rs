@@ -5,12 +5,14 @@ use std::ops::Range;
 use crate::base::{Confidence, Generation};
 
 /// The probabilities of the tokens that `span`, bytes of the answer's text, touches. `None` where they are not known, or
-/// where one of them was not chosen but said to close the answer.
-pub fn confidence(generation: &Generation, span: &Range<usize>) -> Option<Confidence> {
-    let ends = &generation.places.ends;
+/// where one of them, or the token with the byte `behind` the value, was not chosen but said to close the answer: that the
+/// value ends there was then not the model's choice.
+pub fn confidence(generation: &Generation, span: &Range<usize>, behind: usize) -> Option<Confidence> {
+    let (ends, open) = (&generation.places.ends, generation.places.open);
     let first = ends.partition_point(|end| *end as usize <= span.start);
     let last = ends.partition_point(|end| (*end as usize) < span.end);
-    if last >= generation.places.open.min(ends.len()) {
+    let is_cut = open < ends.len() && ends.partition_point(|end| *end as usize <= behind) >= open;
+    if is_cut || last >= open.min(ends.len()) {
         return None;
     }
     let logprobs = generation.logprobs.get(first..=last)?;

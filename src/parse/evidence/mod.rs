@@ -28,7 +28,7 @@ pub fn gather(shape: &Shape, record: &Value, generation: &Generation, leaves: Ve
     let mut evidence = layer.map_or_else(|| without_layer(&claims), |layer| with_layer(&claims, layer));
     evidence.agreement = agreement(shape, &evidence.values);
     for (grounds, claim) in evidence.values.iter_mut().zip(&claims) {
-        grounds.confidence = confidence::confidence(generation, &claim.spoken());
+        grounds.confidence = confidence::confidence(generation, &claim.spoken(), claim.leaf.span.end);
     }
     evidence
 }
@@ -45,7 +45,7 @@ struct Claim<'a> {
 impl Claim<'_> {
     /// What can be looked up on a page.
     fn words(&self) -> Option<&str> {
-        let spelled = !matches!(self.form, Form::Boolean);
+        let spelled = !matches!(self.form, Form::Boolean(_));
         self.text.as_deref().filter(|text| spelled && !text.trim().is_empty())
     }
 

@@ -62,21 +62,18 @@ fn last_pieces(text: &str, count: usize) -> Vec<Range<usize>> {
     last.into_iter().map(|piece| from + piece.start..from + piece.end).collect()
 }
 
-/// The words of a text; of scripts that are written without blanks the characters.
+/// The words of a text; of scripts that are written without blanks the characters. A mark, of tone or of punctuation, belongs to
+/// what it stands behind: alone it could be compared with nothing, and would part what both texts say.
 fn pieces(text: &str) -> Vec<Range<usize>> {
-    let (mut pieces, mut open): (Vec<Range<usize>>, bool) = (Vec::new(), false);
+    let (mut pieces, mut word): (Vec<Range<usize>>, bool) = (Vec::new(), false);
     for (at, c) in text.char_indices() {
-        let end = at + c.len_utf8();
-        match (c.is_whitespace(), is_spaceless(c), pieces.last_mut()) {
-            (true, ..) => open = false,
-            (_, true, _) => {
-                pieces.push(at..end);
-                open = false;
-            }
-            (_, _, Some(last)) if open => last.end = end,
+        let (end, mark) = (at + c.len_utf8(), !c.is_alphanumeric());
+        match pieces.last_mut().filter(|last| last.end == at) {
+            _ if c.is_whitespace() => {}
+            Some(last) if mark || (word && !is_spaceless(c)) => last.end = end,
             _ => {
                 pieces.push(at..end);
-                open = true;
+                word = !is_spaceless(c);
             }
         }
     }
@@ -176,5 +173,18 @@ mod tests {
     fn scripts_without_blanks_are_joined_by_their_characters() {
         assert_eq!(joined("今日は天気が", "天気がいいです", 1.0), "今日は天気がいいです");
         assert_eq!(pieces("a今日 b").len(), 4);
+    }
+
+    #[test]
+    fn marks_of_tone_and_punctuation_do_not_part_what_both_say() {
+        let both = "ผู้ที่เข้าร่วมต้องนั่งที่นี่ก่อน";
+        assert_eq!(
+            joined(&format!("สวัสดีครับ{both}"), &format!("{both}แล้วเราจะเริ่ม"), 2.0),
+            format!("สวัสดีครับ{both}แล้วเราจะเริ่ม")
+        );
+        let both = "ຜູ້ເຂົ້າຮ່ວມຕ້ອງນັ່ງຢູ່ນີ້ກ່ອນ";
+        assert_eq!(joined(&format!("ສະບາຍດີ{both}"), &format!("{both}ແລ້ວ"), 2.0), format!("ສະບາຍດີ{both}ແລ້ວ"));
+        assert_eq!(joined("数えます。一、二、三、四、", "一、二、三、四、五。", 1.0), "数えます。一、二、三、四、五。");
+        assert_eq!(pieces("「今日」、a. b").len(), 5);
     }
 }

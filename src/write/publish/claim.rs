@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{bucket::Bucket, dataset::Dataset};
-use crate::{base::Fatal, write::lock};
+use crate::base::{Fatal, lock};
 
 const CLAIM: &str = "_lapidary/publishing.json";
 

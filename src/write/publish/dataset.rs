@@ -10,8 +10,9 @@ use crate::{
     base::{
         Fatal,
         dataset::{OURS, REPORT},
+        lock::Lock,
     },
-    write::{folder::Folder, lock::Lock, seal::sealed},
+    write::{folder::Folder, lock, seal::sealed},
 };
 
 /// A finished dataset on a disk.
@@ -45,7 +46,7 @@ impl Dataset {
             return Err(Fatal::new(message, "give the folder that was `--output` of `lapidary run`"));
         }
         let folder = Folder::at(out);
-        let lock = Lock::take(&folder.lock)?;
+        let lock = lock::take(&folder.lock)?;
         let Some(manifest) = sealed(out)? else {
             let message = format!("publish: the dataset `{}` is not finished", out.display());
             return Err(Fatal::new(message, "run its pipeline on it to the end first"));

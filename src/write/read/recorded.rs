@@ -22,10 +22,13 @@ pub fn row(out: &Path, number: usize) -> Result<Value, Fatal> {
         }
         Ok(())
     })?;
-    found.ok_or_else(|| {
-        let message = format!("`{}` has no row {number}: there are {count}, counted from 1", out.display());
-        Fatal::new(message, "`lapidary show` lists them in this order")
-    })
+    found.ok_or_else(|| no_row(out, number, count))
+}
+
+fn no_row(out: &Path, number: usize, count: usize) -> Fatal {
+    let why = if number == 0 { "rows count from 1".to_owned() } else { format!("there are {count}, counted from 1") };
+    let message = format!("`{}` has no row {number}: {why}", out.display());
+    Fatal::new(message, "`lapidary show` lists them in this order")
 }
 
 /// The JSON Schema that the dataset was written for.

@@ -3,12 +3,14 @@
 use arrow::{
     array::{Array, AsArray, RecordBatch, StructArray},
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+        DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
         TimestampMicrosecondType,
     },
 };
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta};
 use serde_json::{Map, Value};
+
+use crate::write::columns::is_json_text;
 
 /// The names of a batch's columns, one per cell of [`cells`].
 pub fn headings(batch: &RecordBatch) -> Vec<String> {
@@ -47,20 +49,29 @@ fn cut(text: &str, widest: usize) -> String {
 }
 
 fn object(rows: &StructArray, row: usize) -> Value {
-    let named = rows.column_names().into_iter().zip(rows.columns());
-    let fields: Map<String, Value> = named.map(|(name, column)| (name.to_owned(), value(column, row))).collect();
+    let columns = rows.fields().iter().zip(rows.columns());
+    let fields: Map<String, Value> =
+        columns.map(|(field, column)| (field.name().clone(), value(field, column, row))).collect();
     Value::Object(fields)
 }
 
-fn value(column: &dyn Array, row: usize) -> Value {
+/// What a column holds; a text that is JSON becomes the value that it says.
+fn value(field: &Field, column: &dyn Array, row: usize) -> Value {
+    match plain(column, row) {
+        Value::String(text) if is_json_text(field) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        other => other,
+    }
+}
+
+fn plain(column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
     }
     match column.data_type() {
         DataType::Struct(_) => object(column.as_struct(), row),
-        DataType::List(_) => {
+        DataType::List(item) => {
             let items = column.as_list::<i32>().value(row);
-            Value::Array((0..items.len()).map(|item| value(&items, item)).collect())
+            Value::Array((0..items.len()).map(|place| value(item, &items, place)).collect())
         }
         DataType::Map(_, _) => map(column, row),
         DataType::Dictionary(_, _) => entry(column, row),
@@ -81,9 +92,10 @@ fn value(column: &dyn Array, row: usize) -> Value {
 
 fn map(column: &dyn Array, row: usize) -> Value {
     let entries = column.as_map().value(row);
+    let held = &entries.fields()[1];
     let pairs = (0..entries.len()).map(|entry| {
         let key = entries.column(0).as_string::<i32>().value(entry).to_owned();
-        (key, value(entries.column(1), entry))
+        (key, value(held, entries.column(1), entry))
     });
     Value::Object(pairs.collect())
 }
@@ -96,7 +108,7 @@ fn decimal(text: &str) -> Value {
 
 fn entry(column: &dyn Array, row: usize) -> Value {
     let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() else { return Value::Null };
-    dictionary.key(row).map_or(Value::Null, |key| value(dictionary.values(), key))
+    dictionary.key(row).map_or(Value::Null, |key| plain(dictionary.values(), key))
 }
 
 fn date(days: i32) -> Value {
@@ -104,7 +116,8 @@ fn date(days: i32) -> Value {
     day.map_or(Value::Null, |day| Value::from(day.format("%Y-%m-%d").to_string()))
 }
 
-fn instant(micros: i64) -> Value {
+/// In UTC, with no more decimals of a second than it has.
+pub(super) fn instant(micros: i64) -> Value {
     let instant = DateTime::from_timestamp_micros(micros);
     instant.map_or(Value::Null, |instant| Value::from(instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
 }
@@ -119,6 +132,6 @@ mod tests {
     #[test]
     fn numbers_of_single_precision_are_spelt_as_they_are() {
         let column = Float32Array::from(vec![0.8, f32::NAN, -1.5e-7]);
-        assert_eq!([0, 1, 2].map(|row| value(&column, row)), [json!(0.8), Value::Null, json!(-1.5e-7)]);
+        assert_eq!([0, 1, 2].map(|row| plain(&column, row)), [json!(0.8), Value::Null, json!(-1.5e-7)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use lapidary::bundle::{Dtype, ExportRequest, Precision, Quantize, export};
+use lapidary::bundle::{Dtype, ExportRequest, Precision, Quantize, Recipe, SynthesizeRequest, export};
 use safetensors::{SafeTensors, serialize_to_file, tensor::TensorView};
 
 use super::checkpoints::Workplace;
@@ -76,6 +76,49 @@ fn encoders_of_sound_that_reach_elsewhere_or_too_far_are_refused() {
 fn pictures_that_see_themselves_behind_shared_keys_are_refused() {
     let words = ["use_bidirectional_attention", "num_kv_shared_layers"];
     assert_edit_refused("\"use_bidirectional_attention\": null", "\"use_bidirectional_attention\": \"vision\"", &words);
+}
+
+#[test]
+fn heads_that_attention_cannot_turn_are_refused() {
+    for width in [18, 24] {
+        let to = format!("\"head_dim\": {width}");
+        assert_edit_refused("\"head_dim\": 16", &to, &["layer 0", &format!("width {width}"), "multiples of 16"]);
+    }
+}
+
+/// The sizes of a random model with a changed configuration in a recipe, or why it is refused.
+fn sizes(config: &str, [from, to]: [&str; 2], recipe: &str) -> Result<BTreeMap<String, u64>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, text) = (folder.path().join("config.json"), fs::read_to_string(config).unwrap());
+    assert!(text.contains(from), "{config} does not hold `{from}`");
+    fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    let request = SynthesizeRequest {
+        model: path.to_str().unwrap().to_owned(),
+        precision: Recipe::find(recipe).unwrap().precision,
+        seed: 1,
+        tokenizer: None,
+        as_checkpoint: false,
+    };
+    request.sizes().map_err(|fatal| format!("{} / {}", fatal.message, fatal.hint))
+}
+
+#[test]
+fn rows_of_an_odd_width_are_refused_in_4_bits_by_the_name_of_their_part() {
+    let (e2b, mixture) = ("fixtures/reference/e2b_like.config.json", "fixtures/family/26b-a4b/config.json");
+    let (hidden, experts) =
+        (["\"hidden_size\": 48", "\"hidden_size\": 71"], ["intermediate_size\": 20", "intermediate_size\": 33"]);
+    for (config, edit, recipe, part, width) in [
+        (e2b, hidden, "cpu-int4", "`embedding` cannot be int4", "71 wide (hidden_size)"),
+        (e2b, hidden, "cpu-int4-asymmetric", "`embedding` cannot be int4-asymmetric", "71 wide (hidden_size)"),
+        (mixture, experts, "cpu-int4", "`experts` cannot be int4", "33 wide (moe_intermediate_size)"),
+    ] {
+        let refusal = sizes(config, edit, recipe).unwrap_err();
+        for word in [part, width, "cpu-int8"] {
+            assert!(refusal.contains(word), "`{word}` is not in `{refusal}`");
+        }
+        sizes(config, edit, "cpu-int8").unwrap();
+    }
+    sizes(mixture, experts, "cpu-int4-experts-int8").unwrap();
 }
 
 #[test]

@@ -92,6 +92,19 @@ impl Archive {
         fs::write(self.folder.path().join("pipeline.toml"), text).unwrap();
     }
 
+    /// The pipeline over the same schema, but for what it says of the title and of what is in a list.
+    pub fn pipeline_describing(&self, words: &str) {
+        let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/demo.json");
+        let mut schema: Value = serde_json::from_slice(&fs::read(&usual).unwrap()).unwrap();
+        schema["properties"]["title"]["description"] = words.into();
+        schema["properties"]["keywords"]["items"]["description"] = words.into();
+        let (own, pipeline) = (self.out("schema.json"), self.out("pipeline.toml"));
+        fs::write(&own, schema.to_string()).unwrap();
+        self.pipeline("");
+        let text_of_pipeline = fs::read_to_string(&pipeline).unwrap();
+        fs::write(pipeline, text_of_pipeline.replace(text(&usual), text(&own))).unwrap();
+    }
+
     pub fn command(&self, out: &Path, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
         let pipeline = self.folder.path().join("pipeline.toml");

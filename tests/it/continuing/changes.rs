@@ -224,6 +224,35 @@ fn another_schema_needs_another_output() {
 }
 
 #[test]
+fn a_field_that_is_described_in_other_words_is_asked_again_and_is_the_same_column() {
+    let archive = Archive::new();
+    let out = archive.out("set");
+    archive.pipeline_describing("as it was said then");
+    let (_, first) = archive.run(&out, &[]);
+    fs::remove_file(archive.input("t3.txt")).unwrap();
+    archive.pipeline_describing("as it is said now");
+    let (_, second) = archive.run(&out, &[]);
+    assert_eq!((total(&second, "answered") + 1, total(&second, "kept")), (total(&first, "answered"), 0));
+    let says = |words: &str| {
+        let holds = |bytes: &[u8]| bytes.windows(words.len()).any(|some| some == words.as_bytes());
+        parts(&out).iter().any(|(_, bytes)| holds(bytes))
+    };
+    assert!(
+        says("as it was said then") && says("as it is said now"),
+        "the row of the file that is gone stays as it is"
+    );
+    // What is copied is looked for in the parts of both.
+    fs::copy(archive.input("t2.txt"), archive.input("copy.txt")).unwrap();
+    let (_, third) = archive.run(&out, &[]);
+    assert_eq!((total(&third, "answered"), total(&third, "rows_copied")), (0, 1));
+    assert_eq!(rows_of(&out, &["t3.txt", "t2.txt", "copy.txt", "t0.txt", "t9.txt"]), [1; 5]);
+    archive.run(&archive.out("fresh"), &[]);
+    let mut left = content(&out);
+    left.retain(|row| !row.contains("t3.txt"));
+    assert_eq!(left, content(&archive.out("fresh")));
+}
+
+#[test]
 fn a_second_run_on_the_same_output_is_refused_by_name() {
     let archive = Archive::new();
     let out = archive.out("set");

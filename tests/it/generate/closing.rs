@@ -210,6 +210,46 @@ fn answers_to_the_schemas_of_this_project_pass_the_last_check_wherever_they_are_
 }
 
 #[test]
+fn a_string_that_anything_may_stand_in_is_closed_as_its_pattern_ends() {
+    let patterns = [
+        r"^.+\.$",
+        "€$",
+        "^.* €$",
+        "^[0-9 .,]+€$",
+        r"^\(.+\)$",
+        r"^\[.+\]$",
+        r"^.+\([0-9]{4}\)$",
+        r"^.+\?$",
+        "^[^;]+;$",
+        r"^([^,]+,\s*)*[^,]+$",
+    ];
+    for pattern in patterns {
+        let schema = object(json!({ "v": { "type": "string", "pattern": pattern, "maxLength": 4096 } }));
+        let guide = Guide::compile(&desk::vocabulary(), &schema).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert!(guide.reserve() < 40, "{pattern}: {}", guide.reserve());
+    }
+}
+
+#[test]
+fn what_was_said_is_kept_and_as_little_as_possible_is_put_behind_it() {
+    for (pattern, said, rest) in [
+        (r"^.+\.$", "The total am", "."),
+        (r"^.+\.$", "", "a."),
+        ("^[0-9 .,]+€$", "1 200,", "€"),
+        (r"^.+\([0-9]{4}\)$", "Ada (19", "00)"),
+        ("^[^;]+;$", "the \\", "\";"),
+    ] {
+        let (vocabulary, schema) =
+            (desk::vocabulary(), json!({ "type": "string", "pattern": pattern, "maxLength": 200 }));
+        let mut guided = Guide::compile(&vocabulary, &object(json!({ "v": schema }))).unwrap().begin();
+        let beginning = format!("{{\"v\":\"{said}");
+        vocabulary.spell(beginning.as_bytes()).unwrap().iter().for_each(|token| guided.consume(*token).unwrap());
+        let closing = vocabulary.text(&guided.closing().unwrap());
+        assert_eq!(closing, format!("{rest}\"}}"), "{pattern} after {said}");
+    }
+}
+
+#[test]
 fn a_schema_that_cannot_be_guided_is_refused_with_all_its_problems() {
     let schema = object(json!({ "a": { "description": "anything" }, "b": { "type": "array" } }));
     let problems = Guide::compile(&desk::vocabulary(), &schema).err().unwrap();

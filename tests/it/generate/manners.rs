@@ -36,6 +36,10 @@ fn shapes() -> Vec<(String, Arc<Shape>)> {
             "any": {"type": "string", "pattern": "x/\\d", "maxLength": 30}
         }}),
     ));
+    let address = json!({"type": "string", "format": "ipv4", "pattern": "^1"});
+    let properties = json!({"address": address});
+    schemas
+        .push(("address".to_owned(), json!({"type": "object", "required": ["address"], "properties": properties})));
     schemas.into_iter().map(|(name, schema)| (name, Arc::new(Shape::compile(&schema).unwrap()))).collect()
 }
 

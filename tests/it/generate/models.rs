@@ -28,16 +28,21 @@ pub fn e2b_like(dtype: Dtype) -> Exported {
     e2b_like_quantized(dtype, Quantize::None)
 }
 
-/// The tiny model of this project, with its own tokenizer of 1024 tokens.
+/// The tiny model of this project, with its own tokenizer of 1024 tokens; its window is 64.
 pub fn tiny() -> Exported {
+    tiny_stored(Precision::default())
+}
+
+/// The same stored in any way.
+pub fn tiny_stored(precision: Precision) -> Exported {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/reference/tiny");
     let out = folder.path().join("bundle");
-    export(ExportRequest { checkpoint, out: out.clone(), precision: Precision::default() }).unwrap();
+    export(ExportRequest { checkpoint, out: out.clone(), precision }).unwrap();
     Exported { model: open(&out, Check::Full).unwrap(), folder }
 }
 
-/// The same with quantised weights.
+/// The E2B-like model with quantised weights.
 pub fn e2b_like_quantized(dtype: Dtype, quantize: Quantize) -> Exported {
     e2b_like_stored(Precision::uniform(dtype, quantize))
 }

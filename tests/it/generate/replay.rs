@@ -8,6 +8,7 @@ use lapidary::{
 use serde_json::{Value, json};
 
 use super::desk::{self, Tray};
+use crate::vocabulary;
 
 fn schema() -> Value {
     json!({
@@ -69,6 +70,23 @@ fn an_answer_that_says_the_same_again_and_again_is_cut_and_closed() {
     assert!(body.tokens.len() < 200, "{} tokens", body.tokens.len());
     let said: Value = serde_json::from_str(&body.text).unwrap();
     assert!(said["a"].as_str().unwrap().starts_with("Total due and more and more"));
+}
+
+#[test]
+fn an_answer_that_is_much_for_the_grammar_costs_no_other_unit() {
+    let text = json!({ "type": "string", "pattern": r"^[A-Za-z ]+(; ([^,]+,\s*)*[^,]+)?$", "maxLength": 4096 });
+    let schema =
+        json!({ "type": "object", "properties": { "v": text }, "required": ["v"], "additionalProperties": false });
+    let vocabulary = vocabulary::tiny_speller();
+    let guide = Guide::compile(&vocabulary, &schema).unwrap();
+    let mut answers = vec![r#"{"v":"Widget"}"#.to_owned(); 60];
+    answers[10] = r#"{"v":"Widget; red, blue"}"#.to_owned();
+    let engine = ReplayEngine::new(&answers, &vocabulary, 1, 4, 600).unwrap();
+    let items = (0..60).map(|number| desk::item(number, desk::prompt(number, 20))).collect();
+    let settings = Settings { max_tokens: 200, ..Settings::default() };
+    let (stats, tray) = desk::run(engine, vocabulary, Some(guide), settings, items);
+    assert!(stats.units >= 59, "{:?}", tray.faults);
+    assert!(tray.done.iter().all(|item| answers.contains(&item.body.text)));
 }
 
 #[test]

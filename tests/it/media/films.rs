@@ -1,11 +1,16 @@
 //! Films: each frame carries its number as eight bars, so that the tests see which frame they got.
 
-use lapidary::{
-    base::{FaultKind, Film, Frame, Part, Unit},
-    decode::{Settings, VideoSettings, film},
+use std::{
+    fs,
+    path::{Path, PathBuf},
 };
 
-use super::{assert_kind, fault, fixture, gathered, sounds::reference, units};
+use lapidary::{
+    base::{FaultKind, Film, Frame, Part, Unit},
+    decode::{Gathered, Input, Settings, VideoSettings, film},
+};
+
+use super::{assert_kind, fault, fixture, gathered, order, sounds::reference, tracks::made, units};
 
 fn settings(frames: u32, fps: Option<f64>, sound: bool) -> Settings {
     Settings { video: VideoSettings { frames, fps, sound, ..VideoSettings::default() }, ..Settings::default() }
@@ -88,6 +93,20 @@ fn a_long_film_in_windows_is_several_units_with_the_same_frames() {
 }
 
 #[test]
+fn windows_of_a_film_whose_ticks_are_as_long_as_its_frames_have_true_times() {
+    let video = VideoSettings { frames: 2, window: Some(1.0), sound: false, ..VideoSettings::default() };
+    let out = gathered(film::decode, "video/shapes.avi", &Settings { video, ..Settings::default() });
+    let films = out.units().map(|unit| if let Unit::Film(film) = unit { film } else { panic!("{unit:?}") });
+    let frames: Vec<&Frame> = films.flat_map(|film| &film.frames).collect();
+    assert_eq!(frames.len(), 6);
+    for frame in frames {
+        // It has an empty frame after the first.
+        let place = number(frame) + u32::from(number(frame) > 0);
+        assert!((frame.time - f64::from(place) / 12.0).abs() < 1e-3, "{} of frame {}", frame.time, number(frame));
+    }
+}
+
+#[test]
 fn frames_that_hardly_differ_are_shown_once() {
     let video = VideoSettings { frames: 8, least_change: 0.9, sound: false, ..VideoSettings::default() };
     assert_eq!(numbers(&film("video/shapes.mp4", &Settings { video, ..Settings::default() })), [0]);
@@ -126,6 +145,53 @@ fn no_frames_leaves_the_sound_and_no_sound_leaves_the_frames() {
     assert!(matches!(heard[..], [Unit::Clip(_)]), "{heard:?}");
     let nothing = fault(film::decode, &fixture("video/silent.mp4"), &settings(0, None, true));
     assert_kind(&nothing, FaultKind::Empty, "[decode.video]");
+}
+
+/// So many frames from a number on, each a PNG as bright as its number, one in ten seconds.
+fn greys(folder: &Path, name: &str, size: &str, first: u32, count: u32) -> PathBuf {
+    let source = format!("nullsrc=size={size}:rate=1/10:duration={}", 10 * count);
+    let form = if name.ends_with(".mkv") { "matroska" } else { "image2pipe" };
+    let grey = format!("geq=r=N+{first}:g=N+{first}:b=N+{first}");
+    made(folder, name, &format!("-f lavfi -i {source},{grey} -pix_fmt rgb24 -c:v png -f {form}"))
+}
+
+/// The place of each of so many frames, by its time and the seconds that one takes, and how bright it is.
+fn shown(path: &Path, frames: u32, seconds: f64) -> Vec<(f64, u8)> {
+    let mut out = Gathered::default();
+    film::decode(&Input::open(path).unwrap(), &order(&settings(frames, None, false)), &mut out).unwrap();
+    let Some(Unit::Film(film)) = out.units().next() else { panic!("{:?}", out.settled) };
+    film.frames.iter().map(|frame| (frame.time / seconds, frame.raster.rgb[0])).collect()
+}
+
+/// The numbers of the frames, of which each must be in its own place.
+fn in_their_places(shown: &[(f64, u8)]) -> Vec<u8> {
+    assert!(shown.iter().all(|(place, grey)| (place - f64::from(*grey)).abs() < 1e-3), "{shown:?}");
+    shown.iter().map(|(_, grey)| *grey).collect()
+}
+
+#[test]
+fn where_a_long_film_is_damaged_the_frame_that_comes_has_its_own_time_and_comes_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = greys(folder.path(), "greys.mkv", "32x24", 0, 20);
+    let mut bytes = fs::read(&path).unwrap();
+    let heads: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"IHDR")).collect();
+    assert_eq!(heads.len(), 20);
+    // Width and height are nothing.
+    heads[12..14].iter().for_each(|at| bytes[at + 4..at + 12].fill(0));
+    fs::write(&path, bytes).unwrap();
+    let others: Vec<u8> = (0..20).filter(|number| !(12..14).contains(number)).collect();
+    assert_eq!(in_their_places(&shown(&path, 20, 10.0)), others);
+}
+
+#[test]
+fn a_film_that_changes_its_size_has_each_frame_at_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = greys(folder.path(), "large.png", "32x24", 0, 30);
+    let small = greys(folder.path(), "small.png", "16x12", 30, 30);
+    let both = folder.path().join("both.png");
+    fs::write(&both, [fs::read(large).unwrap(), fs::read(small).unwrap()].concat()).unwrap();
+    let film = made(folder.path(), "both.mkv", &format!("-f png_pipe -framerate 1 -i {} -c copy", both.display()));
+    assert_eq!(in_their_places(&shown(&film, 6, 1.0)), [0, 10, 20, 30, 40, 50]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::{Decode, assert_kind, order};
 const RATE: usize = 16_000;
 
 /// A file of that name, which ffmpeg makes of sources and arguments between blanks.
-fn made(folder: &Path, name: &str, arguments: &str) -> PathBuf {
+pub fn made(folder: &Path, name: &str, arguments: &str) -> PathBuf {
     let path = folder.join(name);
     let mut command = Command::new(locate(Library::Ffmpeg).unwrap());
     command.args(["-nostdin", "-loglevel", "error"]).args(arguments.split(' ')).arg(&path);

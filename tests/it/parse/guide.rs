@@ -135,6 +135,19 @@ fn formats_patterns_and_choices_are_kept() {
 }
 
 #[test]
+fn numbers_and_booleans_of_a_list_are_the_only_ones() {
+    let rate = one(json!({"enum": [0.07, 0.19, 7]}));
+    ["0.07", "0.19", "7"].iter().for_each(|value| takes(&rate, value));
+    ["0.1", "0.070", "0.08", "7.0", "\"7\"", "null"].iter().for_each(|value| refuses(&rate, value));
+    let paid = one(json!({"enum": [true, false]}));
+    ["true", "false"].iter().for_each(|value| takes(&paid, value));
+    refuses(&paid, "null");
+    let agreed = one(json!({"const": true}));
+    takes(&agreed, "true");
+    refuses(&agreed, "false");
+}
+
+#[test]
 fn what_the_grammar_cannot_follow_is_left_to_the_check() {
     for pattern in ["^(?!x).*$", "^(?i)abc$", "a$b", "(^a|b)", "^(.)\\1$", "\\bword\\b"] {
         takes(&one(json!({"type": "string", "pattern": pattern})), "\"xyz\"");

@@ -33,7 +33,7 @@ fn shortest(node: &Node, nullable: bool) -> Value {
         Form::List(_) => Value::Array(Vec::new()),
         Form::Choice(choice) => choice.options[0].clone().into(),
         Form::Integer(_) | Form::Number(_) | Form::Decimal(_) => 0.into(),
-        Form::Boolean => true.into(),
+        Form::Boolean(_) => true.into(),
         Form::Text(_) => "".into(),
         Form::Date | Form::DateTime => panic!("a date that must be there is no good idea"),
         other => panic!("no schema of ours has {other:?}"),

@@ -115,6 +115,22 @@ fn what_no_column_type_holds_is_json_text_and_says_why() {
 }
 
 #[test]
+fn a_list_of_values_of_one_kind_is_a_column_of_that_kind() {
+    let column = |schema: Value| {
+        let shape = Shape::compile(&record(json!({"v": schema}))).unwrap();
+        assert!(shape.remarks().is_empty(), "{:?}", shape.remarks());
+        shape.fields()[0].node.form.clone()
+    };
+    assert_eq!(column(json!({"enum": [true, false]})), Form::Boolean(None));
+    assert_eq!(column(json!({"type": ["boolean", "null"], "enum": [false, null]})), Form::Boolean(Some(false)));
+    assert_eq!(column(json!({"const": true})), Form::Boolean(Some(true)));
+    let Form::Number(rates) = column(json!({"enum": [0.07, 0.19, 1]})) else { panic!("no number") };
+    assert_eq!(json!(rates.among), json!([0.07, 0.19, 1]));
+    assert_eq!((rates.least, rates.most, rates.decimals), (7_000_000, 100_000_000, 8));
+    assert!(matches!(column(json!({"enum": [1, 2]})), Form::Integer(integer) if integer.among == Some(vec![1, 2])));
+}
+
+#[test]
 fn a_oneof_must_tell_its_branches_apart() {
     let number = |least: i64| json!({"type": "number", "minimum": least});
     let told = problems(&record(json!({"v": {"oneOf": [number(1), number(2)]}})));

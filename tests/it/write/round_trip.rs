@@ -37,6 +37,11 @@ fn cents() -> impl Strategy<Value = f64> {
     (-999_999_999_999_999..=999_999_999_999_999_i64).prop_filter_map("a number", move |cents| amount(cents).ok())
 }
 
+/// What is kept as JSON text, texts that look like JSON among it.
+fn text_or_number() -> impl Strategy<Value = Value> {
+    prop_oneof!["\\PC{0,20}".prop_map(Value::from), any::<i64>().prop_map(Value::from), Just(json!("[7]"))]
+}
+
 fn map() -> impl Strategy<Value = Value> {
     proptest::collection::btree_map("[a-z]{1,3}", any::<i64>(), 0..4).prop_map(|map| json!(map))
 }
@@ -53,6 +58,9 @@ fn leaf() -> BoxedStrategy<Case> {
         values(json!({"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 4}), map()),
         values(json!({"type": "string", "format": "date"}), date()),
         values(json!({"type": "string", "format": "date-time"}), moment),
+        values(json!({"enum": [0.07, 0.19]}), select(vec![0.07, 0.19])),
+        values(json!({"enum": [true, false]}), any::<bool>()),
+        values(json!({"type": ["string", "integer"]}), text_or_number()),
         values(json!({"enum": ["red", "green", "", "ünïcode"]}), select(vec!["red", "green", "", "ünïcode"])),
     ]
     .boxed()
@@ -128,14 +136,19 @@ proptest! {
 }
 
 #[test]
-fn what_is_no_column_type_comes_back_as_json_text() {
+fn what_is_no_column_type_comes_back_as_the_json_that_it_was() {
+    let code = json!({"type": ["string", "integer", "boolean"]});
     let schema = json!({"type": "object", "properties": {
         "any": {}, "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]},
-        "a.b": {"enum": [1, 2]}
+        "codes": {"type": "array", "items": code},
+        "lines": {"type": "array", "items": {"type": "object", "properties": {"code": code}}},
+        "by": {"type": "object", "additionalProperties": code},
+        "text": {"type": "string"}
     }});
-    let records =
-        [json!({"any": {"x": [1, null]}, "pair": ["p", 3], "a.b": 2}), json!({"any": null, "pair": null, "a.b": null})];
-    let back = through_parquet(&schema, &records);
-    assert_eq!(back[0], json!({"any": "{\"x\":[1,null]}", "pair": "[\"p\",3]", "a.b": 2}));
-    assert_eq!(back[1], records[1]);
+    let records = [
+        json!({"any": {"x": [1, null]}, "pair": ["p", 3], "codes": ["A-7", 7, "7", true], "lines": [{"code": "B"}, {"code": null}],
+            "by": {"a": false, "b": "null"}, "text": "[1]"}),
+        json!({"any": null, "pair": null, "codes": [], "lines": null, "by": {}, "text": null}),
+    ];
+    assert_eq!(through_parquet(&schema, &records), records);
 }

@@ -134,7 +134,7 @@ fn kinds(form: &Form) -> Option<&'static str> {
         Form::List(_) => Some("array"),
         Form::Text(_) | Form::Choice(_) | Form::Date | Form::DateTime => Some("string"),
         Form::Integer(_) | Form::Number(_) | Form::Decimal(_) => Some("number"),
-        Form::Boolean => Some("boolean"),
+        Form::Boolean(_) => Some("boolean"),
         Form::Json(_) | Form::Nothing => None,
     }
 }

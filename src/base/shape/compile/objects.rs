@@ -106,7 +106,7 @@ impl<'a> Compiler<'a> {
     /// Any JSON value but null, of at most so many arrays and objects inside one another.
     pub(super) fn anything(&self, levels: usize) -> Vec<Node> {
         let text = Text { shortest: 0, longest: self.bounds.longest_string, pattern: None, format: None };
-        let mut forms = vec![Form::Boolean, self.any_number(), Form::Text(text)];
+        let mut forms = vec![Form::Boolean(None), self.any_number(), Form::Text(text)];
         if levels > 0 {
             let value = || Node::new(super::super::either(self.anything(levels - 1)), true);
             forms.push(self.list_of(value()));

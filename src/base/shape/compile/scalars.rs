@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        below,
+        below, decimal,
         node::{Choice, Form, Integer, Node, Number, Text, Untyped},
         numeric, string,
     },
@@ -59,14 +59,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn options(&mut self, options: &[&Value], nullable: bool, at: &str) -> Node {
-        let texts: Vec<String> = options.iter().filter_map(|value| value.as_str()).map(str::to_owned).collect();
-        if texts.len() == options.len() {
-            return Node::new(Form::Choice(Choice { options: texts }), nullable);
-        }
-        let numbers: Vec<i64> = options.iter().filter_map(|value| value.as_i64()).collect();
-        if numbers.len() == options.len() {
-            let (least, most) = numbers.iter().fold((i64::MAX, i64::MIN), |(a, b), n| (a.min(*n), b.max(*n)));
-            return Node::new(Form::Integer(Integer { least, most, step: None, among: Some(numbers) }), nullable);
+        let of_one_kind = texts(options).or_else(|| booleans(options)).or_else(|| integers(options));
+        if let Some(form) = of_one_kind.or_else(|| numbers(options)) {
+            return Node::new(form, nullable);
         }
         let values = options.iter().map(|value| (*value).clone()).collect();
         self.as_text("a list of values of several kinds".to_owned(), Untyped::Values(values), nullable, at)
@@ -113,10 +108,39 @@ impl<'a> Compiler<'a> {
 
     /// A number within the default bounds.
     pub(super) fn any_number(&self) -> Form {
-        let units =
-            10_i128.pow(self.bounds.most_digits.min(super::super::decimal::SAFE_DIGITS) + numeric::MOST_DECIMALS);
-        Form::Number(Number { least: -units, most: units, step: 1, decimals: numeric::MOST_DECIMALS })
+        let units = 10_i128.pow(self.bounds.most_digits.min(decimal::SAFE_DIGITS) + numeric::MOST_DECIMALS);
+        Form::Number(Number { least: -units, most: units, step: 1, decimals: numeric::MOST_DECIMALS, among: None })
     }
+}
+
+/// All values of a list, where all are of one kind.
+fn all<T>(options: &[&Value], read: fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    options.iter().map(|option| read(option)).collect()
+}
+
+fn texts(options: &[&Value]) -> Option<Form> {
+    let options = all(options, |option| option.as_str().map(str::to_owned))?;
+    Some(Form::Choice(Choice { options }))
+}
+
+fn booleans(options: &[&Value]) -> Option<Form> {
+    let options = all(options, Value::as_bool)?;
+    let both = options.contains(&true) && options.contains(&false);
+    Some(Form::Boolean(options.first().copied().filter(|_| !both)))
+}
+
+fn integers(options: &[&Value]) -> Option<Form> {
+    let among = all(options, Value::as_i64)?;
+    let (least, most) = (*among.iter().min()?, *among.iter().max()?);
+    Some(Form::Integer(Integer { least, most, step: None, among: Some(among) }))
+}
+
+fn numbers(options: &[&Value]) -> Option<Form> {
+    let among = all(options, |option| option.as_number().cloned())?;
+    let decimals = numeric::MOST_DECIMALS;
+    let least = among.iter().filter_map(|number| decimal::most_units(number, false, decimals)).min()?;
+    let most = among.iter().filter_map(|number| decimal::least_units(number, false, decimals)).max()?;
+    Some(Form::Number(Number { least, most, step: 1, decimals, among: Some(among) }))
 }
 
 fn digits_of(form: &Form) -> String {

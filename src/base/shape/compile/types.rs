@@ -55,7 +55,7 @@ impl<'a> Compiler<'a> {
             "array" => self.array(schema, at),
             "string" => self.text(schema, at),
             "integer" | "number" => self.numeric(schema, name, at),
-            _ => Some(Form::Boolean),
+            _ => Some(Form::Boolean(None)),
         }
     }
 

@@ -1,0 +1,84 @@
+//! What the program says beside its results: notes that can be kept quiet, and errors that cannot, as text and as JSON.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::cli::{code, errors, extract, lapidary, run, text};
+
+/// A dataset of one clip of sound of two; so it is not finished.
+fn one_of_two(set: &Path) {
+    let (output, _) = extract(&["fixtures/sound"], set, &["--limit", "1"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+}
+
+#[test]
+fn notes_are_for_those_who_do_not_want_it_quiet() {
+    let folder = tempfile::tempdir().unwrap();
+    let (set, table) = (folder.path().join("set"), folder.path().join("timeline.parquet"));
+    one_of_two(&set);
+    let commands: [(&[&str], &str); 2] = [
+        (&["show", text(&set)], "the dataset is not finished"),
+        (&["timeline", text(&set), "--field", "title", "--output", text(&table)], "1 moment"),
+    ];
+    for (command, note) in commands {
+        let output = run(command);
+        assert!(code(&output) == 0 && errors(&output).contains(note), "{command:?}: {}", errors(&output));
+        let quiet = run(&[command, &["--quiet"]].concat());
+        assert_eq!((code(&quiet), errors(&quiet).as_str()), (0, ""), "{command:?}");
+        assert!(quiet.stdout == output.stdout && !quiet.stdout.is_empty(), "{command:?}");
+    }
+}
+
+/// The lines on standard error, each of which is JSON.
+fn events(command: &mut Command, wanted: i32) -> Vec<Value> {
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), wanted, "{}", errors(&output));
+    let event = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    errors(&output).lines().map(event).collect()
+}
+
+#[test]
+fn with_json_everything_that_is_said_is_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("set");
+    one_of_two(&set);
+    let told = events(&mut lapidary(&["show", text(&set), "--log-format", "json"]), 0);
+    assert!(told.len() == 1 && told[0]["message"].as_str().unwrap().contains("not finished"), "{told:?}");
+}
+
+#[test]
+fn with_json_the_error_that_ends_a_run_is_one_event_whatever_is_quiet_or_filtered() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("set");
+    let names = ["run", "pipelines/demo.toml", "fixtures/pictures", "--output", text(&set), "--log-format", "json"];
+    let failing = |more: &[&str], filter: &str| {
+        let mut command = lapidary(&[&names, more].concat());
+        // There are no native libraries, so the run fails when it is at work already.
+        events(command.env("LAPIDARY_NATIVE", folder.path()).env("LAPIDARY_LOG", filter), 2)
+    };
+    let ways: [(&[&str], &str); 3] = [(&[], "info"), (&[], "off"), (&["--quiet"], "off")];
+    for (more, filter) in ways {
+        let told = failing(more, filter);
+        let wrong: Vec<&Value> = told.iter().filter(|event| event["level"] == "ERROR").collect();
+        assert!(wrong.len() == 1 && wrong[0] == told.last().unwrap(), "{told:?}");
+        assert!(wrong[0]["hint"].as_str().unwrap().contains("lapidary runtime install"), "{told:?}");
+        assert!(!wrong[0]["message"].as_str().unwrap().is_empty(), "{told:?}");
+        assert!(told.len() == 1 || filter == "info", "{told:?}");
+    }
+}
+
+#[test]
+fn folders_without_a_file_are_named_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, full) = (folder.path().join("mount"), folder.path().join("full"));
+    fs::create_dir_all(empty.join("deep")).unwrap();
+    fs::create_dir(&full).unwrap();
+    fs::write(full.join("one.txt"), "Words.").unwrap();
+    let (output, report) = extract(&[text(&full), text(&empty)], &folder.path().join("set"), &[]);
+    assert_eq!((code(&output), &report["status"]), (0, &"complete".into()), "{}", errors(&output));
+    assert!(errors(&output).contains(&format!("no file in `{}`", text(&empty))), "{}", errors(&output));
+    assert_eq!(report["pipeline"]["vacant"], serde_json::json!([text(&empty)]));
+    let (output, report) = extract(&[text(&full)], &folder.path().join("other"), &[]);
+    assert!(!errors(&output).contains("no file in") && report["pipeline"]["vacant"].is_null(), "{}", errors(&output));
+}
