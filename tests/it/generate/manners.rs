@@ -38,8 +38,7 @@ fn shapes() -> Vec<(String, Arc<Shape>)> {
     ));
     let address = json!({"type": "string", "format": "ipv4", "pattern": "^1"});
     let properties = json!({"address": address});
-    schemas
-        .push(("address".to_owned(), json!({"type": "object", "required": ["address"], "properties": properties})));
+    schemas.push(("address".to_owned(), json!({"type": "object", "required": ["address"], "properties": properties})));
     schemas.into_iter().map(|(name, schema)| (name, Arc::new(Shape::compile(&schema).unwrap()))).collect()
 }
 
