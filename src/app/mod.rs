@@ -29,5 +29,4 @@ pub mod schema;
 pub mod score;
 pub mod threads;
 pub mod timeline;
-mod vacant;
 pub mod verify;

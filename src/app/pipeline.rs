@@ -47,6 +47,29 @@ pub struct Pipeline {
     pub canonical: String,
 }
 
+/// What a file is refused for that versions of before took: a key that changes no answer. Datasets hold settings with such keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// The table that it stands in.
+    pub table: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// The item that is wrong with it, where it is a list of which the rest has an effect.
+    pub item: Option<&'static str>,
+    /// What is said of it.
+    pub problem: &'static str,
+}
+
+impl Idle {
+    fn leave_out(self, table: &mut Table) {
+        let Some(Value::Table(settings)) = table.get_mut(self.table) else { return };
+        match (self.item, settings.get_mut(self.key)) {
+            (Some(item), Some(Value::Array(items))) => items.retain(|one| one.as_str() != Some(item)),
+            _ => drop(settings.remove(self.key)),
+        }
+    }
+}
+
 /// Flags that stand for a value in the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -72,6 +95,24 @@ impl Pipeline {
 
     /// The same of a text that has been read.
     pub fn from_text(text: &str, overrides: &Overrides) -> (Option<Self>, Vec<String>) {
+        let (pipeline, mut problems) = Self::taken(text, overrides);
+        let idle = pipeline.iter().flat_map(Self::idle);
+        problems.extend(idle.map(|idle| format!("[{}] {}", idle.table, idle.problem)));
+        (pipeline, problems)
+    }
+
+    /// The same of settings that a dataset holds: keys without effect are none of the problems, since the dataset may be older
+    /// than their refusal.
+    pub fn recorded(text: &str) -> (Option<Self>, Vec<String>) {
+        Self::taken(text, &Overrides::default())
+    }
+
+    /// Takes the keys without effect out of this pipeline's file, so that it is not refused.
+    pub fn leave_out_idle(&self, table: &mut Table) {
+        self.idle().into_iter().for_each(|idle| idle.leave_out(table));
+    }
+
+    fn taken(text: &str, overrides: &Overrides) -> (Option<Self>, Vec<String>) {
         match text.parse::<Table>() {
             Err(error) => (None, vec![error.to_string()]),
             Ok(table) => {
@@ -122,7 +163,6 @@ impl Pipeline {
         }
         let ladder = self.ladder.validate(&self.decode, &self.encode, &self.generate, &self.parse);
         problems.extend(ladder.into_iter().map(|problem| format!("[ladder] {problem}")));
-        problems.extend(self.idle_seed());
         if !self.encode.schema_in_prompt && self.parse.output == Output::ToolCall {
             problems.push(
                 "[encode] `schema_in_prompt` is false, but [parse] `output` is `tool_call`, which declares the schema"
@@ -143,13 +183,26 @@ impl Pipeline {
         problems
     }
 
+    /// What changes no answer.
+    fn idle(&self) -> Vec<Idle> {
+        let mut idle = self.ladder.idle();
+        idle.extend(self.idle_seed());
+        idle.extend(self.idle_seconds());
+        idle
+    }
+
     /// A seed where no token is drawn: every unit would be asked again when it changes, and answer the same.
-    fn idle_seed(&self) -> Option<String> {
+    fn idle_seed(&self) -> Option<Idle> {
         let idle = self.generate.seed != 0 && !self.ladder.draws(&self.generate);
-        idle.then(|| {
-            "[generate] seed has no effect at temperature 0; set temperature too, there or in a step of the [ladder]"
-                .to_owned()
-        })
+        let problem = "seed has no effect at temperature 0; set temperature too, there or in a step of the [ladder]";
+        idle.then_some(Idle { table: "generate", key: "seed", item: None, problem })
+    }
+
+    /// A part of each row, which only costs.
+    fn idle_seconds(&self) -> Option<Idle> {
+        let problem = "seconds_per_part: 0 would make a part of each row; write 1 or more";
+        let idle = Idle { table: "write", key: "seconds_per_part", item: None, problem };
+        (self.write.seconds_per_part == 0).then_some(idle)
     }
 
     /// What does not go together with `[reduce]`.
@@ -260,4 +313,27 @@ impl Reader {
 
 fn first_line(error: &toml::de::Error) -> String {
     error.message().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recorded_settings_are_read_with_keys_that_a_file_is_refused_for_today() {
+        let text = "name = \"x\"\n[generate]\nseed = 7\n[ladder]\nallowance = 3072\n\
+                    give_up_on = [\"invalid\", \"loop\"]\n[write]\nseconds_per_part = 0\n";
+        let (_, refused) = Pipeline::from_text(text, &Overrides::default());
+        assert_eq!(refused.len(), 4, "{refused:?}");
+        let (pipeline, problems) = Pipeline::recorded(text);
+        let (pipeline, mut table) = (pipeline.unwrap(), text.parse::<Table>().unwrap());
+        assert_eq!((problems, pipeline.generate.seed), (Vec::new(), 7), "what it holds is told as it stands");
+        pipeline.leave_out_idle(&mut table);
+        let (left, problems) = Pipeline::from_text(&table.to_string(), &Overrides::default());
+        let left = left.unwrap();
+        assert_eq!((problems, left.generate.seed), (Vec::new(), 0));
+        assert_eq!(left.ladder.give_up_on, [ladder::Reason::Loop], "the other reason has an effect");
+        let (_, wrong) = Pipeline::recorded(&(text.to_owned() + "rows_per_part = 0\n"));
+        assert_eq!(wrong.len(), 1, "contradictions stay: {wrong:?}");
+    }
 }

@@ -62,7 +62,7 @@ impl Plan {
     /// The plan that a row of a dataset was made by, with the schema and the settings of then; `model` where the bundle has
     /// moved.
     pub fn recorded(recorded: &Recorded, model: Option<PathBuf>) -> Result<Self, Fatal> {
-        let read = Pipeline::from_text(&recorded.made.settings, &Overrides::default());
+        let read = Pipeline::recorded(&recorded.made.settings);
         let model = model.or_else(|| recorded.made.model.clone());
         Self::of(read, &recorded.made.file, model, |pipeline| {
             Shape::compile_within(&recorded.made.schema, pipeline.parse.bounds())

@@ -100,7 +100,7 @@ pub struct Asked {
     pub settings: String,
     /// The inputs as given.
     pub inputs: Vec<String>,
-    /// Folders among them that hold no file.
+    /// Folders among them, and in the list, that hold no file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vacant: Vec<String>,
     /// `--limit`.

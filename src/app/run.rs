@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::{
@@ -20,7 +20,6 @@ use super::{
     recorded,
     report::{self, Ending, Engine, Report},
     threads::Shares,
-    vacant,
 };
 use crate::{
     base::{ByteBudget, Fatal, RecordOf, Stop, UnitQuota, dataset},
@@ -55,8 +54,6 @@ pub struct Request<'a> {
 /// not start or could not finish; parts written by then are whole.
 pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal> {
     let plan = Plan::new(&request.plan)?;
-    // The output may be made in one of them.
-    let vacant = vacant::vacant(&request.inputs, &plan.pipeline.collect);
     let claim = Claim::take(&request.output)?;
     let shares = shares(&plan, &request.answers);
     let encoder = make::encoder(&plan)?;
@@ -77,6 +74,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         keep: Box::new(|origin| known.unit(origin)),
         whole_documents: record == RecordOf::Document,
     };
+    let vacant: OnceLock<Vec<String>> = OnceLock::new();
     let (began, ahead) = (chrono::Utc::now(), card.slots);
     let close = |result: &Result<Stats, Fatal>| {
         let totals = close(writer.take(), stop.draining() || result.is_err())?;
@@ -84,11 +82,17 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         let stats = result.as_ref().copied().unwrap_or_default();
         let engine = Engine { card: card.clone(), stats, shares, capacity: capacity.clone() };
         let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
-        let report = report.within(sandbox.clone()).after(known.tally().clone()).with_vacant(vacant.clone());
+        let report = report
+            .within(sandbox.clone())
+            .after(known.tally().clone())
+            .with_vacant(vacant.get().cloned().unwrap_or_default());
         report::save(&report, &request.output).map(|()| report)
     };
     let line = Line {
-        collect: Box::new(|sink| collect.run(stop, &mut |found| sink(convert(found, &known)))),
+        collect: Box::new(|sink| {
+            // Nobody else sets it.
+            let _ = vacant.set(collect.run(stop, &mut |found| sink(convert(found, &known))));
+        }),
         decode: (0..shares.decode).map(decoding).collect(),
         allowance,
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    captions::{Field, Segment, require, shifted, tidied},
+    captions::{Field, Numbered, Segment, require, shifted, tidied},
     recorded::{merged_part, part, record},
 };
 use crate::{
@@ -29,6 +29,32 @@ pub struct Written {
     pub others: usize,
 }
 
+/// What is heard of each file.
+type Heard = HashMap<String, Vec<Segment>>;
+
+/// What a dataset tells.
+#[derive(Default)]
+struct Told {
+    moments: Vec<Moment>,
+    heard: Heard,
+    /// Rows that are about no span of time.
+    others: usize,
+}
+
+impl Told {
+    /// Adds what a row tells.
+    fn add(&mut self, row: &Value, moments: Vec<Moment>) {
+        self.others += usize::from(moments.is_empty());
+        for moment in &moments {
+            if let Some(text) = moment.text.clone() {
+                let segment = Segment { start: moment.start, end: moment.end, text, record: Numbered::of(row) };
+                self.heard.entry(moment.source.clone()).or_default().push(segment);
+            }
+        }
+        self.moments.extend(moments);
+    }
+}
+
 /// Writes the moments of all datasets to one Parquet file, by file and time; `field` holds what is said.
 ///
 /// # Errors
@@ -36,34 +62,32 @@ pub struct Written {
 /// that is no text, or the file cannot be written.
 pub fn write(datasets: &[PathBuf], field: &str, place: &Path) -> Result<Written, Fatal> {
     let fields: Vec<Field> = datasets.iter().map(|dataset| Field { dataset, name: field }).collect();
-    let told = fields.iter().map(|field| moments(*field)).collect::<Result<Vec<_>, Fatal>>()?;
-    let (mut told, others): (Vec<Vec<Moment>>, Vec<usize>) = told.into_iter().unzip();
-    if told.iter().all(Vec::is_empty) {
+    let mut told = fields.iter().map(|field| all_told(*field)).collect::<Result<Vec<Told>, Fatal>>()?;
+    if told.iter().all(|told| told.moments.is_empty()) {
         return Err(Fatal::new(
             "no row is about a span of sound or film",
             "name datasets made of recordings or films with `lapidary run`",
         ));
     }
-    let with_sound = fields.iter().zip(&told).filter(|(_, moments)| moments.iter().any(is_heard));
+    let with_sound = fields.iter().zip(&told).filter(|(_, told)| told.moments.iter().any(is_heard));
     require(&with_sound.map(|(field, _)| *field).collect::<Vec<_>>())?;
     join(&mut told);
+    let others = told.iter().map(|told| told.others).sum();
     let moments = in_order(told);
     let place = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
     save_timeline(&moments, &place)?;
-    Ok(Written { moments: moments.len(), others: others.iter().sum() })
+    Ok(Written { moments: moments.len(), others })
 }
 
-/// What a dataset tells, and how many of its rows are about no span of time.
-fn moments(field: Field) -> Result<(Vec<Moment>, usize), Fatal> {
-    let (mut moments, mut others) = (Vec::new(), 0);
-    let mut take = |found: Vec<Moment>| -> Result<(), Fatal> {
-        others += usize::from(found.is_empty());
-        moments.extend(found);
+/// What the rows and failures of a dataset tell.
+fn all_told(field: Field) -> Result<Told, Fatal> {
+    let mut all = Told::default();
+    each(field.dataset, Table::Extractions, &mut |row| told(row, field).map(|moments| all.add(row, moments)))?;
+    each(field.dataset, Table::Failures, &mut |row| {
+        all.add(row, lost(row));
         Ok(())
-    };
-    each(field.dataset, Table::Extractions, &mut |row| take(told(row, field)?))?;
-    each(field.dataset, Table::Failures, &mut |row| take(lost(row)))?;
-    Ok((moments, others))
+    })?;
+    Ok(all)
 }
 
 /// True for sound that was answered.
@@ -71,8 +95,8 @@ fn is_heard(moment: &Moment) -> bool {
     moment.kind == "sound" && moment.record.is_some()
 }
 
-fn in_order(told: Vec<Vec<Moment>>) -> Vec<Moment> {
-    let mut moments: Vec<Moment> = told.into_iter().flatten().collect();
+fn in_order(told: Vec<Told>) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = told.into_iter().flat_map(|told| told.moments).collect();
     moments.sort_by(|one, other| {
         let by_time = one.source.cmp(&other.source).then(one.start.total_cmp(&other.start));
         by_time.then(one.kind.cmp(other.kind))
@@ -133,9 +157,9 @@ fn telling(moment: Moment, record: &Value, field: Field) -> Result<Moment, Fatal
 }
 
 /// Gives the frames of all datasets what is said while they are shown, whichever of them has heard it.
-fn join(told: &mut [Vec<Moment>]) {
+fn join(told: &mut [Told]) {
     let heard = heard(told);
-    for moment in told.iter_mut().flatten().filter(|moment| moment.kind == "frames") {
+    for moment in told.iter_mut().flat_map(|told| &mut told.moments).filter(|moment| moment.kind == "frames") {
         let Some(pieces) = heard.get(&moment.source) else { continue };
         let first = pieces.partition_point(|piece| middle(piece) < moment.start);
         let shown = pieces[first..].iter().take_while(|piece| middle(piece) < moment.end);
@@ -146,23 +170,12 @@ fn join(told: &mut [Vec<Moment>]) {
 
 /// What is heard of each file, in the order of time. Each dataset is tidied by itself, since two may tell of the same sound: a
 /// transcript and its translation.
-fn heard(told: &[Vec<Moment>]) -> HashMap<String, Vec<Segment>> {
-    let mut heard: HashMap<String, Vec<Segment>> = HashMap::new();
-    for (source, segments) in told.iter().flat_map(|moments| by_source(moments)) {
+fn heard(told: &mut [Told]) -> Heard {
+    let mut heard = Heard::new();
+    for (source, segments) in told.iter_mut().flat_map(|told| told.heard.drain()) {
         heard.entry(source).or_default().extend(tidied(segments));
     }
     heard.values_mut().for_each(|pieces| pieces.sort_by(|one, other| middle(one).total_cmp(&middle(other))));
-    heard
-}
-
-fn by_source(moments: &[Moment]) -> HashMap<String, Vec<Segment>> {
-    let mut heard: HashMap<String, Vec<Segment>> = HashMap::new();
-    for moment in moments {
-        if let Some(text) = &moment.text {
-            let segment = Segment { start: moment.start, end: moment.end, text: text.clone() };
-            heard.entry(moment.source.clone()).or_default().push(segment);
-        }
-    }
     heard
 }
 
@@ -189,13 +202,19 @@ mod tests {
         Moment { source, kind, start, end, text, ..Moment::default() }
     }
 
+    fn all(moments: Vec<Moment>) -> Told {
+        let mut told = Told::default();
+        told.add(&Value::Null, moments);
+        told
+    }
+
     #[test]
     fn frames_are_told_what_is_said_while_they_are_shown() {
         let seen = vec![moment("frames", 0.0, 10.0, None), moment("frames", 10.0, 20.0, None)];
         let heard = vec![moment("sound", 1.0, 9.0, Some("one two")), moment("sound", 8.0, 19.0, Some("two three"))];
-        let mut told = [[seen, heard].concat()];
+        let mut told = [all([seen, heard].concat())];
         join(&mut told);
-        let said = told[0].iter().map(|moment| moment.said.as_deref());
+        let said = told[0].moments.iter().map(|moment| moment.said.as_deref());
         assert_eq!(said.collect::<Vec<_>>(), [Some("one two"), Some("three"), None, None]);
     }
 
@@ -203,11 +222,32 @@ mod tests {
     fn what_several_datasets_say_of_one_sound_is_told_beside_one_another() {
         let times = [(0.0, 10.0), (10.0, 20.0), (20.0, 30.0)];
         let seen = times.map(|(start, end)| moment("frames", start, end, None)).to_vec();
-        let heard = |text| vec![moment("sound", 0.0, 30.0, Some(text))];
-        let mut told = [heard("One."), seen, heard("Eins."), heard("Un.")];
+        let heard = |text| all(vec![moment("sound", 0.0, 30.0, Some(text))]);
+        let mut told = [heard("One."), all(seen), heard("Eins."), heard("Un.")];
         join(&mut told);
-        let said: Vec<_> = told[1].iter().map(|moment| moment.said.as_deref().unwrap()).collect();
+        let said: Vec<_> = told[1].moments.iter().map(|moment| moment.said.as_deref().unwrap()).collect();
         assert_eq!(said, ["", "One. Eins. Un.", ""]);
+    }
+
+    #[test]
+    fn of_a_dataset_that_is_half_revised_frames_are_told_once_what_is_said() {
+        let mut told = all(vec![moment("frames", 10.0, 20.0, None)]);
+        let row = |config: &str, record: Option<i64>, text: &str| {
+            let row = json!({ "_unit": "u", "_config": config, "_record": record });
+            (row, vec![moment("sound", 0.0, 30.0, Some(text))])
+        };
+        let lists = ["old", "new"].map(|config| [row(config, Some(0), "One two."), row(config, Some(1), "One two.")]);
+        lists.into_iter().flatten().for_each(|(row, moments)| told.add(&row, moments));
+        let mut plain = all(vec![moment("frames", 10.0, 20.0, None)]);
+        ["old", "new"]
+            .map(|config| row(config, None, "Yes."))
+            .into_iter()
+            .for_each(|(row, found)| plain.add(&row, found));
+        for (told, said) in [(told, "One two. One two."), (plain, "Yes.")] {
+            let mut told = [told];
+            join(&mut told);
+            assert_eq!(told[0].moments[0].said.as_deref(), Some(said));
+        }
     }
 
     #[test]

@@ -28,6 +28,13 @@ pub fn refuse_existing(out: &Path) -> Result<(), Fatal> {
     Err(Fatal::new(format!("`{}` exists already", out.display()), "name a new folder, or remove this one first"))
 }
 
+/// Removes what dead processes have left beside a place, so that it takes no room any more.
+pub fn clear_remains(out: &Path) {
+    if let Some(name) = out.file_name() {
+        clear(parent(out), &name.to_string_lossy());
+    }
+}
+
 impl Workshop {
     /// Makes the folder, and removes those that dead processes have left for the same place.
     pub fn create(out: &Path) -> Result<Self, Fatal> {
@@ -35,7 +42,7 @@ impl Workshop {
         let Some(name) = out.file_name().map(|name| name.to_string_lossy().into_owned()) else {
             return Err(Fatal::new(format!("`{}` is no name for a folder", out.display()), "name a new folder"));
         };
-        clear(parent(out), &name);
+        clear_remains(out);
         let folder = parent(out).join(format!(".{name}.{}.part", std::process::id()));
         let made = fs::create_dir_all(&folder).and_then(|()| File::open(&folder));
         let handle = made.map_err(|error| write_fatal(&folder, error))?;

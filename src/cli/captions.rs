@@ -3,7 +3,7 @@
 use super::{
     Ended,
     args::{CaptionFormat, CaptionsArguments},
-    print,
+    note_unfinished, print,
 };
 use crate::{
     app::captions::{self, Format, Request},
@@ -20,6 +20,7 @@ pub fn run(arguments: &CaptionsArguments) -> Result<Ended, Fatal> {
     let written = captions::write(&Request { dataset, out, format, field })?;
     let files: String = written.files.iter().map(|path| format!("{}\n", path.display())).collect();
     print::result(&files)?;
+    note_unfinished(&arguments.dataset)?;
     if written.others > 0 {
         print::note(&format!("{} rows are not about a span of sound and were left out", written.others));
     }

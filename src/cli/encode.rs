@@ -32,7 +32,7 @@ fn report(encoded: &Encoded) {
         print::note(&format!("{origin}: {tokens} tokens, of them {image} of pictures and {audio} of sound"));
     }
     for failure in &encoded.failures {
-        print::note(&format!(
+        print::fault(&format!(
             "{} ({}): {} (hint: {})",
             failure.source, failure.part, failure.fault, failure.fault.hint
         ));

@@ -44,7 +44,7 @@ fn write(arguments: &FailuresExportArguments) -> Result<Ended, Fatal> {
 /// One line for each that lacks something.
 fn tell(letter: &Letter) {
     if !letter.is_whole() {
-        print::note(&format!("partly: {}: {}", letter.origin, letter.remarks.join("; ")));
+        print::fault(&format!("partly: {}: {}", letter.origin, letter.remarks.join("; ")));
     }
 }
 

@@ -23,11 +23,15 @@ mod summary;
 mod timeline;
 mod transfer;
 
-use std::{env, process::ExitCode};
+use std::{env, path::Path, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{base::Fatal, decode, write::failpoint};
+use crate::{
+    base::Fatal,
+    decode,
+    write::{failpoint, sealed},
+};
 use args::{Arguments, Command};
 
 /// How a command ended.
@@ -86,6 +90,15 @@ fn arm_failpoint() {
         Some(Ok(failpoint)) => failpoint::arm(failpoint),
         Some(Err(problem)) => print::fault(&format!("LAPIDARY_FAILPOINT: {problem}")),
     }
+}
+
+/// Says it where the rows of a dataset are not all, or not all of one run.
+fn note_unfinished(dataset: &Path) -> Result<(), Fatal> {
+    if sealed(dataset)?.is_none() {
+        let why = "a run on it is at work, was limited, or was interrupted";
+        print::note(&format!("note: the dataset `{}` is not finished: {why}", dataset.display()));
+    }
+    Ok(())
 }
 
 fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {

@@ -2,13 +2,10 @@
 
 use std::io::IsTerminal;
 
-use super::{Ended, args::ShowArguments, print};
+use super::{Ended, args::ShowArguments, note_unfinished, print};
 use crate::{
     base::Fatal,
-    write::{
-        read::{self, Request, Table},
-        sealed,
-    },
+    write::read::{self, Request, Table},
 };
 
 /// Columns of the failures that fit a screen.
@@ -28,9 +25,7 @@ pub fn run(arguments: &ShowArguments) -> Result<Ended, Fatal> {
         (true, false) => Some(columns_to_show(arguments, table)?),
     };
     let request = Request { table, columns, limit: arguments.limit };
-    if sealed(&arguments.dataset)?.is_none() {
-        print::note("note: the dataset is not finished: a run on it is at work, was limited, or was interrupted");
-    }
+    note_unfinished(&arguments.dataset)?;
     let text = if arguments.json { json_lines(arguments, &request)? } else { printed(arguments, &request)? };
     print::result(&text)?;
     Ok(Ended::Well)

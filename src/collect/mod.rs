@@ -61,17 +61,19 @@ impl Collect {
     }
 
     /// Walks until the end, or until the run is asked to stop. Files are hashed in parallel and found in order.
-    pub fn run(mut self, stop: &Stop, sink: &mut dyn FnMut(Found)) {
+    /// Gives the names of the folders, typed or listed, in which there was nothing, as where a disk is not mounted.
+    pub fn run(mut self, stop: &Stop, sink: &mut dyn FnMut(Found)) -> Vec<String> {
         let batch = 4 * rayon::current_num_threads();
         while !stop.draining() {
             let steps: Vec<Step> = self.walk.by_ref().take(batch).collect();
             if steps.is_empty() {
-                return;
+                break;
             }
             let fresh: Vec<Step> = steps.into_iter().filter(|step| self.is_new(step)).collect();
             let looked: Vec<Looked> = fresh.into_par_iter().map(look).collect();
             looked.into_iter().filter_map(|looked| self.judge(looked)).for_each(&mut *sink);
         }
+        self.walk.into_vacant().iter().map(|folder| name_of(folder)).collect()
     }
 
     /// The same file named twice (by itself and by its folder) is one input.

@@ -46,6 +46,9 @@ pub struct Walk {
     typed: VecDeque<Typed>,
     list: Option<Box<dyn BufRead + Send>>,
     folder: Option<Folder>,
+    /// The folder that was entered last, where it was named itself, until a step in it is taken.
+    entered: Option<PathBuf>,
+    vacant: Vec<PathBuf>,
 }
 
 impl Walk {
@@ -71,13 +74,19 @@ impl Walk {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { hidden: settings.hidden, typed, list, folder: None })
+        Ok(Self { hidden: settings.hidden, typed, list, folder: None, entered: None, vacant: Vec::new() })
+    }
+
+    /// The folders that were named and walked to their end, and gave no step. No failures, since an empty folder is no mistake.
+    pub fn into_vacant(self) -> Vec<PathBuf> {
+        self.vacant
     }
 
     fn enter(&mut self, path: PathBuf) -> Option<Step> {
         match path.metadata() {
             Ok(facts) if facts.is_dir() => {
                 self.folder = Some(Folder::whole(&path, self.hidden));
+                self.entered = Some(path);
                 None
             }
             Ok(_) => Some(Step::File(path)),
@@ -88,8 +97,10 @@ impl Walk {
 
     fn in_folder(&mut self) -> Option<Step> {
         let step = self.folder.as_mut()?.next();
+        let untouched = self.entered.take();
         if step.is_none() {
             self.folder = None;
+            self.vacant.extend(untouched);
         }
         step
     }

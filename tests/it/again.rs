@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::cli::{code, errors, run, shown, text};
+use crate::cli::{code, errors, remember_otherwise, run, shown, text};
 
 /// A pipeline over the tiny bundle that tries cut answers again; it lies beside `folder`'s dataset.
 fn extracted(folder: &Path, inputs: &[&str]) {
@@ -103,4 +103,21 @@ fn a_row_whose_file_is_gone_is_explained_without_its_prompt() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(code(&output), 0, "{}", errors(&output));
     assert!(said.contains("not to be had any more") && said.contains("note.txt"), "{said}");
+}
+
+#[test]
+fn a_row_is_read_though_a_key_of_its_settings_would_be_refused_today() {
+    let folder = tempfile::tempdir().unwrap();
+    of_a_note(folder.path());
+    let set = folder.path().join("set");
+    remember_otherwise(&set, |settings| {
+        let cold = settings.replace("temperature = 0.7", "temperature = 0.0");
+        assert!(cold != settings && cold.contains("max_tokens = 120\n"), "{settings}");
+        cold.replace("max_tokens = 120\n", "max_tokens = 120\nseed = 7\n") + "\n[write]\nseconds_per_part = 0\n"
+    });
+    for command in [&["explain"][..], &["replay", "--device", "cpu"]] {
+        let output = run(&[command, &["--row", "1", text(&set)]].concat());
+        assert!([0, 1].contains(&code(&output)), "the answer may have been drawn: {}", errors(&output));
+        assert!(!errors(&output).contains("problem"), "{}", errors(&output));
+    }
 }

@@ -61,6 +61,18 @@ pub fn shown(out: &Path, more: &[&str]) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Changes the settings that a dataset remembers.
+pub fn remember_otherwise(set: &Path, change: impl Fn(&str) -> String) {
+    for entry in fs::read_dir(set.join("_lapidary/asked")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut asked: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let settings = change(asked["settings"].as_str().unwrap());
+        assert_ne!(asked["settings"], settings.as_str());
+        asked["settings"] = settings.into();
+        fs::write(&path, asked.to_string()).unwrap();
+    }
+}
+
 /// The rows of a Parquet file.
 pub fn table(path: &Path) -> Vec<Value> {
     let file = std::fs::File::open(path).unwrap();

@@ -264,6 +264,35 @@ fn a_stopped_run_finds_nothing_more() {
 }
 
 #[test]
+fn folders_that_were_named_and_in_which_nothing_is_found_are_given_back() {
+    let scene = Scene::new(&[
+        ("dot/.hidden", b"h"),
+        ("some/deep/file.txt", b"f"),
+        ("wrong/empty.pdf", b""),
+        ("ours/_lapidary/asked.txt", b"asked"),
+        ("ours/extractions/x.txt", b"x"),
+        ("ours/run.json", b"{}"),
+        ("lone.txt", b"l"),
+    ]);
+    fs::create_dir_all(scene.path("bare/deeper")).unwrap();
+    let names = ["bare", "dot", "some", "some", "wrong", "ours", "lone.txt", "missing"];
+    let lines: String = names.iter().map(|name| format!("{}\n", scene.typed(name))).collect();
+    fs::write(scene.path("list"), lines).unwrap();
+    let typed = named(names.map(|name| scene.typed(name)));
+    let listed = Inputs { list: Some(scene.path("list")), ..Inputs::default() };
+    let vacant = |hidden: bool, inputs: &Inputs| {
+        let collect = Collect::new(Settings { hidden }, inputs.clone()).unwrap();
+        collect.run(&Stop::default(), &mut |_| {})
+    };
+    for inputs in [&typed, &listed] {
+        assert_eq!(vacant(false, inputs), ["bare", "dot", "ours"].map(|name| scene.typed(name)));
+        assert_eq!(vacant(true, inputs), ["bare", "ours"].map(|name| scene.typed(name)));
+    }
+    let patterns = named([scene.typed("ba*"), scene.typed("nothing*")]);
+    assert!(vacant(false, &patterns).is_empty(), "a pattern that takes nothing is a failure, and names no folder");
+}
+
+#[test]
 fn content_is_hashed_with_blake3() {
     let scene = Scene::new(&[("a.txt", b"hello")]);
     let found = collect(Settings::default(), named([scene.typed("a.txt")]));

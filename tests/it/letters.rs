@@ -120,6 +120,20 @@ fn what_fails_after_decoding_is_there_alone_and_decodes_to_the_same() {
     assert!(pages.into_iter().all(|(_, facts)| facts["remarks"][0].as_str().unwrap().contains("the same alone")));
 }
 
+#[cfg(unix)]
+#[test]
+fn settings_with_a_key_that_is_refused_today_are_exported_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = folder.path().join("note.txt");
+    fs::write(&note, "A note.").unwrap();
+    let set = extracted(folder.path(), &[text(&note)], "context = 61\n");
+    crate::cli::remember_otherwise(&set, |settings| settings.replace("context = 61\n", "context = 61\nseed = 7\n"));
+    let out = folder.path().join("letters");
+    let (code, said) = export(&set, &out, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(all_reproduce(&set, &out).len(), 1);
+}
+
 #[test]
 fn documents_that_are_gone_changed_or_too_large_are_named() {
     let folder = tempfile::tempdir().unwrap();

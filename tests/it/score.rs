@@ -163,3 +163,15 @@ fn accents_may_be_composed_or_not() {
     let known = json!({ "file": "Mu\u{308}ller.pdf", "record": { "vendor": "Cafe\u{301} Mu\u{308}ller" } });
     all_is_right(folder.path(), &set, &[known]);
 }
+
+#[test]
+fn points_in_time_are_found_under_names_whose_accents_are_decomposed() {
+    let folder = tempfile::tempdir().unwrap();
+    let properties = json!({ "arrive\u{301}": { "type": "string", "format": "date-time" } });
+    let answer = json!({ "arrive\u{301}": "2026-03-09T12:00:00+02:00" });
+    let set = of_schema(folder.path(), &INPUTS[1..], &properties, "", &answer);
+    for name in ["arrive\u{301}", "arriv\u{e9}"] {
+        let known = json!({ "file": "form.pdf", "record": { name: "2026-03-09T11:00:00+01:00" } });
+        all_is_right(folder.path(), &set, &[known]);
+    }
+}

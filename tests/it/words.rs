@@ -16,10 +16,15 @@ fn one_of_two(set: &Path) {
 fn notes_are_for_those_who_do_not_want_it_quiet() {
     let folder = tempfile::tempdir().unwrap();
     let (set, table) = (folder.path().join("set"), folder.path().join("timeline.parquet"));
+    let captions = folder.path().join("captions");
     one_of_two(&set);
-    let commands: [(&[&str], &str); 2] = [
-        (&["show", text(&set)], "the dataset is not finished"),
-        (&["timeline", text(&set), "--field", "title", "--output", text(&table)], "1 moment"),
+    let timeline = ["timeline", text(&set), "--field", "title", "--output", text(&table)];
+    let unfinished = format!("the dataset `{}` is not finished", text(&set));
+    let commands: [(&[&str], &str); 4] = [
+        (&["show", text(&set)], &unfinished),
+        (&["captions", text(&set), text(&captions), "--field", "title"], &unfinished),
+        (&timeline, &unfinished),
+        (&timeline, "1 moment"),
     ];
     for (command, note) in commands {
         let output = run(command);
@@ -27,6 +32,25 @@ fn notes_are_for_those_who_do_not_want_it_quiet() {
         let quiet = run(&[command, &["--quiet"]].concat());
         assert_eq!((code(&quiet), errors(&quiet).as_str()), (0, ""), "{command:?}");
         assert!(quiet.stdout == output.stdout && !quiet.stdout.is_empty(), "{command:?}");
+    }
+}
+
+#[test]
+fn what_fails_is_told_to_those_who_want_it_quiet_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (broken, set, units, letters) = (at("broken.pdf"), at("set"), at("units.safetensors"), at("letters"));
+    fs::write(&broken, "%PDF-1.7 and no more").unwrap();
+    extract(&[text(&broken)], &set, &[]);
+    let pipeline = ["--pipeline", "pipelines/demo.toml", "--output", text(&units)];
+    let encoded = run(&[&["encode", text(&broken), "--quiet"], &pipeline[..]].concat());
+    fs::remove_file(&broken).unwrap();
+    let exported = run(&["failures", "export", text(&set), text(&letters), "--quiet"]);
+    for (output, fault, note) in
+        [(encoded, "broken.pdf (", "units written"), (exported, "partly: ", "failures written")]
+    {
+        let said = errors(&output);
+        assert!(code(&output) == 1 && said.contains(fault) && !said.contains(note), "{said}");
     }
 }
 
@@ -77,8 +101,22 @@ fn folders_without_a_file_are_named_at_the_end() {
     fs::write(full.join("one.txt"), "Words.").unwrap();
     let (output, report) = extract(&[text(&full), text(&empty)], &folder.path().join("set"), &[]);
     assert_eq!((code(&output), &report["status"]), (0, &"complete".into()), "{}", errors(&output));
-    assert!(errors(&output).contains(&format!("no file in `{}`", text(&empty))), "{}", errors(&output));
+    let told = format!("no file in `{}`", text(&empty));
+    assert!(errors(&output).contains(&told), "{}", errors(&output));
     assert_eq!(report["pipeline"]["vacant"], serde_json::json!([text(&empty)]));
+    let list = folder.path().join("list");
+    fs::write(&list, format!("{}\n{}\n", text(&full), text(&empty))).unwrap();
+    let (output, report) =
+        extract(&[], &folder.path().join("listed"), &["--from", text(&list), "--log-format", "json"]);
+    let heard = |line: &str| serde_json::from_str::<Value>(line).unwrap()["message"] == told.as_str();
+    assert!(errors(&output).lines().any(heard), "{}", errors(&output));
+    assert_eq!(report["pipeline"]["vacant"], serde_json::json!([text(&empty)]));
+    // A dataset in the bare mount point, from the second night on.
+    for night in 1..=2 {
+        let (output, report) = extract(&[text(&empty), text(&full)], &empty.join("out"), &[]);
+        assert!(errors(&output).contains(&told), "night {night}: {}", errors(&output));
+        assert_eq!(report["pipeline"]["vacant"], serde_json::json!([text(&empty)]), "night {night}");
+    }
     let (output, report) = extract(&[text(&full)], &folder.path().join("other"), &[]);
     assert!(!errors(&output).contains("no file in") && report["pipeline"]["vacant"].is_null(), "{}", errors(&output));
 }

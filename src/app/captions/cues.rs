@@ -1,6 +1,6 @@
 //! Segments of a transcript as captions: in order, each thing said once, in pieces that can be read at a glance.
 
-use super::lines::lines;
+use super::{lines::lines, numbered::Numbered};
 use crate::parse::{Seam, seam};
 
 /// Characters of a caption: two lines of a screen.
@@ -15,6 +15,8 @@ pub struct Segment {
     pub end: f64,
     /// What is said.
     pub text: String,
+    /// Which record of a list it is, where clips list records.
+    pub record: Option<Numbered>,
 }
 
 impl Segment {
@@ -25,30 +27,42 @@ impl Segment {
         }
         self.text.push_str(text);
     }
+
+    /// Takes in the next record of its own list.
+    fn list(&mut self, next: &mut Self) -> bool {
+        let follows = self.record.as_ref().zip(next.record.as_ref()).is_some_and(|(one, other)| other.follows(one));
+        if follows {
+            self.add(&next.text);
+            self.record = next.record.take();
+        }
+        follows
+    }
+
+    /// Takes in what else is said in its very span, and what both say once.
+    fn agree(&mut self, next: &Self) -> bool {
+        let same = (self.start, self.end) == (next.start, next.end);
+        if same && self.text != next.text {
+            let Seam { first, second } = seam(&self.text, &next.text, self.end - self.start);
+            self.text.truncate(first);
+            self.add(next.text[second..].trim_start());
+        }
+        same
+    }
 }
 
-/// The captions of a recording. Within a span a piece lasts as long as its share of the characters; what stands in one span is
-/// said in its order, and spans that overlap are parted in the middle of what they share.
+/// The captions of a recording. Within a span a piece lasts as long as its share of the characters; spans that overlap are
+/// parted in the middle of what they share. What a clip lists is said in its order. Any other rows of one span answer the same unit
+/// anew, as where a run with changed settings is not through: what they share is said once.
 pub fn tidied(mut segments: Vec<Segment>) -> Vec<Segment> {
     segments.sort_by(|one, other| one.start.total_cmp(&other.start).then(one.end.total_cmp(&other.end)));
     for segment in &mut segments {
         segment.text = segment.text.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    let parted = joined(segments).into_iter().fold(Vec::new(), followed);
+    segments.dedup_by(|next, last| last.list(next));
+    segments.dedup_by(|next, last| last.agree(next));
+    let parted = segments.into_iter().fold(Vec::new(), followed);
     let said = parted.into_iter().filter(|segment| !segment.text.is_empty() && segment.start < segment.end);
     said.flat_map(pieces).collect()
-}
-
-/// Neighbours of the same span as one: they are the records that a clip lists.
-fn joined(segments: Vec<Segment>) -> Vec<Segment> {
-    let mut joined: Vec<Segment> = Vec::new();
-    for segment in segments {
-        match joined.last_mut().filter(|last| (last.start, last.end) == (segment.start, segment.end)) {
-            Some(last) => last.add(&segment.text),
-            None => joined.push(segment),
-        }
-    }
-    joined
 }
 
 /// What was said, and what follows it. Where all of the next span lies in those before, nothing of it is left, and its text goes
@@ -84,7 +98,7 @@ fn part(first: &mut Segment, second: &mut Segment) {
 }
 
 fn pieces(segment: Segment) -> Vec<Segment> {
-    let Segment { start, end, text } = segment;
+    let Segment { start, end, text, .. } = segment;
     let pieces = lines(&text, LONGEST);
     let length = |piece: &str| piece.chars().count() as f64;
     let all: f64 = pieces.iter().map(|piece| length(piece)).sum();
@@ -93,7 +107,7 @@ fn pieces(segment: Segment) -> Vec<Segment> {
     let timed = pieces.into_iter().map(|piece| {
         let from = passed;
         passed += length(piece);
-        Segment { start: at(from), end: at(passed), text: piece.to_owned() }
+        Segment { start: at(from), end: at(passed), text: piece.to_owned(), record: None }
     });
     timed.collect()
 }
@@ -101,11 +115,18 @@ fn pieces(segment: Segment) -> Vec<Segment> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
     fn segment(start: f64, end: f64, text: &str) -> Segment {
-        Segment { start, end, text: text.to_owned() }
+        Segment { start, end, text: text.to_owned(), record: None }
+    }
+
+    /// A record of what a run with these settings lists of the first clip.
+    fn record(number: i64, config: &str, text: &str) -> Segment {
+        let record = Numbered::of(&json!({ "_unit": "u", "_model": "m", "_config": config, "_record": number }));
+        Segment { record, ..segment(0.0, 30.0, text) }
     }
 
     #[test]
@@ -115,12 +136,30 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_one_span_are_all_said_in_their_order() {
+    fn the_records_that_a_clip_lists_are_all_said_in_their_order() {
         let texts = ["Good morning.", "It is ready.", "Let us begin.", "Let us begin."];
-        let mut segments: Vec<Segment> = texts.iter().map(|text| segment(0.0, 30.0, text)).collect();
+        let mut segments: Vec<Segment> = (0..).zip(texts).map(|(number, text)| record(number, "c", text)).collect();
         segments.push(segment(28.0, 58.0, "us begin. Now."));
         let said = "Good morning. It is ready. Let us begin. Let us begin.";
         assert_eq!(tidied(segments), [segment(0.0, 29.0, said), segment(29.0, 58.0, "Now.")]);
+    }
+
+    #[test]
+    fn a_list_that_stands_there_twice_is_said_once() {
+        for (first, second) in [("c", "c"), ("old", "new")] {
+            let lists = [first, second].map(|config| [record(0, config, "Yes."), record(1, config, "No.")]);
+            assert_eq!(tidied(lists.concat()), [segment(0.0, 30.0, "Yes. No.")], "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn rows_that_answer_one_unit_anew_say_once_what_they_share() {
+        let said = |texts: &[&str]| tidied(texts.iter().map(|text| segment(0.0, 30.0, text)).collect());
+        for texts in [&["One two.", "One two."][..], &["Yes.", "Yes.", "Yes."], &["", "Yes.", "Yes."]] {
+            assert_eq!(said(texts), [segment(0.0, 30.0, texts[1])], "{texts:?}");
+        }
+        assert_eq!(said(&["One two three.", "two three. Four."]), [segment(0.0, 30.0, "One two three. Four.")]);
+        assert_eq!(said(&["One two.", "Eins zwei."]), [segment(0.0, 30.0, "One two. Eins zwei.")]);
     }
 
     #[test]

@@ -115,9 +115,9 @@ mod tests {
     fn captions() -> Vec<Segment> {
         let long = "The wheel is turned by hand, and it grinds the stone until it is flat.";
         vec![
-            Segment { start: 0.25, end: 3.0, text: long.to_owned() },
-            Segment { start: 3.0, end: 3.0001, text: "a --> b <i>&".to_owned() },
-            Segment { start: 3661.5, end: 3662.0, text: "End".to_owned() },
+            Segment { start: 0.25, end: 3.0, text: long.to_owned(), record: None },
+            Segment { start: 3.0, end: 3.0001, text: "a --> b <i>&".to_owned(), record: None },
+            Segment { start: 3661.5, end: 3662.0, text: "End".to_owned(), record: None },
         ]
     }
 

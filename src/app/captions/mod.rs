@@ -4,6 +4,7 @@ mod cues;
 mod field;
 mod format;
 mod lines;
+mod numbered;
 mod place;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
@@ -18,6 +19,7 @@ use crate::{
 pub use cues::{Segment, tidied};
 pub use field::{Field, require};
 pub use format::Format;
+pub use numbered::Numbered;
 
 /// What to write.
 #[derive(Debug, Clone)]
@@ -102,14 +104,14 @@ fn segments(row: &Value, field: Field) -> Result<Vec<Segment>, Fatal> {
 fn of_row(row: &Value, field: Field) -> Result<Option<Segment>, Fatal> {
     let Part::Time { start, end } = part(row) else { return Ok(None) };
     let (start, text) = (shifted(start, &row["_shift"]), field.text(row)?.unwrap_or_default());
-    Ok(Some(Segment { start, end, text }))
+    Ok(Some(Segment { start, end, text, record: Numbered::of(row) }))
 }
 
 fn of_part(row: &Value, part: &Value, field: Field) -> Result<Option<Segment>, Fatal> {
     let Part::Time { start, end } = merged_part(part) else { return Ok(None) };
     let answer = field.record(row, part)?;
     let (start, text) = (shifted(start, &part["shift"]), field.text(&answer)?.unwrap_or_default());
-    Ok(Some(Segment { start, end, text }))
+    Ok(Some(Segment { start, end, text, record: None }))
 }
 
 /// Where the sound of a try began that was shifted.
@@ -136,7 +138,8 @@ mod tests {
     fn the_parts_of_a_row_are_read_in_whichever_way_they_were_answered() {
         let call = "<|tool_call>call:record{text:<|\"|>one<|\"|>,language:null}<tool_call|>";
         for answer in [r#"{ "text": "one" }"#, "```json\n{\"text\":\"one\"}\n```", call] {
-            assert_eq!(said(answer).unwrap(), [Segment { start: 0.0, end: 30.0, text: "one".to_owned() }], "{answer}");
+            let whole = Segment { start: 0.0, end: 30.0, text: "one".to_owned(), record: None };
+            assert_eq!(said(answer).unwrap(), [whole], "{answer}");
         }
     }
 

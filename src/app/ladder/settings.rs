@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
+    app::pipeline::Idle,
     base::{
         Budget, RecordOf,
         grid::BUDGETS,
@@ -116,7 +117,6 @@ impl Settings {
                 .push("`climb_on` is empty, so no unit would climb; name reasons or leave the table out".to_owned());
         }
         problems.extend(self.untold(parse));
-        problems.extend(self.idle());
         if self.allowance == 0 {
             problems.push("`allowance` is 0, so no unit would climb; leave the table out".to_owned());
         }
@@ -153,20 +153,38 @@ impl Settings {
         those(&problems)
     }
 
-    /// An option without effect is an error.
-    fn idle(&self) -> Vec<String> {
+    /// Options without effect; a file with one is refused.
+    pub fn idle(&self) -> Vec<Idle> {
         let (flat, usual) = (self.steps.is_empty(), Self::default());
         let agreement = self.least_agreement.is_some() && !self.give_up_on.contains(&Reason::Agreement);
         let problems = [
-            (flat && self.climb_on != usual.climb_on, "`climb_on` has no effect without `steps`; leave it out"),
-            (flat && agreement, "`least_agreement` has no effect without `steps`; leave it out"),
-            (flat && self.allowance != usual.allowance, "`allowance` has no effect without `steps`; leave it out"),
+            (
+                flat && self.climb_on != usual.climb_on,
+                "climb_on",
+                None,
+                "`climb_on` has no effect without `steps`; leave it out",
+            ),
+            (
+                flat && agreement,
+                "least_agreement",
+                None,
+                "`least_agreement` has no effect without `steps`; leave it out",
+            ),
+            (
+                flat && self.allowance != usual.allowance,
+                "allowance",
+                None,
+                "`allowance` has no effect without `steps`; leave it out",
+            ),
             (
                 self.give_up_on.contains(&Reason::Invalid),
+                "give_up_on",
+                Some(Reason::Invalid.as_str()),
                 "`give_up_on` names `invalid`, but an answer that does not pass the schema is a failure anyhow; leave it out",
             ),
         ];
-        those(&problems)
+        let idle = problems.into_iter().filter(|(idle, ..)| *idle);
+        idle.map(|(_, key, item, problem)| Idle { table: "ladder", key, item, problem }).collect()
     }
 }
 
@@ -251,6 +269,10 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_named() {
+        let problems = |text: &str| {
+            let idle = toml::from_str::<Settings>(text).unwrap().idle();
+            idle.iter().map(|idle| idle.problem).collect::<Vec<_>>()
+        };
         for key in ["climb_on = [\"loop\"]", "allowance = 3072"] {
             let idle = problems(key);
             assert!(idle.len() == 1 && idle[0].contains("no effect without `steps`"), "{key}: {idle:?}");

@@ -8,10 +8,7 @@ use toml::{Table, Value};
 
 use super::{Failed, Request, cutter::Cutter, folder::cannot_write};
 use crate::{
-    app::{
-        pipeline::{Overrides, Pipeline},
-        recorded::Made,
-    },
+    app::{pipeline::Pipeline, recorded::Made},
     base::Fatal,
 };
 
@@ -66,8 +63,9 @@ impl Shelf {
 impl Asked {
     fn open(made: Made, number: usize, request: &Request) -> Result<Self, Fatal> {
         let folder = format!("settings-{number}");
-        save(&request.out.join(&folder), &made)?;
-        let cutter = Cutter::new(&pipeline(&made)?, request.sandbox, request.largest);
+        let pipeline = pipeline(&made)?;
+        save(&request.out.join(&folder), &made, &pipeline)?;
+        let cutter = Cutter::new(&pipeline, request.sandbox, request.largest);
         Ok(Self { made, folder, cutter, marks: Vec::new() })
     }
 }
@@ -77,7 +75,7 @@ fn marks(row: &Failed) -> [Json; 2] {
 }
 
 fn pipeline(made: &Made) -> Result<Pipeline, Fatal> {
-    match Pipeline::from_text(&made.settings, &Overrides::default()) {
+    match Pipeline::recorded(&made.settings) {
         (Some(pipeline), problems) if problems.is_empty() => Ok(pipeline),
         (_, problems) => Err(unread(made, &problems.join("; "))),
     }
@@ -91,19 +89,21 @@ fn unread(made: &Made, why: &str) -> Fatal {
 }
 
 /// Writes pipeline and schema into the folder `out`.
-fn save(out: &Path, made: &Made) -> Result<(), Fatal> {
+fn save(out: &Path, made: &Made, pipeline: &Pipeline) -> Result<(), Fatal> {
     fs::create_dir(out).map_err(|error| cannot_write(out, &error))?;
     let schema = serde_json::to_string_pretty(&made.schema).unwrap_or_default();
-    for (name, text) in [(PIPELINE, settings(made)?), (SCHEMA, schema + "\n")] {
+    for (name, text) in [(PIPELINE, settings(made, pipeline)?), (SCHEMA, schema + "\n")] {
         let path = out.join(name);
         fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;
     }
     Ok(())
 }
 
-/// The settings of then, with the model where it lay and the schema beside them; a single failure is one too many.
-fn settings(made: &Made) -> Result<String, Fatal> {
+/// The settings of then, without what a file is refused for today, with the model where it lay and the schema beside them; a
+/// single failure is one too many.
+fn settings(made: &Made, pipeline: &Pipeline) -> Result<String, Fatal> {
     let mut table: Table = made.settings.parse().map_err(|error: toml::de::Error| unread(made, &error.to_string()))?;
+    pipeline.leave_out_idle(&mut table);
     table.insert("allowed_failures".to_owned(), Value::from(0.0));
     if let Some(model) = &made.model {
         table.insert("model".to_owned(), Value::from(model.display().to_string()));

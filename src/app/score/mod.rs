@@ -28,7 +28,10 @@ pub fn score(dataset: &Path, truth: &Path) -> Result<Score, Fatal> {
     read::read(dataset, &request, &mut |batch| {
         for row in read::json(batch).map(composed::value) {
             match truths.take(&row) {
-                Some(known) => score.add(&known.file, &leaves(&read::spelled(batch, &known.record)), Some(&row)),
+                Some(known) => {
+                    let spelled = read::spelled(batch, &known.record, composed::text);
+                    score.add(&known.file, &leaves(&spelled), Some(&row));
+                }
                 None => score.unasked += 1,
             }
         }

@@ -23,7 +23,8 @@ const SHAPE: &str = "one JSON object a line: {\"file\": \"scans/7.pdf\", \"page\
 pub(super) struct Truth {
     /// The end of the file's path: any number of its folders, and its name.
     pub file: String,
-    /// From 1, as `_page` has it; absent: the first row of the file that no other line is for.
+    /// From 1, as `_page` has it; absent: the first row of the file that no line which names as much of its path, and its
+    /// page, is for. One that names less of the path may be about another file, whatever page it names.
     page: Option<i64>,
     /// What a row ought to hold. Columns that it does not name are not looked at.
     pub record: Map<String, Value>,
@@ -157,6 +158,17 @@ mod tests {
         let mut known = truths(&(line("\"page\": 2, ", 2) + &line("", 1))).unwrap();
         let taken = [2, 1].map(|page| known.take(&row("x/a.pdf", Some(page))).unwrap().record["of"].clone());
         assert_eq!(taken, [2, 1]);
+    }
+
+    #[test]
+    fn a_line_that_names_more_of_the_path_goes_before_one_that_names_the_page() {
+        let mut known = truths(
+            "{\"file\": \"a.pdf\", \"page\": 1, \"record\": {\"of\": \"other\"}}\n{\"file\": \"scans/a.pdf\", \"record\": {\"of\": \"scans\"}}\n",
+        )
+        .unwrap();
+        let taken = ["scans/a.pdf", "other/a.pdf"]
+            .map(|source| known.take(&row(source, Some(1))).unwrap().record["of"].clone());
+        assert_eq!(taken, ["scans", "other"]);
     }
 
     #[test]

@@ -16,15 +16,15 @@ use super::{
 /// Held by the install that is at work.
 const LOCK: &str = ".lock";
 
-/// How the names of folders begin that downloads come into.
-const ASIDE: &str = ".fetching-";
+/// How the names begin of what lies aside: folders that downloads come into, and a manifest that is being written.
+pub(super) const ASIDE: &str = ".fetching-";
 
 /// A folder of native libraries that no other install writes to.
 #[derive(Debug)]
 pub struct Claim {
     folder: PathBuf,
-    /// Given back when the claim is dropped.
-    _lock: Lock,
+    /// Given back when the claim is dropped. None on a file system without locks, where others are not seen.
+    _lock: Option<Lock>,
 }
 
 /// A folder for a download inside the folder of native libraries, so that a rename is enough at the end. Removed when
@@ -33,19 +33,22 @@ pub struct Claim {
 pub struct Aside(pub PathBuf);
 
 impl Claim {
-    /// Takes the lock of `folder`, which must be there, and removes what killed installs have left.
+    /// Takes the lock of `folder`, which must be there, and removes what killed installs have left. A file system without
+    /// locks has no remains cleared.
     ///
     /// # Errors
-    /// When another install holds it: the error says which. When it cannot be written to, or its file system knows no
-    /// locks.
+    /// When another install holds it: the error says which. When it cannot be written to.
     pub fn take(folder: &Path) -> Result<Self, Fatal> {
         let path = folder.join(LOCK);
-        let lock = Lock::take(&path).map_err(|refusal| match refusal {
-            Refusal::Held(holder) => held(folder, &holder),
-            Refusal::NoLocks(error) => cannot("lock", &path, &error),
-            Refusal::Unwritable(error) => cannot("write", &path, &error),
-        })?;
-        clear(folder);
+        let lock = match Lock::take(&path) {
+            Ok(lock) => Some(lock),
+            Err(Refusal::NoLocks(_)) => None,
+            Err(Refusal::Held(holder)) => return Err(held(folder, &holder)),
+            Err(Refusal::Unwritable(error)) => return Err(cannot("write", &path, &error)),
+        };
+        if lock.is_some() {
+            clear(folder);
+        }
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
@@ -66,11 +69,11 @@ impl Drop for Aside {
     }
 }
 
-/// With the lock held, every folder of a download is a dead one's. What cannot be removed is in nobody's way.
+/// With the lock held, whatever lies aside is a dead one's. What cannot be removed is in nobody's way.
 fn clear(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE)) {
-        fs::remove_dir_all(entry.path()).ok();
+        fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path())).ok();
     }
 }
 

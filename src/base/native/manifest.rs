@@ -10,6 +10,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::claim::ASIDE;
+
 const FILE: &str = "installed.json";
 
 /// What is installed, by package name.
@@ -37,7 +39,7 @@ impl Manifest {
 
     /// Writes it aside and renames it.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let aside = folder.join(format!("{FILE}.part"));
+        let aside = folder.join(format!("{ASIDE}{FILE}-{}", std::process::id()));
         fs::write(&aside, serde_json::to_vec_pretty(self)?)?;
         fs::rename(aside, folder.join(FILE))
     }

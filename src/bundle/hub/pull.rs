@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     base::Fatal,
-    bundle::{Config, Precision, workshop::refuse_existing},
+    bundle::{
+        Config, Precision,
+        workshop::{clear_remains, refuse_existing},
+    },
 };
 
 /// What is asked for.
@@ -58,6 +61,7 @@ pub struct Pulled {
 pub fn pull(hub: &Hub, request: &PullRequest, watch: &mut dyn FnMut(Step<'_>)) -> Result<Pulled, Fatal> {
     if let Use::Make { out: Some(out), .. } = &request.purpose {
         refuse_existing(out)?;
+        clear_remains(out);
     }
     let cache = Cache::of(&hub.cache, &request.repository);
     match hub.offline {

@@ -11,6 +11,7 @@ use clap::Args;
     extracted from it and, where a file has several, its page from 1: \
     {\"file\": \"scans/7.pdf\", \"page\": 2, \"record\": {\"total\": 12.5}}. \
     Where a file or page has several records, their lines stand in the order of its rows. \
+    Of several lines that fit a row, the one that names more of the path is for it, then the one that names the page. \
     Fields that a record does not name are not looked at. A document without a row has everything wrong. \
     Texts are compared letter by letter, however their accents are composed (both sides become Unicode NFC, names of \
     files too), and a `date-time` by the moment that it names, in whatever zone.\n\n\

@@ -130,9 +130,19 @@ fn distance(place: usize, neighbour: usize, neighbour_is_before: bool) -> (usize
     (place.abs_diff(neighbour), (place > neighbour) != neighbour_is_before)
 }
 
+/// True where the schema lists the only values.
+fn is_listed(form: &Form) -> bool {
+    match form {
+        Form::Choice(_) => true,
+        Form::Integer(range) => range.among.is_some(),
+        Form::Number(range) => range.among.is_some(),
+        _ => false,
+    }
+}
+
 /// How far a record with such values and its pages agree.
 pub fn agreement(shape: &Shape, values: &[Grounds]) -> Option<f32> {
-    let is_choice = |path: &str| pointer::node(shape, path).is_some_and(|node| matches!(node.form, Form::Choice(_)));
+    let is_choice = |path: &str| pointer::node(shape, path).is_some_and(|node| is_listed(&node.form));
     let counts = |one: &&Grounds| one.agreement != Some(Agreement::Absent) || !is_choice(&one.path);
     let scores: Vec<f32> = values.iter().filter(counts).filter_map(|one| one.score).collect();
     (!scores.is_empty()).then(|| scores.iter().sum::<f32>() / scores.len() as f32)

@@ -70,7 +70,10 @@ fn pieces(text: &str) -> Vec<Range<usize>> {
         let (end, mark) = (at + c.len_utf8(), !c.is_alphanumeric());
         match pieces.last_mut().filter(|last| last.end == at) {
             _ if c.is_whitespace() => {}
-            Some(last) if mark || (word && !is_spaceless(c)) => last.end = end,
+            Some(last) if mark || (word && !is_spaceless(c)) => {
+                last.end = end;
+                word = word && !is_spaceless(c);
+            }
             _ => {
                 pieces.push(at..end);
                 word = !is_spaceless(c);
@@ -186,5 +189,7 @@ mod tests {
         assert_eq!(joined(&format!("ສະບາຍດີ{both}"), &format!("{both}ແລ້ວ"), 2.0), format!("ສະບາຍດີ{both}ແລ້ວ"));
         assert_eq!(joined("数えます。一、二、三、四、", "一、二、三、四、五。", 1.0), "数えます。一、二、三、四、五。");
         assert_eq!(pieces("「今日」、a. b").len(), 5);
+        assert_eq!(pieces("GPT・BERT・T5").len(), 3, "the dot is of a script without blanks");
+        assert_eq!(joined("GPT・BERT・T5", "BERT・T5があります", 1.0), "GPT・BERT・T5があります");
     }
 }

@@ -98,6 +98,16 @@ fn a_choice_counts_only_where_the_page_has_its_word() {
     let evidence = evidence(&json!({"vendor": "Ada", "currency": "USD"}), "Ada");
     assert_eq!(grounds(&evidence, "/currency").agreement, Some(Agreement::Absent));
     assert_eq!(evidence.agreement, Some(1.0));
+    let properties =
+        json!({ "vendor": { "type": "string" }, "rate": { "enum": [0.07, 0.19] }, "months": { "enum": [12, 24] } });
+    let numbers = Shape::compile(&json!({ "type": "object", "properties": properties })).unwrap();
+    let answer = json!({ "vendor": "Ada", "rate": 0.19, "months": 24 }).to_string();
+    let evidence =
+        evidence_in(Arc::new(numbers), &answer, |generation| generation.layer = Some(layer("Ada, for one year")));
+    for path in ["/rate", "/months"] {
+        assert_eq!(grounds(&evidence, path).agreement, Some(Agreement::Absent), "{path}");
+    }
+    assert_eq!(evidence.agreement, Some(1.0));
 }
 
 #[test]

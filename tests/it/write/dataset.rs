@@ -257,6 +257,6 @@ fn settings_are_read_and_their_mistakes_named() {
     assert_eq!((settings.rows_per_part, settings.compression), (5, Compression::Snappy));
     assert!(settings.validate().is_empty());
     assert!(toml::from_str::<Settings>("rows_per_parts = 5").unwrap_err().to_string().contains("rows_per_parts"));
-    let nothing = Settings { rows_per_part: 0, mebibytes_per_part: 0, seconds_per_part: 0, ..settings };
-    assert_eq!(nothing.validate().len(), 3, "{:?}", nothing.validate());
+    let nothing = Settings { rows_per_part: 0, mebibytes_per_part: 0, ..settings };
+    assert_eq!(nothing.validate().len(), 2, "{:?}", nothing.validate());
 }
