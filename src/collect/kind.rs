@@ -90,7 +90,7 @@ fn is_stray_control(c: char) -> bool {
 }
 
 fn binary(head: &[u8]) -> Content {
-    if is_mpeg_audio(head) {
+    if is_mpeg_audio(head) || is_plain_sound(head) || is_ac3(head) {
         return Content::Known(Kind::Audio);
     }
     if is_tiff(head) {
@@ -108,9 +108,10 @@ fn binary(head: &[u8]) -> Content {
     }
 }
 
-/// `infer` wants certain bytes behind the first directory's place, where a TIFF may have anything (TIFF 6.0, section 2).
+/// `infer` wants certain bytes behind the first directory's place, where a TIFF may have anything (TIFF 6.0, section 2), and
+/// knows no BigTIFF.
 fn is_tiff(head: &[u8]) -> bool {
-    matches!(head.get(..4), Some(b"II*\0" | b"MM\0*"))
+    matches!(head.get(..4), Some(b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+"))
 }
 
 /// Matroska names its codecs `V_...` and `A_...` near the beginning.
@@ -139,6 +140,32 @@ fn is_mpeg_audio(head: &[u8]) -> bool {
     let (version, layer) = ((second >> 3) & 3, (second >> 1) & 3);
     let (bit_rate, sample_rate) = (third >> 4, (third >> 2) & 3);
     sync && version != 1 && layer != 0 && bit_rate != 15 && bit_rate != 0 && sample_rate != 3
+}
+
+/// Containers of sound that `infer` does not know: RF64 (EBU 3306), Wave64, CAF and AU.
+fn is_plain_sound(head: &[u8]) -> bool {
+    const WAVE64: &[u8] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0";
+    let starts = |sign: &[u8]| head.starts_with(sign);
+    (starts(b"RF64") && head.get(8..12) == Some(b"WAVE"))
+        || starts(WAVE64)
+        || starts(b"caff\0\x01")
+        || starts(b".snd\0\0")
+}
+
+/// Two frames of AC-3, one behind the other (ATSC A/52, sections 5.4.1 and table 5.18).
+fn is_ac3(head: &[u8]) -> bool {
+    const SYNC: &[u8] = &[0x0b, 0x77];
+    const KILOBITS: [usize; 19] =
+        [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
+    let [0x0b, 0x77, _, _, code, ..] = head else { return false };
+    let Some(rate) = KILOBITS.get(usize::from(code & 0x3f) / 2) else { return false };
+    let words = match code >> 6 {
+        0 => rate * 2,
+        1 => rate * 320 / 147 + usize::from(code & 1),
+        2 => rate * 3,
+        _ => return false,
+    };
+    head.get(words * 2..).is_some_and(|rest| rest.starts_with(SYNC))
 }
 
 #[cfg(test)]
@@ -173,6 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn sound_that_has_no_common_name_is_known() {
+        let heads: [&[u8]; 4] = [
+            b"RF64\xff\xff\xff\xffWAVEds64",
+            b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0\xe0\x32\x02\0",
+            b"caff\0\x01\0\0desc\0\0\0\0",
+            b".snd\0\0\0\x20\0\x02\x32\x74",
+        ];
+        for head in heads {
+            assert_eq!(recognise(head), Content::Known(Kind::Audio), "{}", head.escape_ascii());
+        }
+        // 192 kbit/s at 48 kHz: 768 bytes a frame.
+        let mut frames = vec![0; 1000];
+        frames[..5].copy_from_slice(&[0x0b, 0x77, 0x12, 0x34, 0x14]);
+        assert_eq!(recognise(&frames), Content::Unknown, "one frame alone may be chance");
+        frames[768..770].copy_from_slice(&[0x0b, 0x77]);
+        assert_eq!(recognise(&frames), Content::Known(Kind::Audio));
+    }
+
+    #[test]
     fn matroska_is_sound_unless_pictures_are_named() {
         let codec = |name: &str| [&[0x86, 0x80 | name.len() as u8][..], name.as_bytes()].concat();
         let kind = |parts: &[&[u8]]| matroska(&parts.concat());
@@ -181,6 +227,13 @@ mod tests {
         assert_eq!(kind(&[&sound, b"\xd7\x81\x02", &pictures]), Kind::Video);
         assert_eq!(kind(&[&sound, b"\x13V_\x86\x85V_\0\0\0\x86\x02V_\x86\xffV_"]), Kind::Audio, "packed sound");
         assert_eq!(kind(&[b"nothing is named"]), Kind::Video);
+    }
+
+    #[test]
+    fn big_tiffs_are_pictures_in_both_byte_orders() {
+        for head in [b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0", b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10"] {
+            assert_eq!(recognise(head), Content::Known(Kind::Image), "{}", head.escape_ascii());
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub mod damage;
 mod films;
 mod limits;
 mod names;
-mod pdf;
+pub mod pdf;
 mod pictures;
 mod sounds;
 mod texts;

@@ -9,7 +9,7 @@ use crate::base::{Budget, Fault, FaultKind, Limit, Page, Raster, TextLayer, Unit
 
 use super::{
     super::{order::Order, output::refuse},
-    layer,
+    layer::{self, View, edges},
 };
 
 /// Renders page `number` (from 1) of a document.
@@ -39,7 +39,7 @@ fn fit(page: &PdfPage<'_>, text: Option<&TextLayer>, order: &Order) -> Result<Gr
     let fine = |side: f64| (side * 100.0).round().clamp(1.0, f64::from(u32::MAX)) as u32;
     let (width, height) = (fine(width), fine(height));
     let budget = match (order.render.page_budget, text) {
-        (Budget::Auto, Some(layer)) if !has_large_picture(page) => for_print(layer, width, height),
+        (Budget::Auto, Some(layer)) if !may_hold_more_print(page) => for_print(layer, width, height),
         (budget, _) => budget.most(),
     };
     let grid = Grid::fit(width, height, budget)
@@ -47,15 +47,29 @@ fn fit(page: &PdfPage<'_>, text: Option<&TextLayer>, order: &Order) -> Result<Gr
     grid.ok_or_else(|| refuse(FaultKind::Corrupt, "the page has no area", "repair it with a PDF tool"))
 }
 
-/// True when a picture takes a quarter of the page: it may hold print that the text layer does not.
-fn has_large_picture(page: &PdfPage<'_>) -> bool {
+/// True when the page may hold print that its text layer does not: pictures, whole, in strips or in forms, take a
+/// quarter of it, or it is drawn of many lines.
+fn may_hold_more_print(page: &PdfPage<'_>) -> bool {
     const MOST_OBJECTS: usize = 10_000;
-    let area = page.width().value * page.height().value;
-    let large = |object: &PdfPageObject<'_>| {
-        let bounds = object.bounds().map(|bounds| bounds.width().value * bounds.height().value);
-        object.object_type() == PdfPageObjectType::Image && bounds.is_ok_and(|bounds| 4.0 * bounds.abs() > area)
+    /// Frames and rules of tables take some hundred.
+    const MOST_PATHS: usize = 500;
+    let Ok(view) = View::of(page) else { return true };
+    let share = |object: &PdfPageObject<'_>| {
+        let share = object.bounds().map_or(0.0, |bounds| view.share(edges(bounds.to_rect())));
+        // Of a box that is no number, zero.
+        share.max(0.0)
     };
-    page.objects().iter().take(MOST_OBJECTS).any(|object| large(&object))
+    let (mut covered, mut paths) = (0.0, 0);
+    page.objects().iter().take(MOST_OBJECTS).any(|object| {
+        match object.object_type() {
+            PdfPageObjectType::Image | PdfPageObjectType::XObjectForm | PdfPageObjectType::Shading => {
+                covered += share(&object);
+            }
+            PdfPageObjectType::Path => paths += 1,
+            _ => {}
+        }
+        covered > 0.25 || paths > MOST_PATHS
+    })
 }
 
 /// Draws into our own buffer: the sides of a grid are multiples of 48, so rows need no padding.

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use image::ImageError;
+use image::{
+    ImageError, ImageFormat,
+    error::{ImageFormatHint, UnsupportedError, UnsupportedErrorKind},
+};
 
 use crate::base::{Fault, FaultKind, Limit};
 
@@ -29,6 +32,9 @@ pub fn too_large(width: u32, height: u32, limits: &Limits) -> Fault {
 /// What an error while decoding means.
 pub fn of(error: &ImageError) -> Fault {
     match error {
+        ImageError::Unsupported(error) if is_tiff(error) => {
+            refuse(FaultKind::Unsupported, of_tiff(error), "convert it to RGB, as with `tiff2rgba IN OUT`, or to PNG")
+        }
         ImageError::Unsupported(error) => {
             refuse(FaultKind::Unsupported, error.to_string(), "convert it to PNG or JPEG")
         }
@@ -39,6 +45,21 @@ pub fn of(error: &ImageError) -> Fault {
         }
         ImageError::IoError(error) => of_io(error),
         error => corrupt(error.to_string()),
+    }
+}
+
+fn is_tiff(error: &UnsupportedError) -> bool {
+    matches!(error.format_hint(), ImageFormatHint::Exact(ImageFormat::Tiff))
+}
+
+/// For a kind of pixels that it does not read, the decoder only names the bits of one.
+fn of_tiff(error: &UnsupportedError) -> String {
+    match error.kind() {
+        UnsupportedErrorKind::Color(_) => {
+            "the TIFF stores its pixels in a way that is not read, as with a palette, 2 or 4 bits of grey, or YCbCr"
+                .to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

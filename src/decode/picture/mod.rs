@@ -3,6 +3,7 @@
 mod fault;
 mod flatten;
 mod jpeg;
+mod mirrored;
 mod pages;
 mod reader;
 mod tiff;

@@ -60,5 +60,5 @@ fn lost(after: u32) -> Fault {
 
 fn page(source: &mut (impl Read + Seek), header: &Header, directory: u64, limits: &Limits) -> Result<Raster, Fault> {
     let turned = header.turned_to(directory, source).map_err(|error| fault::of_io(&error))?;
-    reader::read(BufReader::new(turned), limits)
+    reader::read_tiff(BufReader::new(turned), limits)
 }

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, Seek};
 
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use crate::base::{Fault, FaultKind, Raster};
 
@@ -19,14 +19,23 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// model's own preprocessing does.
 pub fn read(source: impl BufRead + Seek, limits: &Limits) -> Result<Raster, Fault> {
     sheltered("picture", || {
-        let mut reader = ImageReader::new(source).with_guessed_format().map_err(|error| fault::of_io(&error))?;
-        let format = reader.format().ok_or_else(unknown)?;
-        reader.limits(memory(limits));
-        let decoder = reader.into_decoder().map_err(|error| fault::of(&error))?;
-        check_size(decoder.dimensions(), limits)?;
-        tracing::trace!(target: "decode", ?format, "picture");
-        upright(decoder)
+        let reader = ImageReader::new(source).with_guessed_format().map_err(|error| fault::of_io(&error))?;
+        read_as(reader, limits)
     })
+}
+
+/// Decodes a TIFF that begins where `source` stands. Unlike a guess, this knows BigTIFF too.
+pub fn read_tiff(source: impl BufRead + Seek, limits: &Limits) -> Result<Raster, Fault> {
+    sheltered("picture", || read_as(ImageReader::with_format(source, ImageFormat::Tiff), limits))
+}
+
+fn read_as(mut reader: ImageReader<impl BufRead + Seek>, limits: &Limits) -> Result<Raster, Fault> {
+    let format = reader.format().ok_or_else(unknown)?;
+    reader.limits(memory(limits));
+    let decoder = reader.into_decoder().map_err(|error| fault::of(&error))?;
+    check_size(decoder.dimensions(), limits)?;
+    tracing::trace!(target: "decode", ?format, "picture");
+    upright(decoder, format)
 }
 
 fn unknown() -> Fault {
@@ -50,12 +59,12 @@ fn check_size((width, height): (u32, u32), limits: &Limits) -> Result<(), Fault>
     Ok(())
 }
 
-fn upright(mut decoder: impl ImageDecoder) -> Result<Raster, Fault> {
+fn upright(mut decoder: impl ImageDecoder, format: ImageFormat) -> Result<Raster, Fault> {
     // EXIF that cannot be read costs the orientation, not the picture.
     let orientation = decoder.orientation().ok();
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| fault::of(&error))?;
     if let Some(orientation) = orientation {
         picture.apply_orientation(orientation);
     }
-    Ok(flatten::over_white(picture))
+    Ok(flatten::over_white(picture, format))
 }

@@ -8,9 +8,25 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
+use super::mirrored::Mirrored;
+
 /// Tag 254: bit 0 marks a smaller version of another page, bit 2 a mask.
 const SUBFILE_TYPE: u64 = 254;
 const NOT_A_PAGE: u64 = 0b101;
+
+/// Tag 259, and its values for JPEG, old and new.
+const COMPRESSION: u64 = 259;
+const JPEG: [u64; 2] = [6, 7];
+
+/// Tag 266, and its value where the first pixel lies in the lowest bit.
+const FILL_ORDER: u64 = 266;
+const LOWEST_FIRST: u64 = 2;
+
+/// Offsets and lengths of strips, and those of tiles.
+const PIXELS: [(u64, u64); 2] = [(273, 279), (324, 325)];
+
+/// More strips than any real page has.
+const MOST_VALUES: u64 = 1 << 20;
 
 /// More entries than any real directory has; a count over it is nonsense.
 const MOST_ENTRIES: u64 = 4096;
@@ -75,14 +91,15 @@ impl Header {
         Ok(Chain { pages, breaks_off: false })
     }
 
-    /// The file with its header pointing at the directory at `offset`.
+    /// The file with its header pointing at the directory at `offset`, and with that page's bits in the usual order.
     pub fn turned_to<R: Read + Seek>(&self, offset: u64, mut source: R) -> io::Result<Turned<R>> {
+        let mirrored = self.mirrored(&mut source, offset)?;
         source.rewind()?;
         let mut header = *self;
         let (place, bytes) = (header.place(), header.word(offset));
         header.bytes[place..place + bytes.len()].copy_from_slice(&bytes);
         let covered = place + bytes.len();
-        Ok(Turned { source, head: header.bytes[..covered].to_vec(), position: 0 })
+        Ok(Turned { source, head: header.bytes[..covered].to_vec(), mirrored, position: 0 })
     }
 
     fn first(&self) -> u64 {
@@ -115,23 +132,83 @@ impl Header {
     }
 
     fn directory(&self, source: &mut (impl Read + Seek), offset: u64) -> io::Result<Option<Directory>> {
-        let (count_width, entry_width) = if self.big { (8, 20) } else { (2, 12) };
-        source.seek(SeekFrom::Start(offset))?;
-        let Some(count) = read(source, count_width)? else { return Ok(None) };
-        let count = self.number(&count);
-        if count == 0 || count > MOST_ENTRIES {
-            return Ok(None);
-        }
-        let Some(entries) = read(source, count as usize * entry_width)? else { return Ok(None) };
-        let is_page = !entries.chunks(entry_width).any(|entry| self.marks_no_page(entry));
+        let Some(entries) = self.entries(source, offset)? else { return Ok(None) };
+        let is_page = !entries.chunks(self.entry_width()).any(|entry| self.marks_no_page(entry));
         // Truncated behind its last directory: the page itself may still be readable.
         let next = read(source, self.width())?.map_or(0, |next| self.number(&next));
         Ok(Some(Directory { is_page, next }))
     }
 
+    /// Tag, type, count, and value or its place.
+    fn entry_width(&self) -> usize {
+        4 + 2 * self.width()
+    }
+
+    /// The entries of a directory, behind which `source` then stands.
+    fn entries(&self, source: &mut (impl Read + Seek), offset: u64) -> io::Result<Option<Vec<u8>>> {
+        source.seek(SeekFrom::Start(offset))?;
+        let Some(count) = read(source, if self.big { 8 } else { 2 })? else { return Ok(None) };
+        let count = self.number(&count);
+        if count == 0 || count > MOST_ENTRIES {
+            return Ok(None);
+        }
+        read(source, count as usize * self.entry_width())
+    }
+
+    /// Where a page's bits lie the other way round, which the `tiff` crate does not look for. As in libtiff, all
+    /// compressions heed it but JPEG, which has an order of its own.
+    fn mirrored(&self, source: &mut (impl Read + Seek), directory: u64) -> io::Result<Mirrored> {
+        let entries = self.entries(source, directory)?.unwrap_or_default();
+        let order = self.values(source, &entries, FILL_ORDER)?;
+        let compression = self.values(source, &entries, COMPRESSION)?;
+        if order.first() != Some(&LOWEST_FIRST) || compression.first().is_some_and(|method| JPEG.contains(method)) {
+            return Ok(Mirrored::default());
+        }
+        let mut stretches = Vec::new();
+        for (offsets, lengths) in PIXELS {
+            let offsets = self.values(source, &entries, offsets)?;
+            stretches.extend(offsets.into_iter().zip(self.values(source, &entries, lengths)?));
+        }
+        Ok(Mirrored::new(stretches))
+    }
+
+    /// The whole numbers that a directory holds under `tag`; none where it does not, or they are not in the file.
+    fn values(&self, source: &mut (impl Read + Seek), entries: &[u8], tag: u64) -> io::Result<Vec<u64>> {
+        let mut all = entries.chunks(self.entry_width());
+        let Some(entry) = all.find(|entry| self.number(&entry[..2]) == tag) else { return Ok(Vec::new()) };
+        let (count, value) = entry[4..].split_at(self.width());
+        let (count, size) = (self.number(count), size(self.number(&entry[2..4])));
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        if count > MOST_VALUES {
+            let message = format!("tag {tag} of the TIFF has {count} values");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        let length = count as usize * size;
+        let bytes = if length > value.len() {
+            source.seek(SeekFrom::Start(self.number(value)))?;
+            read(source, length)?.unwrap_or_default()
+        } else {
+            value[..length].to_vec()
+        };
+        Ok(bytes.chunks(size).map(|value| self.number(value)).collect())
+    }
+
     fn marks_no_page(&self, entry: &[u8]) -> bool {
         let value = &entry[entry.len() - self.width()..][..4];
         self.number(&entry[..2]) == SUBFILE_TYPE && self.number(value) & NOT_A_PAGE != 0
+    }
+}
+
+/// Bytes of a whole number of this type (`BYTE`, `SHORT`, `LONG`, `LONG8`), 0 for other types.
+fn size(kind: u64) -> usize {
+    match kind {
+        1 => 1,
+        3 => 2,
+        4 => 4,
+        16 => 8,
+        _ => 0,
     }
 }
 
@@ -145,17 +222,19 @@ fn read(source: &mut impl Read, length: usize) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// A file whose first bytes are replaced.
+/// A file whose first bytes are replaced, and whose pixels are mirrored where they are stored so.
 #[derive(Debug)]
 pub struct Turned<R> {
     source: R,
     head: Vec<u8>,
+    mirrored: Mirrored,
     position: u64,
 }
 
 impl<R: Read> Read for Turned<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
+        self.mirrored.turn(self.position, &mut buffer[..count]);
         let start = usize::try_from(self.position).unwrap_or(usize::MAX);
         let covered = self.head.get(start..).unwrap_or_default();
         buffer[..count].iter_mut().zip(covered).for_each(|(slot, byte)| *slot = *byte);

@@ -96,7 +96,7 @@ impl Clips {
     /// would come of is dropped, unless it is all there is. What nobody speaks in is told as silence.
     pub fn finish(mut self, out: &mut dyn Output) -> Result<Option<f64>, Fault> {
         if self.total() == 0 {
-            return Err(refuse(FaultKind::Empty, "there is no sound in the file", "leave it out"));
+            return Err(nothing());
         }
         if self.flow(out)?.is_break() {
             return Ok(None);
@@ -207,6 +207,11 @@ fn sample(frame: usize) -> u64 {
 
 fn seconds(sample: u64) -> f64 {
     sample as f64 / f64::from(RATE)
+}
+
+/// There is not one sample.
+pub fn nothing() -> Fault {
+    refuse(FaultKind::Empty, "there is no sound in the file", "leave it out")
 }
 
 /// It is over `[decode.limits] seconds`.

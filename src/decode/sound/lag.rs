@@ -28,6 +28,11 @@ impl Lag {
         Self { tick, first: None, heard: 0.0, silence: 0, waiting: None }
     }
 
+    /// Seconds handed over so far.
+    pub fn seconds(&self) -> f64 {
+        self.heard
+    }
+
     /// Takes the block of a packet of that time, when the one before has been handed over.
     pub fn take(&mut self, time: i64, block: Block) {
         let first = *self.first.get_or_insert(time);

@@ -12,6 +12,7 @@ mod pauses;
 mod resample;
 mod track;
 mod voice;
+mod wave;
 
 use crate::base::{Fault, FaultKind, Part};
 
@@ -34,7 +35,10 @@ pub use foreign::decode as decode_with_ffmpeg;
 /// `[decode.limits] seconds`.
 pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
     match Track::open(input, order.sound.track) {
-        Ok(track) => read(track, order, out),
+        Ok(track) => match read(track, order, out)? {
+            None => Ok(()),
+            Some(fault) => decode_with_ffmpeg(input, order, out).map_err(|other| nearer(fault, other)),
+        },
         Err(fault) if settles(&fault) => Err(fault),
         Err(fault) => decode_with_ffmpeg(input, order, out).map_err(|other| plainer(fault, other)),
     }
@@ -43,7 +47,7 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
 /// The same without an ffmpeg; false when it takes one, and nothing has been promised.
 pub fn decode_alone(input: &Input, order: &Order, out: &mut dyn Output) -> Result<bool, Fault> {
     match Track::open(input, order.sound.track) {
-        Ok(track) => read(track, order, out).map(|()| true),
+        Ok(track) => read(track, order, out).map(|fault| fault.is_none()),
         Err(fault) if settles(&fault) => Err(fault),
         Err(_) => Ok(false),
     }
@@ -62,22 +66,40 @@ fn plainer(own: Fault, foreign: Fault) -> Fault {
     }
 }
 
-fn read(mut track: Track, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
+/// Of a file that Symphonia opened and could not read, ffmpeg's complaints of the same say less.
+fn nearer(own: Fault, foreign: Fault) -> Fault {
+    match foreign.kind {
+        FaultKind::Corrupt | FaultKind::Empty | FaultKind::Unsupported => own,
+        _ => foreign,
+    }
+}
+
+/// Hands over all of it; gives the fault of one of which nothing could be had or promised: another program may.
+fn read(mut track: Track, order: &Order, out: &mut dyn Output) -> Result<Option<Fault>, Fault> {
     let mut clips = Clips::new(order);
     let mut resampler = Resampler::idle();
-    while let Some(block) = track.next()? {
+    loop {
+        let block = match track.next() {
+            Ok(Some(block)) => block,
+            Ok(None) => break,
+            Err(fault) if track.is_mute() && !settles(&fault) => return Ok(Some(fault)),
+            Err(fault) => return Err(fault),
+        };
         resampler.push(block.rate, &block.samples, clips.room())?;
         if clips.flow(out)?.is_break() {
-            return Ok(());
+            return Ok(None);
         }
     }
     resampler.finish(clips.room())?;
-    track.check_noise()?;
-    let Some(end) = clips.finish(out)? else { return Ok(()) };
-    match track.loss(end) {
-        Some(fault) => lose_the_rest(end, fault, out),
-        None => Ok(()),
+    if track.is_mute() {
+        return Ok(Some(track.check_noise().err().unwrap_or_else(clips::nothing)));
     }
+    track.check_noise()?;
+    let Some(end) = clips.finish(out)? else { return Ok(None) };
+    if let Some(fault) = track.loss(end) {
+        lose_the_rest(end, fault, out)?;
+    }
+    Ok(None)
 }
 
 /// Recordings of floats can carry anything; the model must not see what is no number.

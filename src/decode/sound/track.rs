@@ -6,7 +6,7 @@ use symphonia::core::{
     audio::GenericAudioBufferRef,
     codecs::audio::{AudioDecoder, AudioDecoderOptions},
     errors::Error,
-    formats::{self, FormatReader, TrackType, probe::Hint},
+    formats::{self, FormatReader, TrackType, probe::Hint, well_known::FORMAT_ID_MP3},
     io::MediaSourceStream,
     packet::Packet,
 };
@@ -24,6 +24,7 @@ use super::{
     edit::{Edit, Edited},
     finite,
     lag::Lag,
+    wave,
 };
 
 /// Some samples of one rate.
@@ -48,7 +49,14 @@ pub struct Track {
     good: u64,
     bad: u64,
     broken: Option<String>,
+    /// The header was written before the length was known: the end of the file is the end.
+    endless: bool,
+    /// Seconds that there should be, where an MP3 says so.
+    stated: Option<f64>,
 }
+
+/// Seconds that may be missing of what an MP3 says that it holds: encoders and editors round.
+const MISSING: f64 = 1.0;
 
 impl Track {
     /// Opens a sound track.
@@ -69,7 +77,10 @@ impl Track {
             Edited::Span(edit) => Some(edit),
             Edited::Pieces => return Err(unsupported("the track is put together of several spans")),
         };
-        sheltered("sound", || Self::of(MediaSourceStream::new(Box::new(file), Default::default()), edit, wanted))
+        let endless = wave::is_endless(&mut file).map_err(|error| unreadable(&error))?;
+        let stream = || MediaSourceStream::new(Box::new(file), Default::default());
+        let track = sheltered("sound", || Self::of(stream(), edit, wanted))?;
+        Ok(Self { endless, ..track })
     }
 
     fn of(stream: MediaSourceStream<'static>, edit: Option<Edit>, wanted: SoundTrack) -> Result<Self, Fault> {
@@ -78,13 +89,20 @@ impl Track {
         let format = format.map_err(|error| fault(&error))?;
         let (track, decoder) = decoder(format.as_ref(), wanted)?;
         let (id, lag) = (track.id, Lag::new(track.time_base));
-        Ok(Self { format, decoder, id, wanted, lag, edit, passed: 0, good: 0, bad: 0, broken: None })
+        let stated = stated(format.as_ref(), track);
+        let (passed, good, bad) = (0, 0, 0);
+        Ok(Self { format, decoder, id, wanted, lag, edit, passed, good, bad, broken: None, endless: false, stated })
     }
 
     /// The next block; `None` at the end. Packets that cannot be decoded are left out.
     pub fn next(&mut self) -> Result<Option<Block>, Fault> {
         let block = sheltered("sound", || self.advance())?;
         Ok(block.map(|block| self.heard(block)))
+    }
+
+    /// True when no packet could be decoded so far.
+    pub fn is_mute(&self) -> bool {
+        self.good == 0
     }
 
     /// A fault when most of what was there was no sound at all.
@@ -104,7 +122,7 @@ impl Track {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.id => packet,
                 Ok(Some(_)) => continue,
-                Ok(None) => return Ok(None),
+                Ok(None) => return Ok(self.end()),
                 Err(Error::ResetRequired) => {
                     self.reset()?;
                     continue;
@@ -151,8 +169,18 @@ impl Track {
         block
     }
 
+    /// The end, which may come before the one that was stated.
+    fn end(&mut self) -> Option<Block> {
+        let missing = self.stated.filter(|stated| stated - self.lag.seconds() > MISSING);
+        self.broken = missing.map(|stated| format!("its header speaks of {stated:.2} s"));
+        None
+    }
+
     /// A recording that breaks off keeps what came before; one that never began is at fault.
     fn stop(&mut self, error: &Error) -> Result<Option<Block>, Fault> {
+        if self.endless && matches!(error, Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof) {
+            return Ok(None);
+        }
         if self.good == 0 {
             return Err(fault(error));
         }
@@ -183,6 +211,14 @@ fn decoder(format: &dyn FormatReader, wanted: SoundTrack) -> Result<(&formats::T
     let codecs = symphonia::default::get_codecs();
     let decoder = codecs.make_audio_decoder(parameters, &AudioDecoderOptions::default());
     decoder.map(|decoder| (track, decoder)).map_err(|error| fault(&error))
+}
+
+/// How long an MP3 with a header of LAME's kind says that it is. Of others Symphonia estimates it by their size, which says
+/// nothing: those have no delay.
+fn stated(format: &dyn FormatReader, track: &formats::Track) -> Option<f64> {
+    let rate = track.codec_params.as_ref()?.audio()?.sample_rate.filter(|rate| *rate > 0)?;
+    let told = format.format_info().format == FORMAT_ID_MP3 && track.delay.is_some();
+    track.num_frames.filter(|_| told).map(|frames| frames as f64 / f64::from(rate))
 }
 
 /// The average of all channels.

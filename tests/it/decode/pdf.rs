@@ -11,6 +11,7 @@ use lapidary::{
 };
 
 use super::{Emitted, RENDER, decode, decoder, fixture, item, lane};
+use crate::hostile::pdf::Pdf;
 
 fn pdf(name: &str) -> Emitted {
     decode(&Settings::default(), name, Kind::Pdf).unwrap()
@@ -301,4 +302,58 @@ fn a_page_gets_the_budget_that_its_print_needs() {
     let raster = &scan.page(0).raster;
     let tokens = Grid { width: raster.width, height: raster.height }.soft_tokens();
     assert!(tokens > 560, "a scan comes as large as may be, and its pixels are looked at later: {tokens}");
+}
+
+/// A document that a test has put together, drawn for this budget.
+fn drawn(pdf: &Pdf, page_budget: Budget) -> Emitted {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made.pdf");
+    std::fs::write(&path, pdf.bytes()).unwrap();
+    let mut emitted = Emitted::default();
+    lane(&Settings::default(), Render { page_budget, ..RENDER }).process(item(&path, Kind::Pdf), &mut emitted).unwrap();
+    emitted
+}
+
+#[test]
+fn characters_that_are_two_halves_of_utf_16_are_read_whole() {
+    let font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>";
+    let map = "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def \
+               1 begincodespacerange <00> <FF> endcodespacerange 2 beginbfchar <41> <D842DFB7> <42> <91CE> endbfchar \
+               endcmap end end";
+    let pdf = Pdf::page().with(5, font).stream(6, "", map.as_bytes());
+    let emitted = drawn(&pdf.drawing("", "BT /F1 18 Tf 40 100 Td (AB) Tj ET"), RENDER.page_budget);
+    let layer = layer(&emitted, 0);
+    assert_eq!(layer.text, "𠮷野");
+    let [left, top, right, bottom] = word(layer, "𠮷野").bounds;
+    assert!(0.12 < left && left < right && right < 0.25 && 0.4 < top && top < bottom && bottom < 0.51, "{layer:?}");
+}
+
+#[test]
+fn text_that_is_cropped_away_is_not_the_pages() {
+    let both = "BT /F1 18 Tf 20 100 Td (Invoice 4711) Tj 160 0 Td (Invoice 9922) Tj ET";
+    let cropped = "/CropBox [0 0 150 200] /Resources << /Font << /F1 5 0 R >> >>";
+    let emitted = drawn(&Pdf::page().drawing("", both).page_entries(cropped), RENDER.page_budget);
+    let layer = layer(&emitted, 0);
+    assert_eq!((layer.text.as_str(), layer.words.len()), ("Invoice 4711", 2), "{layer:?}");
+}
+
+#[test]
+fn print_in_forms_strips_and_lines_is_looked_at_like_a_scan() {
+    let image = "/Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8";
+    let form = "/Type /XObject /Subtype /Form /BBox [0 0 300 200] /Resources << /XObject << /I 6 0 R >> >>";
+    let pdf = Pdf::page().stream(6, image, b"\x80").stream(7, form, b"q 300 0 0 200 0 0 cm /I Do Q");
+    let tokens = |operators: &str| {
+        let operators = format!("{operators} BT /F1 18 Tf 40 100 Td (Received) Tj ET");
+        let emitted = drawn(&pdf.clone().drawing("/XObject << /I 6 0 R /F 7 0 R >>", &operators), Budget::Auto);
+        let raster = &emitted.page(0).raster;
+        Grid { width: raster.width, height: raster.height }.soft_tokens()
+    };
+    let strips: String = (0..10).map(|strip| format!("q 300 0 0 20 0 {} cm /I Do Q ", 20 * strip)).collect();
+    let lines: String = (0..600).map(|line| format!("{} 0 m 300 200 l S ", line % 300)).collect();
+    for (name, operators) in [("form", "/F Do"), ("strips", strips.as_str()), ("lines", lines.as_str())] {
+        let tokens = tokens(operators);
+        assert!(tokens > 560, "{name}: {tokens}");
+    }
+    let plain = tokens("q 30 0 0 20 0 0 cm /I Do Q 0 0 m 300 200 l S");
+    assert!(plain <= 280, "a small picture and a line leave the page to its text: {plain}");
 }

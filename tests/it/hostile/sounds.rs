@@ -56,7 +56,7 @@ fn waves() -> Family {
     family.fails("no-samples.wav", Wave::PLAIN.bytes(b""), BROKEN);
     family.fails("one-sample.wav", Wave::PLAIN.bytes(b"\x01\x02"), &[Empty]);
     family.either("half-a-sample.wav", Wave::PLAIN.bytes(b"\x01"), BROKEN);
-    family.both("without-end.wav", plain(Wave { length: Some(u32::MAX), ..Wave::PLAIN }), &[Corrupt]);
+    family.rows("without-end.wav", plain(Wave { length: Some(u32::MAX), ..Wave::PLAIN }));
     family.either("no-length.wav", plain(Wave { length: Some(0), ..Wave::PLAIN }), BROKEN);
     family.fails("no-channels.wav", plain(Wave { channels: 0, ..Wave::PLAIN }), BROKEN);
     family.either("65535-channels.wav", plain(Wave { channels: 65_535, align: 65_534, ..Wave::PLAIN }), BROKEN);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use lapidary::{
-    base::{FaultKind, Part, Raster, Unit},
+    base::{Fault, FaultKind, Part, Raster, Unit},
     decode::{Gathered, Input, Settings, picture},
 };
 use proptest::prelude::*;
@@ -140,6 +140,92 @@ fn pages_behind_a_broken_chain_are_named_and_those_before_come_through() {
     assert_kind(fault, FaultKind::Corrupt, "leads out of the file after page 2");
     assert_eq!(decoded("1-2").unwrap().len(), 2, "what is not wanted is not missed");
     assert_kind(&decoded("7-").unwrap_err(), FaultKind::Corrupt, "leads out of the file after page 2");
+}
+
+/// What becomes of the first unit of a file with these bytes.
+fn first_of(bytes: &[u8]) -> Result<Raster, Fault> {
+    let (file, mut out) = (tempfile::NamedTempFile::new().unwrap(), Gathered::default());
+    fs::write(file.path(), bytes).unwrap();
+    picture::decode(&Input::open(file.path()).unwrap(), &order(&Settings::default()), &mut out)?;
+    match out.settled.remove(0).1? {
+        Unit::Image(raster) => Ok(raster),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A little-endian TIFF of one strip, which lies at 8, and of these tags.
+fn tiff(tags: &[(u16, u32)], strip: &[u8]) -> Vec<u8> {
+    let mut bytes = b"II*\0".to_vec();
+    bytes.extend((8 + strip.len() as u32).to_le_bytes());
+    bytes.extend(strip);
+    bytes.extend((tags.len() as u16).to_le_bytes());
+    for (tag, value) in tags {
+        bytes.extend([tag.to_le_bytes(), 4_u16.to_le_bytes()].concat());
+        bytes.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+/// The same as a BigTIFF, whose strip lies at 16.
+fn big_tiff(tags: &[(u16, u32)], strip: &[u8]) -> Vec<u8> {
+    let mut bytes = b"II+\0\x08\0\0\0".to_vec();
+    bytes.extend((16 + strip.len() as u64).to_le_bytes());
+    bytes.extend(strip);
+    bytes.extend((tags.len() as u64).to_le_bytes());
+    for (tag, value) in tags {
+        bytes.extend([tag.to_le_bytes(), 4_u16.to_le_bytes()].concat());
+        bytes.extend([1_u64.to_le_bytes(), u64::from(*value).to_le_bytes()].concat());
+    }
+    bytes.extend([0; 8]);
+    bytes
+}
+
+#[test]
+fn a_tiff_whose_bits_lie_the_other_way_round_shows_the_same() {
+    let shown = |side: u32, compression: u32, order: u32, strip: &[u8]| {
+        let length = strip.len() as u32;
+        let size: [(u16, u32); 6] = [(256, side), (257, side), (258, 1), (259, compression), (262, 0), (266, order)];
+        first_of(&tiff(&[&size[..], &[(273, 8), (277, 1), (278, side), (279, length)]].concat(), strip)).unwrap()
+    };
+    let group_4: Vec<u8> = [&[0x35_u8, 0x03, 0x57][..], &[0xff; 23], &[0xe0, 0x02, 0x00, 0x20]].concat();
+    let plain: [u8; 8] = [0x0f, 0x35, 0x01, 0x80, 0xff, 0x00, 0xaa, 0x13];
+    for (side, compression, strip) in [(64, 4, &group_4[..]), (8, 1, &plain[..])] {
+        let mirrored: Vec<u8> = strip.iter().map(|byte| byte.reverse_bits()).collect();
+        let raster = shown(side, compression, 1, strip);
+        assert!(raster == shown(side, compression, 2, &mirrored), "compression {compression}");
+        assert_ne!(pixel(&raster, 1, 0), pixel(&raster, side / 2, 0), "compression {compression} is not blank");
+    }
+}
+
+#[test]
+fn a_big_tiff_is_a_tiff() {
+    let tags = [(256, 2), (257, 1), (258, 8), (259, 1), (262, 2), (273, 16), (277, 3), (278, 1), (279, 6)];
+    assert_eq!(first_of(&big_tiff(&tags, &[10, 20, 30, 40, 50, 60])).unwrap().rgb, [10, 20, 30, 40, 50, 60]);
+}
+
+#[test]
+fn a_fourth_channel_that_nobody_filled_hides_nothing() {
+    let tags = [(256, 1), (257, 1), (258, 8), (259, 1), (262, 2), (273, 8), (277, 4), (278, 1), (279, 4)];
+    assert_eq!(first_of(&tiff(&tags, &[10, 20, 30, 0])).unwrap().rgb, [10, 20, 30]);
+    let bitmap = |alphas: [u8; 2]| {
+        let header = [108, 2, 1, (32 << 16) | 1, 3, 8, 0, 0, 0, 0, 0xff_0000, 0xff00, 0xff, 0xff00_0000_u32];
+        let mut bytes = b"BM\x82\0\0\0\0\0\0\0\x7a\0\0\0".to_vec();
+        bytes.extend(header.iter().flat_map(|number| number.to_le_bytes()));
+        bytes.extend([0; 52]);
+        bytes.extend(alphas.iter().flat_map(|alpha| [30, 20, 10, *alpha]));
+        first_of(&bytes).unwrap().rgb
+    };
+    assert_eq!(bitmap([0, 0]), [10, 20, 30, 10, 20, 30]);
+    assert_eq!(bitmap([0, 255]), [255, 255, 255, 10, 20, 30], "one that is filled is transparency");
+}
+
+#[test]
+fn pixels_of_a_tiff_that_are_not_read_are_named_with_a_way_out() {
+    let tags = [(256, 1), (257, 1), (258, 8), (259, 1), (262, 6), (273, 8), (277, 3), (278, 1), (279, 3)];
+    let fault = first_of(&tiff(&tags, &[76, 85, 255])).unwrap_err();
+    assert_kind(&fault, FaultKind::Unsupported, "YCbCr");
+    assert_kind(&fault, FaultKind::Unsupported, "`tiff2rgba IN OUT`");
 }
 
 #[test]

@@ -81,11 +81,11 @@ fn a_long_recording_becomes_clips_of_thirty_seconds() {
     assert_eq!(limited.settled.len(), 1);
 }
 
-/// FLAC, MP4, Matroska and WAV say how long they are, so that a cut shows; MP3 and Ogg only end. WebM is left to ffmpeg.
+/// FLAC, MP4, Matroska and WAV say how long they are, so that a cut shows, as do most MP3s; Ogg only ends. WebM is left to ffmpeg.
 #[test]
 fn a_recording_that_breaks_off_keeps_what_came_before_and_names_the_loss() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["note.flac", "note-alac.m4a", "note.webm"] {
+    for name in ["note.flac", "note-alac.m4a", "note.webm", "note.mp3"] {
         let whole = fs::read(fixture("sound").join(name)).unwrap();
         let cut = folder.path().join(name);
         fs::write(&cut, &whole[..whole.len() * 2 / 3]).unwrap();
@@ -99,6 +99,41 @@ fn a_recording_that_breaks_off_keeps_what_came_before_and_names_the_loss() {
             }
         }
     }
+}
+
+/// Seconds of sound, and the faults, of a file that holds these bytes.
+fn heard(bytes: &[u8]) -> (f64, Vec<lapidary::base::Fault>) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let mut out = Gathered::default();
+    sound::decode(&Input::open(file.path()).unwrap(), &order(&Settings::default()), &mut out).unwrap();
+    let samples = |unit: &Unit| if let Unit::Clip(clip) = unit { clip.samples.len() } else { panic!("{unit:?}") };
+    let seconds = out.units().map(samples).sum::<usize>() as f64 / 16_000.0;
+    (seconds, out.settled.into_iter().filter_map(|(_, outcome)| outcome.err()).collect())
+}
+
+/// A second of a tone, 16 bits at 16 kHz, with these sizes in its header.
+fn wav(riff: u32, data: u32) -> Vec<u8> {
+    let format = b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data";
+    let sample = |at: u32| ((f64::from(at) * 0.2).sin() * 9000.0) as i16;
+    let tone: Vec<u8> = (0..16_000).flat_map(|at| sample(at).to_le_bytes()).collect();
+    [&b"RIFF"[..], &riff.to_le_bytes(), format, &data.to_le_bytes(), &tone].concat()
+}
+
+#[test]
+fn a_wav_that_was_written_to_a_pipe_ends_with_the_file_and_one_that_was_cut_says_so() {
+    for size in [u32::MAX, 0x8000_0000, 0x7fff_f000] {
+        let (seconds, faults) = heard(&wav(size.saturating_add(36), size));
+        assert!((seconds - 1.0).abs() < 0.01 && faults.is_empty(), "{size:x}: {seconds} s, {faults:?}");
+    }
+    let (_, faults) = heard(&wav(64_036, 64_000));
+    assert!(faults.len() == 1 && faults[0].message.contains("breaks off"), "{faults:?}");
+}
+
+#[test]
+fn what_symphonia_opens_and_cannot_read_goes_to_ffmpeg() {
+    let (seconds, faults) = heard(&wav(36, 0));
+    assert!((seconds - 1.0).abs() < 0.01 && faults.is_empty(), "a recorder without power: {seconds} s, {faults:?}");
 }
 
 #[test]
