@@ -3,7 +3,7 @@
 Two stages. First the vision tower learns letters: from each soft token it must tell which characters lie under it. Then
 the whole model learns to read: prose in small pictures, prose on pages, receipts, invoices. FOLDER holds the state, so that a run that was stopped goes on where
 it was, and at the end `checkpoint/`, which `lapidary model export` takes. With `--bundle` it begins with the weights of an
-exported bundle, and after the heads that are not in it the whole learns on, at an eighth of the rate."""
+exported bundle, and after the heads that are not in it the whole learns on, at a seventh of the rate."""
 import argparse
 import contextlib
 import dataclasses
