@@ -10,6 +10,9 @@ use crate::{
     encode::Encoder,
 };
 
+/// What helps where a file is not found by its name.
+const CALL_THERE: &str = "call this where the run was called";
+
 /// Who a row is about, and the plan that it was made by.
 pub struct Again {
     /// The plan of then.
@@ -61,20 +64,24 @@ pub fn prompt(recorded: &Recorded, model: Option<PathBuf>, sandbox: Sandbox) -> 
 fn source(plan: &Plan, recorded: &Recorded) -> Result<Arc<Source>, Fatal> {
     let name = recorded.text("_source");
     let inputs = Inputs { paths: vec![name.to_owned()], ..Inputs::default() };
-    let collect = Collect::new(plan.pipeline.collect.clone(), inputs).map_err(|problems| {
-        Fatal::new(problems.join("; "), "call this where the run was called: names are relative")
-    })?;
-    let mut source = None;
-    collect.run(&Stop::default(), &mut |found| {
-        if let Found::Document(item) = found {
-            source = Some(item.origin.source);
-        }
+    let collect = Collect::new(plan.pipeline.collect.clone(), inputs)
+        .map_err(|problems| Fatal::new(problems.join("; "), format!("{CALL_THERE}: names are relative")))?;
+    let (mut source, mut refusal) = (None, None);
+    collect.run(&Stop::default(), &mut |found| match found {
+        Found::Document(item) => source = Some(item.origin.source),
+        Found::Failure(failure) => refusal = Some(failure.fault),
+        Found::Duplicate(_) => {}
     });
-    let Some(source) = source else {
-        return Err(Fatal::new(format!("`{name}` cannot be read any more"), "bring the file back to its place"));
-    };
+    let source = source.ok_or_else(|| unreadable(name, refusal))?;
     match source.hash.to_string() == recorded.text("_hash") {
         true => Ok(source),
         false => Err(Fatal::new(format!("`{name}` has another content than then"), "bring the file back as it was")),
     }
+}
+
+/// Why the file of a row is no document any more, in the words of who looked at it.
+fn unreadable(name: &str, refusal: Option<Fault>) -> Fatal {
+    let why = refusal.map(|fault| format!(": {}", fault.message)).unwrap_or_default();
+    let hint = format!("bring the file back to its place, or {CALL_THERE}: names are relative");
+    Fatal::new(format!("`{name}` cannot be read any more{why}"), hint)
 }

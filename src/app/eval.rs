@@ -22,6 +22,9 @@ const CHUNK: usize = 512;
 /// Patches that make one soft token.
 const PATCHES_PER_TOKEN: usize = 9;
 
+/// Tensors that say nothing without each other.
+const PAIRS: [(&str, &str); 2] = [("pixel_values", "pixel_position_ids"), ("input_features", "input_features_mask")];
+
 /// Evaluates `inputs` with the model in `folder`, writes `out` and says in one line what was done.
 ///
 /// # Errors
@@ -31,7 +34,9 @@ pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize) -> Result<S
     let model = bundle::open(folder, Check::Full)?;
     let mut prompt = read(inputs)?;
     let (positions, width) = (prompt.tokens.len(), model.manifest.text.vocab_size);
-    let mut engine = engine(&runtime, &model, positions + greedy)?;
+    // The engine takes contexts shorter than what the model was made for.
+    let context = context(model.manifest.text.max_positions.saturating_sub(1), positions, greedy)?;
+    let mut engine = engine(&runtime, &model, context)?;
     let logits = engine.score(0, &mut prompt).map_err(|error| failed(inputs, error))?;
     let tokens = continue_greedily(&mut engine, greedy).map_err(|error| failed(inputs, error))?;
     write(out, &logits, width, &tokens)?;
@@ -39,6 +44,20 @@ pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize) -> Result<S
     let remarks: String = card.remarks.iter().map(|remark| format!("; {remark}")).collect();
     let (count, device) = (tokens.len(), &card.device);
     Ok(format!("{positions} positions, {count} greedy tokens, on {device}: `{}`{remarks}", out.display()))
+}
+
+/// The tokens of the inputs and of what is generated, if the model takes so many.
+fn context(most: usize, positions: usize, greedy: usize) -> Result<usize, Fatal> {
+    let wanted = positions.saturating_add(greedy);
+    if wanted <= most {
+        return Ok(wanted);
+    }
+    let hint = match most.checked_sub(positions) {
+        Some(left) => format!("set `--greedy` to {left} or less"),
+        None => format!("give `input_ids` of {most} tokens or less"),
+    };
+    let asked = format!("the inputs have {positions} tokens and `--greedy` asks for {greedy} more");
+    Err(Fatal::new(format!("{asked}, but the model takes a context of {most} at most"), hint))
 }
 
 fn engine(runtime: &Runtime, model: &Model, context: usize) -> Result<OrtEngine, Fatal> {
@@ -100,6 +119,7 @@ fn prompt(file: &SafeTensors) -> Result<Prompt, String> {
     if shape.len() != 2 || shape[0] != 1 {
         return Err(format!("holds `input_ids` of shape {shape:?} instead of [1, S]"));
     }
+    paired(file)?;
     let id = |id: &i64| u32::try_from(*id).map_err(|_| format!("holds the id {id}"));
     Ok(Prompt {
         tokens: ids.iter().map(id).collect::<Result<_, _>>()?,
@@ -109,9 +129,19 @@ fn prompt(file: &SafeTensors) -> Result<Prompt, String> {
     })
 }
 
+/// What stands alone would be left out without a word.
+fn paired(file: &SafeTensors) -> Result<(), String> {
+    let holds = |name: &str| file.tensor(name).is_ok();
+    let mut both_ways = PAIRS.into_iter().flat_map(|(one, other)| [(one, other), (other, one)]);
+    match both_ways.find(|&(one, other)| holds(one) && !holds(other)) {
+        Some((one, other)) => Err(format!("holds `{one}` without `{other}`")),
+        None => Ok(()),
+    }
+}
+
 fn images(file: &SafeTensors) -> Result<Vec<ImagePatches>, String> {
-    let Some((pixels, shape)) = floats(file, "pixel_values")? else { return Ok(Vec::new()) };
-    let (positions, _) = whole_numbers(file, "pixel_position_ids")?.ok_or("holds no `pixel_position_ids`")?;
+    let (pixels, positions) = (floats(file, "pixel_values")?, whole_numbers(file, "pixel_position_ids")?);
+    let Some(((pixels, shape), (positions, _))) = pixels.zip(positions) else { return Ok(Vec::new()) };
     let [count, patches, channels] = shape[..] else { return Err(format!("holds `pixel_values` of shape {shape:?}")) };
     if positions.len() != count * patches * 2 {
         return Err(format!("holds {} `pixel_position_ids` for {count} x {patches} patches", positions.len()));
@@ -132,9 +162,9 @@ fn picture(pixels: &[f32], positions: &[i64], channels: usize) -> Result<ImagePa
 }
 
 fn clips(file: &SafeTensors) -> Result<Vec<LogMel>, String> {
-    let Some((features, shape)) = floats(file, "input_features")? else { return Ok(Vec::new()) };
+    let (features, mask) = (floats(file, "input_features")?, bytes(file, "input_features_mask")?);
+    let Some(((features, shape), mask)) = features.zip(mask) else { return Ok(Vec::new()) };
     let [count, frames, bins] = shape[..] else { return Err(format!("holds `input_features` of shape {shape:?}")) };
-    let mask = bytes(file, "input_features_mask")?.ok_or("holds no `input_features_mask`")?;
     if mask.len() != count * frames {
         return Err(format!("holds a mask of {} for {count} x {frames} frames", mask.len()));
     }
@@ -180,4 +210,38 @@ fn tensor<'a>(file: &SafeTensors<'a>, name: &str, types: &[Dtype]) -> Result<Opt
         return Ok(Some(view));
     }
     Err(format!("holds `{name}` as {:?} instead of {:?}", view.dtype(), types[0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a file of one token id and these tensors of one number each.
+    fn refusal(names: &[&'static str]) -> Option<String> {
+        let data = 0_i64.to_le_bytes();
+        let view = || TensorView::new(Dtype::I64, vec![1, 1], &data).unwrap();
+        let tensors: HashMap<&str, TensorView> =
+            ["input_ids"].iter().chain(names).map(|name| (*name, view())).collect();
+        let bytes = safetensors::serialize(tensors, None).unwrap();
+        prompt(&SafeTensors::deserialize(&bytes).unwrap()).err()
+    }
+
+    #[test]
+    fn a_tensor_without_its_partner_is_refused_by_both_names() {
+        assert_eq!(refusal(&[]), None);
+        for (one, other) in PAIRS {
+            assert_eq!(refusal(&[one]), Some(format!("holds `{one}` without `{other}`")));
+            assert_eq!(refusal(&[other]), Some(format!("holds `{other}` without `{one}`")));
+        }
+    }
+
+    #[test]
+    fn a_context_that_is_too_short_is_told_in_the_words_of_the_command() {
+        assert_eq!(context(4095, 5, 4090), Ok(4095));
+        let fatal = context(4095, 5, 4092).unwrap_err();
+        assert!(fatal.message.contains("`--greedy` asks for 4092") && fatal.message.contains("4095"), "{fatal}");
+        assert_eq!(fatal.hint, "set `--greedy` to 4090 or less");
+        assert_eq!(context(4095, 5, usize::MAX).unwrap_err().hint, fatal.hint, "nothing wraps around");
+        assert!(context(4095, 4096, 0).unwrap_err().hint.contains("`input_ids` of 4095"));
+    }
 }

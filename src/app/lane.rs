@@ -210,13 +210,10 @@ pub fn run_decode<S: Stage + ?Sized>(
     }
 }
 
-/// One more try of one unit, which was promised long ago: it comes through or fails, once.
+/// One more try of one unit, which was promised long ago: it comes through or fails, once. A run that drains finishes
+/// what it has begun, so it makes these too.
 fn try_again<S: Stage + ?Sized>(stage: &mut S, item: Item<S::In>, books: &Books, forward: &mut impl Forward<S::Out>) {
     let origin = item.origin.clone();
-    if books.stop.draining() {
-        Outlet::new(books, forward).fault(&origin, broken("the run was asked to stop before another try"));
-        return;
-    }
     work(stage, item, Outlet::new(books, forward), |outlet, result| {
         if outlet.delivered == 0 && outlet.open() {
             let gone = || broken("the file has no such part any more");
@@ -244,9 +241,11 @@ fn settle_document<T, F: Forward<T>>(outlet: &mut Outlet<T, F>, origin: &Origin,
     }
 }
 
+/// The failure takes its one unit of the limit; where none is left, the document is left for another run.
 fn fail_whole<T, F: Forward<T>>(outlet: &mut Outlet<T, F>, origin: &Origin, fault: Fault) {
-    outlet.expect(&origin.source, 1);
-    outlet.fault(origin, fault);
+    if outlet.promise(&origin.source, &[origin.part]) > 0 {
+        outlet.fault(origin, fault);
+    }
 }
 
 fn broken(message: &str) -> Fault {

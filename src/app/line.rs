@@ -257,11 +257,11 @@ impl Desk<'_, '_> {
     fn take(&mut self, outcome: Option<Outcome>) -> Result<(), Fatal> {
         let weighed = outcome.map(|outcome| match self.collator.has_asked(&outcome) {
             true => Weighed::Settled(self.judge.settled(outcome)),
-            false => self.judge.weigh(outcome, self.stop.draining()),
+            false => self.judge.weigh(outcome),
         });
         let outcome = match weighed {
             Some(Weighed::Again(item)) => {
-                // The lanes listen as long as this sender lives, unless the run is being aborted.
+                // The lanes listen as long as this sender lives. An aborted run leaves the unit for the next one.
                 if let Some(again) = &self.again {
                     drop(again.send(item));
                 }
@@ -271,6 +271,7 @@ impl Desk<'_, '_> {
             None => None,
         };
         let settled = matches!(outcome, Some(Outcome::Row(_) | Outcome::Failure(_) | Outcome::KeptUnit(..)));
+        let kept = matches!(outcome, Some(Outcome::KeptUnit(..)));
         let began = Instant::now();
         let Collated { told, asked } = outcome.map(|outcome| self.collator.take(outcome)).unwrap_or_default();
         told.into_iter().try_for_each(|one| (self.write)(Some(one)))?;
@@ -282,6 +283,7 @@ impl Desk<'_, '_> {
         (self.write)(None)?;
         self.gauge.stage(StageName::Write).worked(began.elapsed());
         if settled {
+            self.gauge.kept.add(u64::from(kept));
             self.gauge.settled.add(1);
             self.gauge.stage(StageName::Write).items.add(1);
         }

@@ -60,6 +60,13 @@ pub struct Idle {
     pub problem: &'static str,
 }
 
+/// What is said of a key that tells how tokens are drawn.
+macro_rules! cold {
+    ($key:literal) => {
+        concat!($key, " has no effect at temperature 0; set temperature too, there or in a step of the [ladder]")
+    };
+}
+
 impl Idle {
     fn leave_out(self, table: &mut Table) {
         let Some(Value::Table(settings)) = table.get_mut(self.table) else { return };
@@ -186,16 +193,23 @@ impl Pipeline {
     /// What changes no answer.
     fn idle(&self) -> Vec<Idle> {
         let mut idle = self.ladder.idle();
-        idle.extend(self.idle_seed());
+        idle.extend(self.idle_draws());
         idle.extend(self.idle_seconds());
         idle
     }
 
-    /// A seed where no token is drawn: every unit would be asked again when it changes, and answer the same.
-    fn idle_seed(&self) -> Option<Idle> {
-        let idle = self.generate.seed != 0 && !self.ladder.draws(&self.generate);
-        let problem = "seed has no effect at temperature 0; set temperature too, there or in a step of the [ladder]";
-        idle.then_some(Idle { table: "generate", key: "seed", item: None, problem })
+    /// What says how tokens are drawn, where none is: every unit would be asked again when it changes, and answer the same.
+    fn idle_draws(&self) -> impl Iterator<Item = Idle> {
+        let generate = &self.generate;
+        let keys = [
+            (generate.seed != 0, "seed", cold!("seed")),
+            (generate.top_k.is_some(), "top_k", cold!("top_k")),
+            (generate.top_p.is_some(), "top_p", cold!("top_p")),
+        ];
+        let draws = self.ladder.draws(generate);
+        keys.into_iter().filter_map(move |(is_set, key, problem)| {
+            (is_set && !draws).then_some(Idle { table: "generate", key, item: None, problem })
+        })
     }
 
     /// A part of each row, which only costs.
@@ -335,5 +349,18 @@ mod tests {
         assert_eq!(left.ladder.give_up_on, [ladder::Reason::Loop], "the other reason has an effect");
         let (_, wrong) = Pipeline::recorded(&(text.to_owned() + "rows_per_part = 0\n"));
         assert_eq!(wrong.len(), 1, "contradictions stay: {wrong:?}");
+    }
+
+    #[test]
+    fn what_says_how_tokens_are_drawn_needs_a_try_that_draws() {
+        let problems = |generate: &str, ladder: &str| {
+            let text = format!("name = \"x\"\n[generate]\n{generate}{ladder}");
+            Pipeline::from_text(&text, &Overrides::default()).1
+        };
+        let keys = "seed = 7\ntop_k = 40\ntop_p = 0.9\n";
+        assert_eq!(problems(keys, "").len(), 3, "{:?}", problems(keys, ""));
+        assert!(problems(keys, "").iter().all(|problem| problem.contains("no effect at temperature 0")));
+        assert_eq!(problems(&format!("{keys}temperature = 0.5\n"), ""), Vec::<String>::new());
+        assert_eq!(problems(keys, "[ladder]\nsteps = [{ temperature = 0.4 }]\n"), Vec::<String>::new());
     }
 }

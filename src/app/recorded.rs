@@ -2,8 +2,10 @@
 //! one dataset, so the settings of each are kept.
 
 use std::{
-    fs,
+    cmp::Reverse,
+    fs::{self, DirEntry},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -36,7 +38,8 @@ struct Asked {
     device: String,
 }
 
-/// Keeps what a run is asked in its dataset.
+/// Keeps what a run is asked in its dataset. Where an earlier run was asked the same the file is written anew: its time
+/// tells when that was asked last.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -66,10 +69,16 @@ fn configs(run: &RunIdentity) -> Vec<String> {
     kinds.flat_map(|config| [config.answers.clone(), config.failures.clone()]).collect()
 }
 
-/// What could be read of all runs.
+/// What could be read of all runs, the latest first, those of one time by name.
 fn all_asked(folder: &Path) -> impl Iterator<Item = Asked> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| serde_json::from_str(&fs::read_to_string(entry.ok()?.path()).ok()?).ok())
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| (Reverse(written_at(&entry)), entry.path())).collect();
+    files.sort();
+    files.into_iter().filter_map(|(_, path)| serde_json::from_str(&fs::read_to_string(path).ok()?).ok())
+}
+
+fn written_at(entry: &DirEntry) -> Option<SystemTime> {
+    entry.metadata().and_then(|facts| facts.modified()).ok()
 }
 
 /// How a row, or a failure, was made.
@@ -90,7 +99,8 @@ pub struct Made {
 }
 
 impl Made {
-    /// How a row of one of the tables of the dataset at `out` was made; `what` names it for people.
+    /// How a row of one of the tables of the dataset at `out` was made; `what` names it for people. Of several runs
+    /// that make such rows the latest tells.
     ///
     /// # Errors
     /// When the dataset does not tell.
@@ -177,5 +187,50 @@ fn place(columns: &Value, prefix: &str) -> Part {
         Some("frames") => Part::Frames { start, end },
         Some("text") => Part::Text { start: start as u64, end: end as u64 },
         _ => Part::Whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        time::{Duration, UNIX_EPOCH},
+    };
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Keeps the settings of a run that makes rows of `m` and `c`, as of so many seconds.
+    fn keep(folder: &Path, name: &str, settings: &str, seconds: u64) {
+        let asked = Asked {
+            model: "m".to_owned(),
+            configs: vec!["c".to_owned()],
+            file: PathBuf::new(),
+            model_folder: None,
+            schema: Value::Null,
+            settings: settings.to_owned(),
+            program: String::new(),
+            device: String::new(),
+        };
+        fs::write(folder.join(name), serde_json::to_string(&asked).unwrap()).unwrap();
+        let file = File::options().write(true).open(folder.join(name)).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    }
+
+    #[test]
+    fn of_several_runs_that_make_such_rows_the_latest_tells_how() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = Folder::at(out.path()).asked;
+        fs::create_dir_all(&folder).unwrap();
+        let told = || Made::of(out.path(), &json!({ "_model": "m", "_config": "c" }), "row 1").unwrap().settings;
+        keep(&folder, "a.json", "first", 1_000);
+        keep(&folder, "b.json", "third", 3_000);
+        keep(&folder, "c.json", "second", 2_000);
+        assert_eq!(told(), "third");
+        keep(&folder, "c.json", "of the same time", 3_000);
+        assert_eq!(told(), "third", "the name decides");
+        keep(&folder, "a.json", "first, and again", 4_000);
+        assert_eq!(told(), "first, and again");
     }
 }

@@ -77,7 +77,7 @@ pub struct Report {
     pub totals: Totals,
     /// The share of failures that the pipeline allows.
     pub allowed_failures: f64,
-    /// Units settled per second.
+    /// Units that this run settled per second; those that the dataset held are left out.
     pub units_per_second: f64,
     /// Most memory that this process held, its children left out; where the system tells (Linux).
     pub peak_memory_bytes: Option<u64>,
@@ -192,7 +192,7 @@ impl Report {
         ending: Ending,
     ) -> Self {
         let seconds = gauge.began.elapsed().as_secs_f64();
-        let settled = gauge.settled.get() as f64;
+        let settled = gauge.settled_now() as f64;
         Self {
             ending,
             program: concat!("lapidary ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -25,7 +25,7 @@ use crate::{
     base::{ByteBudget, Fatal, RecordOf, Stop, UnitQuota, dataset},
     collect::{self, Collect, Inputs},
     encode::Encoder,
-    generate::{self, Capacity, Card, Generator, Stats},
+    generate::{self, Capacity, Card, Device, Generator, Stats},
     parse::Parser,
     write::{Claim, Extras, Known, RunIdentity, Tally, Totals, Writer},
 };
@@ -55,9 +55,11 @@ pub struct Request<'a> {
 pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal> {
     let plan = Plan::new(&request.plan)?;
     let claim = Claim::take(&request.output)?;
-    let shares = shares(&plan, &request.answers);
+    request.limit.into_iter().for_each(|units| gauge.limit_to(units));
+    let asked = shares(&plan, &request.answers, request.answers.device().as_str());
     let encoder = make::encoder(&plan)?;
-    let Opened { generator, card, capacity } = open(&plan, request.answers, &encoder, shares, stop)?;
+    let Opened { generator, card, capacity } = open(&plan, request.answers, &encoder, asked, stop)?;
+    let shares = shares(&plan, &request.answers, &card.device).beside(asked);
     let sandbox = make::probe_decoder(&plan.pipeline.decode, plan.sandbox)?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let writer = writer(&plan, &request, &claim)?;
@@ -174,13 +176,15 @@ fn parser(plan: &Plan) -> Parser {
     parser.with_evidence(settings.evidence).with_checks(plan.checks.clone()).with_rungs(plan.pipeline.ladder.rungs())
 }
 
-/// With recorded answers there is no model to wait for.
-fn shares(plan: &Plan, answers: &Answers) -> Shares {
-    let media_bound = match answers {
-        Answers::Replay(_) => true,
-        Answers::Model(device) => matches!(device, generate::Device::Cuda | generate::Device::TensorRt),
-    };
-    Shares::of(Shares::cores(), media_bound, plan.pipeline.decode.lanes)
+/// How the cores are shared out with the model on a device of this name.
+fn shares(plan: &Plan, answers: &Answers, device: &str) -> Shares {
+    Shares::of(Shares::cores(), is_media_bound(answers, device), plan.pipeline.decode.lanes)
+}
+
+/// With recorded answers there is no model to wait for. `auto` counts as the processor until it has found a card.
+fn is_media_bound(answers: &Answers, device: &str) -> bool {
+    let on_processor = [Device::Cpu, Device::Auto].iter().any(|slow| slow.as_str() == device);
+    matches!(answers, Answers::Replay(_)) || !on_processor
 }
 
 /// What tells the rows of this run from those of others. Recorded answers are as another model would give.
@@ -217,4 +221,26 @@ fn inputs_wrong(problems: Vec<String>) -> Fatal {
 /// Where the report lies in a dataset.
 pub fn report_path(output: &Path) -> PathBuf {
     output.join(dataset::REPORT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_auto_has_found_changes_the_lanes_and_not_the_threads_of_the_engine() {
+        let auto = Answers::Model(Device::Auto);
+        let shares = |device| Shares::of(16, is_media_bound(&auto, device), 0);
+        let asked = shares("auto");
+        assert_eq!(asked, Shares::of(16, false, 0));
+        assert_eq!(shares("cuda").beside(asked), Shares { decode: 12, encode: 4, ..asked });
+        assert_eq!(shares("cpu").beside(asked), asked);
+    }
+
+    #[test]
+    fn with_recorded_answers_the_media_take_the_time() {
+        assert!(is_media_bound(&Answers::Replay(Path::new("answers.jsonl")), "cpu"));
+        assert!(is_media_bound(&Answers::Model(Device::TensorRt), "tensorrt"));
+        assert!(!is_media_bound(&Answers::Model(Device::Cpu), "cpu"));
+    }
 }

@@ -36,6 +36,12 @@ impl Shares {
         }
     }
 
+    /// These lanes beside an engine that was opened with the threads of `opened`: on which device it runs is known only
+    /// then.
+    pub fn beside(self, opened: Self) -> Self {
+        Self { decode: self.decode, encode: self.encode, ..opened }
+    }
+
     /// The cores that this process may use.
     pub fn cores() -> usize {
         thread::available_parallelism().map_or(1, usize::from)

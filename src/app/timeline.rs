@@ -12,7 +12,7 @@ use super::{
     recorded::{merged_part, part, record},
 };
 use crate::{
-    base::{Fatal, Part},
+    base::{Fatal, Part, place::Place},
     write::{
         Moment, read,
         read::{Request, Table},
@@ -61,6 +61,7 @@ impl Told {
 /// When a dataset cannot be read, none of the rows is about a span of time, no dataset with sound has the field, or one has it
 /// that is no text, or the file cannot be written.
 pub fn write(datasets: &[PathBuf], field: &str, place: &Path) -> Result<Written, Fatal> {
+    let place = Place::at(place)?;
     let fields: Vec<Field> = datasets.iter().map(|dataset| Field { dataset, name: field }).collect();
     let mut told = fields.iter().map(|field| all_told(*field)).collect::<Result<Vec<Told>, Fatal>>()?;
     if told.iter().all(|told| told.moments.is_empty()) {
@@ -74,7 +75,6 @@ pub fn write(datasets: &[PathBuf], field: &str, place: &Path) -> Result<Written,
     join(&mut told);
     let others = told.iter().map(|told| told.others).sum();
     let moments = in_order(told);
-    let place = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
     save_timeline(&moments, &place)?;
     Ok(Written { moments: moments.len(), others })
 }

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod budget;
+pub mod clock;
 pub mod dataset;
 pub mod evidence;
 pub mod fault;
@@ -14,6 +15,8 @@ pub mod media;
 pub mod model;
 pub mod name;
 pub mod native;
+pub mod picture;
+pub mod place;
 pub mod prompt;
 pub mod record;
 pub mod shape;

@@ -25,7 +25,7 @@ const DRAIN: u8 = 1;
 const ABORT: u8 = 2;
 
 impl Stop {
-    /// No new documents; units in flight are finished.
+    /// No new documents; units in flight are finished, with all tries that the ladder gives them.
     pub fn drain(&self) {
         self.0.asked.fetch_max(DRAIN, Ordering::SeqCst);
     }

@@ -6,7 +6,7 @@ use super::{
     note_unfinished, print,
 };
 use crate::{
-    app::captions::{self, Format, Request},
+    app::captions::{self, Format, Request, Unwritten},
     base::Fatal,
 };
 
@@ -24,5 +24,12 @@ pub fn run(arguments: &CaptionsArguments) -> Result<Ended, Fatal> {
     if written.others > 0 {
         print::note(&format!("{} rows are not about a span of sound and were left out", written.others));
     }
-    Ok(Ended::Well)
+    written.failed.iter().for_each(tell);
+    Ok(if written.failed.is_empty() { Ended::Well } else { Ended::WithFailures })
+}
+
+/// One line for a recording without a file.
+fn tell(failed: &Unwritten) {
+    let Unwritten { source, why } = failed;
+    print::fault(&format!("{source:?}: {why} (hint: {})", why.hint));
 }

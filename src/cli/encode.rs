@@ -7,7 +7,7 @@ use crate::{
         pipeline::Overrides,
         plan::Request,
     },
-    base::Fatal,
+    base::{Fatal, place::Place},
     encode::tensors,
 };
 
@@ -18,8 +18,9 @@ pub fn run(arguments: &EncodeArguments) -> Result<Ended, Fatal> {
         overrides: Overrides { budget: arguments.budget, pages: arguments.pages.clone() },
         sandbox: arguments.sandbox.wanted(),
     };
+    let place = Place::at(&arguments.output)?;
     let encoded = encode::encode(&request, arguments.inputs.plain())?;
-    tensors::write(&arguments.output, &encoded.prompts)?;
+    tensors::write(&place, &encoded.prompts)?;
     report(&encoded);
     let output = arguments.output.display();
     print::note(&format!("{} units written to {output}, {} failed", encoded.prompts.len(), encoded.failures.len()));

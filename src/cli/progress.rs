@@ -94,6 +94,7 @@ fn say(watcher: Watcher, gauge: &Gauge, stop: &Stop) {
             documents_decoded = gauge.documents_decoded.get(),
             promised = gauge.promised.get(),
             settled = gauge.settled.get(),
+            kept = gauge.kept.get(),
             new_tokens = gauge.new_tokens.get(),
             prompt_tokens = gauge.prompt_tokens.get(),
             seconds_left = gauge.time_left().map(|left| left.as_secs()),
@@ -106,7 +107,7 @@ fn say(watcher: Watcher, gauge: &Gauge, stop: &Stop) {
 /// `12 of 40 units, 3 of 9 documents, 1.4 units/s, 85 tokens/s, about 3 min 07 s left`
 fn line(gauge: &Gauge, stop: &Stop) -> String {
     let seconds = gauge.began.elapsed().as_secs_f64().max(1e-3);
-    let (units, tokens) = (gauge.settled.get(), gauge.new_tokens.get());
+    let (units, new_units, tokens) = (gauge.settled.get(), gauge.settled_now(), gauge.new_tokens.get());
     let more = if gauge.collection_closed() { "" } else { "+" };
     let left = gauge.time_left().map(|left| format!(", about {} left", print::duration(left.as_secs_f64())));
     let stopping = if stop.draining() { "; finishing what is begun, interrupt again to abort" } else { "" };
@@ -115,7 +116,7 @@ fn line(gauge: &Gauge, stop: &Stop) -> String {
         gauge.promised.get(),
         gauge.documents_decoded.get(),
         gauge.documents.get(),
-        units as f64 / seconds,
+        new_units as f64 / seconds,
         tokens as f64 / seconds,
         left.unwrap_or_default(),
     )

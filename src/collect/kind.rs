@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::base::Kind;
+use crate::base::{Kind, picture};
 
 /// Bytes of a file's beginning that are looked at.
 pub const HEAD: usize = 1 << 16;
@@ -25,10 +25,13 @@ pub fn recognise(head: &[u8]) -> Content {
     if is_pdf(head) {
         return Content::Known(Kind::Pdf);
     }
+    if picture::takes_ffmpeg(head) || is_netpbm(head) {
+        return Content::Known(Kind::Image);
+    }
     if is_text(head) {
         return Content::Known(Kind::Text);
     }
-    if head.get(4..8) == Some(b"ftyp") && !matches!(head.get(8..12), Some(b"heic" | b"heix" | b"mif1" | b"avif")) {
+    if head.get(4..8) == Some(b"ftyp") {
         return Content::Container;
     }
     binary(head)
@@ -39,7 +42,8 @@ pub fn promised(path: &Path) -> Option<Kind> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
         "pdf" => Kind::Pdf,
-        "jpg" | "jpeg" | "png" | "webp" | "tif" | "tiff" | "gif" | "bmp" => Kind::Image,
+        "jpg" | "jpeg" | "png" | "webp" | "tif" | "tiff" | "gif" | "bmp" | "pnm" | "pbm" | "pgm" | "ppm" => Kind::Image,
+        "heic" | "heif" | "hif" | "avif" | "jp2" | "j2k" | "jpx" | "jpf" | "jxl" => Kind::Image,
         "wav" | "mp3" | "m4a" | "aac" | "flac" | "ogg" | "oga" | "opus" => Kind::Audio,
         "mp4" | "mov" | "mkv" | "webm" | "avi" | "m4v" => Kind::Video,
         "txt" | "md" | "markdown" => Kind::Text,
@@ -106,6 +110,16 @@ fn binary(head: &[u8]) -> Content {
         (_, infer::MatcherType::Video) => Content::Known(Kind::Video),
         (name, _) => Content::Foreign(name),
     }
+}
+
+/// Netpbm's formats: a number of magic, then width and height (pbm(5), pgm(5), ppm(5)). A list of points may begin so too, so a
+/// text must say the number alone on its line.
+fn is_netpbm(head: &[u8]) -> bool {
+    let [b'P', b'1'..=b'6', end, rest @ ..] = head else { return false };
+    let lines = rest.split(|byte| *byte == b'\n').map(|line| line.split(|byte| *byte == b'#').next().unwrap_or(line));
+    let words = lines.flat_map(|line| line.split(u8::is_ascii_whitespace)).filter(|word| !word.is_empty());
+    let sizes = words.take(2).filter(|word| word.len() < 10 && word.iter().all(u8::is_ascii_digit)).count();
+    sizes == 2 && (*end == b'\n' || (end.is_ascii_whitespace() && !is_text(head)))
 }
 
 /// `infer` wants certain bytes behind the first directory's place, where a TIFF may have anything (TIFF 6.0, section 2), and
@@ -233,6 +247,33 @@ mod tests {
     fn big_tiffs_are_pictures_in_both_byte_orders() {
         for head in [b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0", b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10"] {
             assert_eq!(recognise(head), Content::Known(Kind::Image), "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn bitmaps_of_netpbm_are_pictures_and_lists_of_points_are_texts() {
+        let pictures: [&[u8]; 5] = [
+            b"P6\n# made by a scanner\n640 480\n255\n\x01\xff",
+            b"P4\n8 1\n\xaa",
+            b"P5 2 1 255 \x80\xff",
+            b"P3\n1 1\n255\n10 20 30\n",
+            b"P6\n#\n1\n# high\n1\n255\nabc",
+        ];
+        for head in pictures {
+            assert_eq!(recognise(head), Content::Known(Kind::Image), "{}", head.escape_ascii());
+        }
+        for head in [&b"P1 10 20\nP2 30 40\n"[..], b"P5\nfive players\n", b"P6", b"P9\n1 1\n"] {
+            assert_eq!(recognise(head), Content::Known(Kind::Text), "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn pictures_of_telephones_are_no_films() {
+        assert_eq!(recognise(b"\0\0\0\x18ftypheic\0\0\0\0"), Content::Known(Kind::Image));
+        assert_eq!(recognise(b"\0\0\0\x18ftyphevc\0\0\0\0"), Content::Container, "a burst of them");
+        assert_eq!(recognise(b"\xff\x0a\xfa\x1f\x41\x91"), Content::Known(Kind::Image));
+        for name in ["a.HEIC", "b.jp2", "c.jxl", "d.pgm"] {
+            assert_eq!(promised(Path::new(name)), Some(Kind::Image), "{name}");
         }
     }
 

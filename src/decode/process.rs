@@ -6,7 +6,7 @@ use std::{
     path::Path,
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc::{Receiver, channel},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::base::{Fault, FaultKind, Limit, Stop, Unit};
@@ -137,9 +137,12 @@ impl Process {
         self.say(&Answer::Granted { units: granted })
     }
 
-    /// The next reply, or an error when the child ended, was killed, or speaks nonsense.
+    /// The next reply, or an error when the child ended, was killed, lost the program that it had started, or speaks
+    /// nonsense.
     pub fn reply(&mut self) -> io::Result<Reply> {
-        self.waiting(|child| wire::receive(&mut child.output))?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let reply = self.waiting(|child| wire::receive::<Reply>(&mut child.output))?;
+        let reply = reply.ok_or(io::ErrorKind::UnexpectedEof)?;
+        loss(&reply).map_or(Ok(reply), |fault| Err(io::Error::other(fault)))
     }
 
     /// The bytes of a unit, from the shared memory or behind the word that announced it.
@@ -161,8 +164,12 @@ impl Process {
         if (bytes.len() as u64) < count { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
     }
 
-    /// What became of a child that went silent: killed for slowness, or dead by its own hand.
+    /// What became of a child that went silent: killed for slowness, or dead by its own hand. One that has said what
+    /// ended the program that it had started is believed.
     pub fn bury(self, error: &io::Error) -> Fault {
+        if let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+            return fault.clone();
+        }
         drop(self.input);
         let End { late, status, out_of_time } = self.watched.end();
         if late && !self.left.is_zero() {
@@ -186,11 +193,10 @@ impl Process {
 
     /// Waits for the child under both deadlines.
     fn waiting<T>(&mut self, wait: impl FnOnce(&mut Self) -> T) -> T {
-        let began = Instant::now();
-        self.watched.expect(Some(self.patience.min(self.left)));
+        let began = self.watched.expect(Some(self.patience.min(self.left)));
         let result = wait(self);
-        self.watched.expect(None);
-        self.left = self.left.saturating_sub(began.elapsed());
+        let ended = self.watched.expect(None);
+        self.left = self.left.saturating_sub(ended.saturating_sub(began));
         result
     }
 
@@ -235,13 +241,25 @@ fn widen(output: &ChildStdout) {
 #[cfg(not(target_os = "linux"))]
 fn widen(_output: &ChildStdout) {}
 
+/// The fault of a child whose program was ended from outside, as when memory runs out: as if the child itself had died,
+/// so that another one tries again.
+fn loss(reply: &Reply) -> Option<Fault> {
+    match reply {
+        Reply::UnitFault { fault, .. } | Reply::DocumentFault { fault } => {
+            Some(Fault::from(fault.clone())).filter(|fault| fault.kind == FaultKind::ChildDied)
+        }
+        _ => None,
+    }
+}
+
 fn no_progress(patience: Duration) -> Fault {
     let message = format!("the decoder showed no progress for {} s and was killed", patience.as_secs_f64());
     let hint = "raise `[decode] seconds_without_progress` or look at the file";
     refuse(FaultKind::Deadline, message, hint).over(Limit::SecondsWithoutProgress)
 }
 
-fn over_time() -> Fault {
+/// The fault of a document that takes too long, by the clock or by the processor's.
+pub fn over_time() -> Fault {
     let message = "the decoder took longer for this document than `seconds_per_document` and was killed";
     let hint = "raise `[decode] seconds_per_document` or look at the file";
     refuse(FaultKind::Deadline, message, hint).over(Limit::SecondsPerDocument)

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::base::Stop;
+use crate::base::{Stop, clock::Clock};
 
 /// How often an aborted run is noticed.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -29,7 +29,9 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     child: Child,
-    deadline: Option<Instant>,
+    clock: Clock,
+    /// By that clock.
+    deadline: Option<Duration>,
     late: bool,
     over: bool,
 }
@@ -51,7 +53,8 @@ impl Watched {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(child: Child, stop: Stop) -> io::Result<Self> {
-        let state = Mutex::new(State { child, deadline: None, late: false, over: false });
+        let clock = Clock::new(Instant::now(), GLANCE);
+        let state = Mutex::new(State { child, clock, deadline: None, late: false, over: false });
         let shared = Arc::new(Shared { state, changed: Condvar::new() });
         let watcher = shared.clone();
         let thread = std::thread::Builder::new().name("decode-watch".into()).spawn(move || watcher.watch(&stop));
@@ -61,9 +64,13 @@ impl Watched {
         Ok(watched)
     }
 
-    /// From now on the child has `patience` to show progress; `None` lets it rest.
-    pub fn expect(&self, patience: Option<Duration>) {
-        self.shared.state().deadline = patience.map(|patience| Instant::now() + patience);
+    /// From now on the child has `patience` to show progress; `None` lets it rest. Returns for how long it has been
+    /// under watch, without the time for which this process itself stood still.
+    pub fn expect(&self, patience: Option<Duration>) -> Duration {
+        let mut state = self.shared.state();
+        let now = state.clock.read(Instant::now());
+        state.deadline = patience.map(|patience| now.saturating_add(patience));
+        now
     }
 
     /// The id of the process.
@@ -113,7 +120,8 @@ impl Shared {
             if stop.aborting() {
                 state.kill();
             }
-            if state.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            let now = state.clock.read(Instant::now());
+            if state.deadline.is_some_and(|deadline| deadline <= now) {
                 (state.late, state.deadline) = (true, None);
                 state.kill();
             }
@@ -122,14 +130,16 @@ impl Shared {
     }
 }
 
+/// True of a process that the system ended, its processor time being used up.
 #[cfg(unix)]
-fn ran_out_of_time(status: &ExitStatus) -> bool {
+pub fn ran_out_of_time(status: &ExitStatus) -> bool {
     use std::os::unix::process::ExitStatusExt;
     status.signal() == Some(rustix::process::Signal::XCPU.as_raw())
 }
 
+/// Elsewhere there is no such limit.
 #[cfg(not(unix))]
-fn ran_out_of_time(_status: &ExitStatus) -> bool {
+pub fn ran_out_of_time(_status: &ExitStatus) -> bool {
     false
 }
 
@@ -140,5 +150,39 @@ impl State {
             super::group::kill(self.child.id());
             let _ = self.child.kill();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    fn sleeper() -> Watched {
+        let child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        Watched::new(child, Stop::default()).unwrap()
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_child_is_not_killed_for_the_time_that_its_parent_was_stopped() {
+        let watched = sleeper();
+        let patience = Duration::from_secs(30);
+        let began = watched.expect(Some(patience));
+        {
+            watched.shared.state().clock.stand_still(Duration::from_secs(3600));
+        }
+        std::thread::sleep(5 * GLANCE);
+        let passed = watched.expect(None) - began;
+        assert!(passed < patience && !watched.end().late, "{passed:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_child_that_is_too_slow_is_killed() {
+        let watched = sleeper();
+        watched.expect(Some(Duration::from_millis(1)));
+        std::thread::sleep(20 * GLANCE);
+        assert!(watched.end().late);
     }
 }

@@ -3,12 +3,13 @@
 //! The tensors of one unit have the names of [`crate::base::tensors`]; of several units the names begin with `unit0.`,
 //! `unit1.` and so on. The metadata say which unit is whose.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
-use crate::base::{Fatal, Origin, Prompt, tensors::tensors};
+use crate::base::{Fatal, Origin, Prompt, place::Place, tensors::tensors};
 
 /// Writes the prompts of some units.
-pub fn write(path: &Path, units: &[(Origin, Prompt)]) -> Result<(), Fatal> {
+pub fn write(place: &Place, units: &[(Origin, Prompt)]) -> Result<(), Fatal> {
+    let path = place.path();
     let (mut all, mut metadata) = (Vec::new(), HashMap::new());
     for (number, (origin, prompt)) in units.iter().enumerate() {
         let prefix = if units.len() == 1 { String::new() } else { format!("unit{number}.") };

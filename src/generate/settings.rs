@@ -129,9 +129,6 @@ impl Settings {
         demand(self.temperature.is_finite() && self.temperature >= 0.0, "temperature must be 0 or more");
         demand(self.top_k != Some(0), "top_k must be 1 or more; leave it out to draw among all tokens");
         demand(self.top_p.is_none_or(|share| share > 0.0 && share <= 1.0), "top_p must be above 0 and at most 1");
-        let greedy = self.temperature == 0.0;
-        demand(!(greedy && self.top_k.is_some()), "top_k has no effect at temperature 0; set temperature too");
-        demand(!(greedy && self.top_p.is_some()), "top_p has no effect at temperature 0; set temperature too");
         demand(self.slots.is_none_or(|slots| (1..=256).contains(&slots)), "slots must be 1 to 256");
         demand(self.context.is_none_or(|tokens| (2..=1 << 20).contains(&tokens)), "context must be 2 to 1048576");
         let thoughts = self.thinking_tokens.is_none_or(|tokens| (16..=1 << 20).contains(&tokens));
@@ -166,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn an_option_without_effect_is_a_problem() {
-        let settings = Settings { top_k: Some(5), top_p: Some(1.5), slots: Some(0), ..Settings::default() };
-        assert_eq!(settings.validate().len(), 4, "{:?}", settings.validate());
+    fn values_out_of_range_are_problems() {
+        let settings = Settings { top_k: Some(0), top_p: Some(1.5), slots: Some(0), ..Settings::default() };
+        assert_eq!(settings.validate().len(), 3, "{:?}", settings.validate());
     }
 
     #[test]

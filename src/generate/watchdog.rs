@@ -17,7 +17,7 @@ use std::{
 use ort::session::RunOptions;
 
 use super::pace::Pace;
-use crate::base::{Fatal, Stop};
+use crate::base::{Fatal, Stop, clock::Clock};
 
 /// A run is late after this many times the longest that is known of its kind and size.
 const TIMES_THE_LONGEST: u32 = 20;
@@ -39,8 +39,9 @@ struct Shared {
     over: Condvar,
 }
 
-#[derive(Default)]
 struct State {
+    /// What the runs are timed by.
+    clock: Clock,
     /// In progress: the decoder's side and the encoders work at the same time.
     runs: Vec<Running>,
     stop: Option<Stop>,
@@ -52,7 +53,8 @@ struct Running {
     what: Arc<str>,
     options: Arc<RunOptions>,
     rows: usize,
-    since: Instant,
+    /// By the clock.
+    since: Duration,
     patience: Duration,
     /// Asked to end.
     asked: bool,
@@ -94,7 +96,9 @@ impl Watchdog {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn new(patience: Duration) -> Result<Self, Fatal> {
-        let shared = Arc::new(Shared { patience, state: Mutex::default(), over: Condvar::new() });
+        let clock = Clock::new(Instant::now(), glance(patience));
+        let state = Mutex::new(State { clock, runs: Vec::new(), stop: None, over: false });
+        let shared = Arc::new(Shared { patience, state, over: Condvar::new() });
         if patience.is_zero() {
             return Ok(Self { shared, thread: None });
         }
@@ -137,20 +141,25 @@ impl Shared {
 
     /// Looks now and then, so that a run costs no more than two locks that nobody else holds.
     fn watch(&self) {
-        let glance = (self.patience / 10).clamp(Duration::from_millis(5), Duration::from_secs(1));
         let mut state = self.state();
         while !state.over {
-            state = self.over.wait_timeout(state, glance).unwrap_or_else(PoisonError::into_inner).0;
-            let State { runs, stop, .. } = &mut *state;
-            runs.iter_mut().for_each(|run| run.look(stop.as_ref()));
+            state = self.over.wait_timeout(state, glance(self.patience)).unwrap_or_else(PoisonError::into_inner).0;
+            let State { clock, runs, stop, .. } = &mut *state;
+            let now = clock.read(Instant::now());
+            runs.iter_mut().for_each(|run| run.look(now, stop.as_ref()));
         }
     }
 }
 
+/// How often it is looked at the runs.
+fn glance(patience: Duration) -> Duration {
+    (patience / 10).clamp(Duration::from_millis(5), Duration::from_secs(1))
+}
+
 impl Running {
-    fn look(&mut self, stop: Option<&Stop>) {
-        let (late, seconds, graph, rows) =
-            (self.since.elapsed(), self.since.elapsed().as_secs(), &*self.what, self.rows);
+    fn look(&mut self, now: Duration, stop: Option<&Stop>) {
+        let late = now.saturating_sub(self.since);
+        let (seconds, graph, rows) = (late.as_secs(), &*self.what, self.rows);
         if !self.asked && late >= self.patience {
             tracing::warn!(target: "generate", graph, rows, seconds, "a run is stuck; it is asked to end");
             self.asked = self.options.terminate().is_ok();
@@ -158,12 +167,12 @@ impl Running {
         if !self.given_up && late >= self.patience.saturating_mul(2) {
             tracing::error!(target: "generate", graph, rows, seconds, "a stuck run does not end");
             self.given_up = true;
-            stop.iter().for_each(|stop| stop.give_up(self.fatal()));
+            stop.iter().for_each(|stop| stop.give_up(self.fatal(late)));
         }
     }
 
-    fn fatal(&self) -> Fatal {
-        let (what, rows, seconds) = (&self.what, self.rows, self.since.elapsed().as_secs_f64());
+    fn fatal(&self, late: Duration) -> Fatal {
+        let (what, rows, seconds) = (&self.what, self.rows, late.as_secs_f64());
         let message = format!("generate: {what} with {rows} rows is stuck for {seconds:.1} s and cannot be ended");
         Fatal::new(
             message,
@@ -179,8 +188,10 @@ impl Watch {
         let longest = self.pace().longest(rows).map(|longest| longest.saturating_mul(TIMES_THE_LONGEST));
         let patience = longest.unwrap_or(shortest.saturating_mul(TIMES_THE_FIRST)).max(shortest);
         let (what, options) = (self.what.clone(), self.options.clone());
-        let run = Running { what, options, rows, since: Instant::now(), patience, asked: false, given_up: false };
-        self.shared.state().runs.push(run);
+        let mut state = self.shared.state();
+        let since = state.clock.read(Instant::now());
+        state.runs.push(Running { what, options, rows, since, patience, asked: false, given_up: false });
+        drop(state);
         Watched(self)
     }
 
@@ -188,16 +199,17 @@ impl Watch {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The run that goes on is over.
-    fn end(&self) -> Option<Running> {
-        let runs = &mut self.shared.state().runs;
-        let place = runs.iter().position(|run| Arc::ptr_eq(&run.options, &self.options))?;
-        let run = runs.swap_remove(place);
+    /// The run that goes on is over; gives it, and how long it took.
+    fn end(&self) -> Option<(Running, Duration)> {
+        let mut state = self.shared.state();
+        let place = state.runs.iter().position(|run| Arc::ptr_eq(&run.options, &self.options))?;
+        let run = state.runs.swap_remove(place);
+        let took = state.clock.read(Instant::now()).saturating_sub(run.since);
         // The watchdog sets the flag only while the run is among those in progress.
         if run.asked && self.options.unterminate().is_err() {
             tracing::error!(target: "generate", graph = &*self.what, "the request to end cannot be taken back");
         }
-        Some(run)
+        Some((run, took))
     }
 }
 
@@ -209,17 +221,15 @@ impl Watched<'_> {
 
     /// The run has come to its end, however late.
     pub(super) fn succeeded(self) {
-        if let Some(run) = self.0.end() {
-            self.0.pace().note(run.rows, run.since.elapsed());
+        if let Some((run, took)) = self.0.end() {
+            self.0.pace().note(run.rows, took);
         }
     }
 
     /// The run has failed: because it was ended, or of itself.
     pub(super) fn failed(self, error: ort::Error) -> ort::Error {
         match self.0.end() {
-            Some(Running { what, rows, since, asked: true, .. }) => {
-                ort::Error::wrap(Late { what, rows, after: since.elapsed() })
-            }
+            Some((Running { what, rows, asked: true, .. }, after)) => ort::Error::wrap(Late { what, rows, after }),
             _ => error,
         }
     }

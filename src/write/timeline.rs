@@ -1,15 +1,17 @@
 //! One Parquet file of what is heard and seen in recordings and films, moment by moment.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, io, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray},
     datatypes::{DataType, Field, Schema},
 };
-use parquet::{basic, file::properties::WriterProperties};
+use parquet::{arrow::ArrowWriter, basic, errors::ParquetError, file::properties::WriterProperties};
 
-use super::part::Part;
-use crate::base::Fatal;
+use crate::base::{
+    Fatal,
+    place::{Draft, Place},
+};
 
 /// Rows in a batch.
 const BATCH: usize = 4096;
@@ -43,14 +45,30 @@ pub struct Moment {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn save(moments: &[Moment], place: &Path) -> Result<(), Fatal> {
-    let aside = place.with_extension("part");
+pub fn save(moments: &[Moment], place: &Place) -> Result<(), Fatal> {
+    let draft = Draft::of(place)?;
+    write(moments, draft.file()).map_err(|error| fatal(place, error))?;
+    draft.publish()
+}
+
+fn write(moments: &[Moment], file: &File) -> Result<(), ParquetError> {
     let zstd = basic::Compression::ZSTD(basic::ZstdLevel::default());
-    let mut part = Part::create(aside, schema(), WriterProperties::builder().set_compression(zstd).build())?;
+    let properties = WriterProperties::builder().set_compression(zstd).build();
+    let mut writer = ArrowWriter::try_new(file, schema(), Some(properties))?;
     for moments in moments.chunks(BATCH) {
-        part.write(&batch(moments).map_err(|error| Fatal::new(error.to_string(), "please report this"))?)?;
+        writer.write(&batch(moments)?)?;
     }
-    part.publish(place).map(drop)
+    writer.close().map(drop)
+}
+
+/// Parquet wraps what the disk says.
+fn fatal(place: &Place, error: ParquetError) -> Fatal {
+    let message = format!("`{}` cannot be encoded: {error}", place.path().display());
+    let cause = match error {
+        ParquetError::External(cause) => cause.downcast::<io::Error>().ok(),
+        _ => None,
+    };
+    cause.map_or_else(|| Fatal::new(message, "please report this"), |cause| place.cannot_write(&cause))
 }
 
 fn schema() -> Arc<Schema> {
@@ -87,4 +105,35 @@ fn batch(moments: &[Moment]) -> Result<RecordBatch, arrow::error::ArrowError> {
         texts(|one| one.failure.as_deref()),
     ];
     RecordBatch::try_new(schema(), columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_timeline_takes_the_place_of_an_earlier_one_and_of_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("shots.parquet"), folder.path().join("shots.part"));
+        fs::write(&path, "an earlier one").unwrap();
+        fs::write(&other, "a file of its own").unwrap();
+        let moment = Moment { source: "a.mp4".to_owned(), kind: "frames", end: 2.0, ..Moment::default() };
+        save(&[moment], &Place::at(&path).unwrap()).unwrap();
+        assert!(fs::read(&path).unwrap().starts_with(b"PAR1"));
+        assert_eq!(fs::read_to_string(&other).unwrap(), "a file of its own");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_named_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::at(&folder.path().join("shots.parquet")).unwrap();
+        let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+        let told = fatal(&place, write(&[Moment::default()], &full).unwrap_err());
+        assert!(told.message.contains("shots.parquet` cannot be written"), "{told}");
+        assert!(told.hint.starts_with("free some space"), "{}", told.hint);
+    }
 }

@@ -77,6 +77,24 @@ fn what_is_not_there_any_more_is_said() {
 }
 
 #[test]
+fn why_a_file_cannot_be_read_is_said_and_where_to_call_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = of_a_note(folder.path());
+    let refused = || {
+        let output = run(&["replay", text(&folder.path().join("set")), "--row", "1"]);
+        assert_eq!(code(&output), 2, "{}", errors(&output));
+        errors(&output)
+    };
+    fs::write(&note, "").unwrap();
+    assert!(refused().contains("it has no bytes"), "{}", refused());
+    fs::remove_file(&note).unwrap();
+    let said = refused();
+    for words in ["there is no such file", "bring the file back", "call this where the run was called"] {
+        assert!(said.contains(words), "{words} is not in {said}");
+    }
+}
+
+#[test]
 fn a_row_tells_how_it_came_about() {
     let folder = tempfile::tempdir().unwrap();
     extracted(folder.path(), &["fixtures/documents/form.pdf"]);

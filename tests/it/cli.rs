@@ -375,6 +375,20 @@ fn what_encode_writes_can_be_evaluated() {
     assert_eq!(tensors.tensor("logits").unwrap().shape().len(), 2);
 }
 
+#[test]
+fn more_tokens_than_the_context_has_are_refused_in_the_words_of_the_command() {
+    let folder = folder();
+    let (inputs, logits) = (folder.path().join("in.safetensors"), folder.path().join("out.safetensors"));
+    fs::write(folder.path().join("note.txt"), "A note.").unwrap();
+    let output = run(&["encode", text(&folder.path().join("note.txt")), "--output", text(&inputs)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let most = usize::MAX.to_string();
+    let output = run(&["model", "eval", "onnx/tiny", text(&inputs), text(&logits), "--greedy", &most]);
+    assert_eq!(code(&output), 2, "{}", errors(&output));
+    let told = errors(&output);
+    assert!(told.contains("`--greedy` asks for") && told.contains("set `--greedy` to"), "{told}");
+}
+
 /// Many small texts, so that a run takes long enough to be interrupted.
 fn many_texts(folder: &Path, count: usize) {
     fs::create_dir_all(folder).unwrap();

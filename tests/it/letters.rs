@@ -164,6 +164,25 @@ fn documents_that_are_gone_changed_or_too_large_are_named() {
     assert_eq!(facts("missing.pdf")["enclosed"]["what"], "nothing");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_document_that_is_only_named_is_found_whatever_bytes_are_in_its_name() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = folder.path().join("inputs");
+    fs::create_dir(&inputs).unwrap();
+    fs::write(inputs.join(OsStr::from_bytes(b"it's \xff.bin")), vec![130; 1_100_000]).unwrap();
+    let set = extracted(folder.path(), &[text(&inputs)], "");
+    let out = folder.path().join("letters");
+    let (code, said) = export(&set, &out, &["--largest-mb", "1"]);
+    assert_eq!(code, 1, "{said}");
+    let letters = all_reproduce(&set, &out);
+    let [(_, facts)] = &letters[..] else { panic!("{letters:?}") };
+    assert_eq!(facts["enclosed"]["what"], "nothing");
+    assert!(facts["source"]["path"].as_str().unwrap().ends_with("it's \u{fffd}ff.bin"), "{facts}");
+}
+
 #[test]
 fn failures_are_counted_and_chosen_by_stage_and_kind() {
     let folder = tempfile::tempdir().unwrap();

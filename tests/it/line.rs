@@ -15,7 +15,7 @@ use lapidary::{
     base::{ByteBudget, Document, Emit, Fatal, Fault, Item, RecordOf, Stage, Stop, Unit},
 };
 
-use stages::{Accept, Blank, Pages, Setup, Tally, collator, document, judge, run};
+use stages::{Accept, AtPrompt, Blank, Pages, Setup, Tally, collator, document, judge, run};
 
 const STEPS: &str = "steps = [{ budget = 560 }, { temperature = 0.5 }]";
 
@@ -79,11 +79,19 @@ fn a_limit_is_kept_to_the_unit() {
     assert!(tally.kept[1] <= 2, "of documents of ten pages 25 pages are two");
 }
 
+#[test]
+fn documents_that_fail_as_a_whole_count_in_a_limit() {
+    let (_, tally, _) = run(Setup { limit: Some(2), pages: 0, ..Setup::of(6) }, &Stop::default());
+    assert_eq!((tally.found, tally.promised, tally.failures), (6, 2, 2));
+    assert_eq!(tally.kept[1], 2, "the others are left for another run");
+}
+
 /// A document of more units than the limit goes on behind those that are held, and is through only at its end.
 #[test]
 fn what_is_held_takes_nothing_of_a_limit() {
     let (_, tally, _) = run(Setup { limit: Some(3), held: 5, ..Setup::of(1) }, &Stop::default());
     assert_eq!((tally.promised, tally.kept), (8, [4, 0]), "of the five that are held one fails on the way");
+    assert_eq!(tally.settled_now, tally.rows + tally.failures, "what is held says nothing of the speed");
     let (_, tally, _) = run(Setup { limit: Some(3), held: 7, ..Setup::of(1) }, &Stop::default());
     assert_eq!((tally.promised, tally.kept), (10, [5, 1]));
 }
@@ -231,17 +239,32 @@ fn a_limited_run_with_a_ladder_ends_and_a_try_takes_nothing_of_the_limit() {
     assert_eq!(tally.attempts[2], 4);
 }
 
-#[test]
-fn a_run_that_is_asked_to_stop_writes_the_best_that_it_has() {
-    let stop = Stop::default();
-    let at_prompt = Box::new(|count, stop: &Stop| {
-        if count == 20 {
-            stop.ask();
+/// The pages of the second document are on their way then, or wait for another try.
+fn at_the_ninth_prompt(ask: fn(&Stop)) -> AtPrompt {
+    Box::new(move |count: u64, stop: &Stop| {
+        if count == 8 {
+            ask(stop);
         }
         Ok(())
-    });
-    let (_, tally, in_use) = run(Setup { at_prompt, ladder: STEPS, ..Setup::of(1000) }, &stop);
+    })
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_makes_all_tries_of_what_it_has_begun() {
+    let setup = Setup { at_prompt: at_the_ninth_prompt(Stop::ask), ladder: STEPS, ..Setup::of(1000) };
+    let (_, tally, in_use) = run(setup, &Stop::default());
     assert!(tally.promised < 9000, "not every document was begun");
     assert_eq!(tally.promised, tally.rows + tally.failures);
-    assert_eq!(in_use, 0);
+    assert_eq!(10 * tally.failures, 3 * tally.promised, "no try fails for want of time");
+    assert!(tally.attempts[2] >= 4, "{:?}", tally.attempts);
+    assert_eq!((tally.unfinished, in_use), (0, 0));
+}
+
+/// A row of theirs would look final to the next run.
+#[test]
+fn an_aborted_run_writes_no_unit_whose_tries_are_not_through() {
+    let setup = Setup { at_prompt: at_the_ninth_prompt(Stop::abort), ladder: STEPS, ..Setup::of(1000) };
+    let (_, tally, in_use) = run(setup, &Stop::default());
+    assert!(tally.rows <= 9, "{}", tally.rows);
+    assert_eq!((tally.unfinished, in_use), (0, 0));
 }

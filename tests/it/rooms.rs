@@ -9,7 +9,7 @@ use std::{
 const STAGES: [&str; 6] = ["collect", "decode", "encode", "generate", "parse", "write"];
 
 /// Outside crates and the only rooms that may name them.
-const HOMES: [(&str, &[&str]); 34] = [
+const HOMES: [(&str, &[&str]); 35] = [
     ("arrow", &["write"]),
     ("clap", &["cli"]),
     ("crossbeam", &["app", "decode", "generate"]),
@@ -38,6 +38,7 @@ const HOMES: [(&str, &[&str]); 34] = [
     ("seccompiler", &["decode"]),
     ("strsim", &["app"]),
     ("symphonia", &["decode"]),
+    ("tiff", &["decode"]),
     ("tokio", &["write"]),
     ("tracing_subscriber", &["cli"]),
     ("unicode_normalization", &["app", "parse"]),

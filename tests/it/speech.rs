@@ -108,6 +108,36 @@ fn captions_of(set: &Path, folder: &Path, count: usize) {
     assert!(errors(&output).contains("no field `nothing`"), "{}", errors(&output));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn captions_that_cannot_be_written_are_named_and_the_others_are_there() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (sounds, set, out, answers) = (at("sounds"), at("set"), at("captions"), at("answers.json"));
+    fs::create_dir(&sounds).unwrap();
+    let names = [OsStr::new("a.wav"), OsStr::new("b.wav"), OsStr::from_bytes(&[0xff; 60])];
+    for (sound, name) in ["note", "note-8", "note-24"].iter().zip(names) {
+        fs::copy(format!("{}/fixtures/sound/{sound}.wav", env!("CARGO_MANIFEST_DIR")), sounds.join(name)).unwrap();
+    }
+    let pipeline = pipeline(folder.path(), "");
+    let even = fs::read_to_string(&pipeline).unwrap().replace("cut = \"pauses\", ", "");
+    fs::write(&pipeline, even).unwrap();
+    fs::write(&answers, json!([{ "text": "One.", "language": "en" }]).to_string()).unwrap();
+    let output = run(&["run", text(&pipeline), text(&sounds), "--output", text(&set), "--replay", text(&answers)]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let place = |name: &str| out.join(sounds.strip_prefix("/").unwrap()).join(name);
+    fs::create_dir_all(place("b.srt")).unwrap();
+    let output = run(&["captions", text(&set), text(&out)]);
+    assert!(code(&output) == 1 && errors(&output).contains("b.srt` cannot be written: "), "{}", errors(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    assert!(place("a.srt").is_file());
+    fs::write(at("taken"), "no folder").unwrap();
+    let output = run(&["captions", text(&set), text(&at("taken"))]);
+    assert!(code(&output) == 2 && errors(&output).contains("cannot be written: "), "{}", errors(&output));
+}
+
 /// The dataset of the first clip of the letter, whose tries are answered one after the other.
 fn tried(folder: &Path, answers: &[&str]) -> std::path::PathBuf {
     let ladder = "[ladder]\nclimb_on = [\"loop\"]\nsteps = [{ shift = 2.0 }]\ngive_up_on = [\"loop\"]\n";
@@ -216,8 +246,11 @@ fn sound_and_frames_stand_on_one_timeline() {
     assert_eq!(told, [("frames", 0.0), ("sound", 0.0), ("sound", 2.0), ("frames", 3.0), ("sound", 4.0)]);
     assert_eq!((&rows[0]["said"], &rows[3]["said"]), (&"One two".into(), &"three four five.".into()));
     assert_eq!((&rows[2]["text"], &rows[0]["record"]), (&"three four".into(), &r#"{"seen":"A square."}"#.into()));
-    let output = run(&["timeline", text(&seen), "--output", text(&folder.path().join("no/folder.parquet"))]);
-    assert_eq!(code(&output), 2);
+    let nowhere = folder.path().join("no/folder.parquet");
+    for (place, why) in [(nowhere.as_path(), "make its folder first"), (folder.path(), "is a folder")] {
+        let output = run(&["timeline", text(&seen), "--output", text(place)]);
+        assert!(code(&output) == 2 && errors(&output).contains(why), "{}", errors(&output));
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ def letterhead(dice, lists, invoice, sheet, page):
 
 def about(dice, lists, invoice, sheet, page):
     """To whom, and beside or below it number and dates."""
-    to = [dice.choice(["Bill to", "To:", "Customer", "An"]), dice.choice([f"{invented(dice)} {invented(dice)}", shop(dice, lists)]), dice.choice(lists["street"])]
+    to = [dice.choice(["Bill to", "To:", "Customer", "An"]), dice.choice([f"{invented(dice, lists)} {invented(dice, lists)}", shop(dice, lists)]), dice.choice(lists["street"])]
     day = receipts.written(dice, invoice.date, invoice.currency)
     said = [(dice.choice(["Invoice no.", "Invoice No:", "Number", "Rechnung Nr.", "No.", "Invoice #"]), invoice.number),
             (dice.choice(["Date", "Date:", "Invoice date", "Datum", "Issued"]), day)]

@@ -87,7 +87,7 @@ def lines(dice, lists, receipt):
         shown.append(Line(f"Tel {dice.randint(10**5, 10**9)}", centred=middle))
     if dice.random() < 0.4:
         shown.append(Line(rule=True))
-    shown += heading(dice, receipt)
+    shown += heading(dice, lists, receipt)
     if dice.random() < 0.5:
         shown.append(Line(rule=True))
     point = "," if receipt.currency in ("EUR", "DKK", "SEK", "PLN") and dice.random() < 0.4 else "."
@@ -104,7 +104,7 @@ def amount(receipt, cents, point, signed):
     return (SIGNS.get(receipt.currency, "") if signed else "") + money(cents, point)
 
 
-def heading(dice, receipt):
+def heading(dice, lists, receipt):
     """Date and number, in either order, in one line or two."""
     day = written(dice, receipt.date, receipt.currency)
     if dice.random() < 0.5:
@@ -120,7 +120,7 @@ def heading(dice, receipt):
     if dice.random() < 0.5:
         both.reverse()
     if form > 0.8:
-        both.insert(dice.randint(0, 2), Line(f"{dice.choice(['Cashier', 'Till', 'Clerk'])} {dice.choice([str(dice.randint(1, 20)), invented(dice)])}"))
+        both.insert(dice.randint(0, 2), Line(f"{dice.choice(['Cashier', 'Till', 'Clerk'])} {dice.choice([str(dice.randint(1, 20)), invented(dice, lists)])}"))
     return both
 
 

@@ -1,7 +1,9 @@
 """What the model is trained on: crops of print, pages of prose, receipts and invoices, in batches of one grid each, made by
 processes of their own while the model learns."""
+import contextlib
 import multiprocessing
 import os
+import queue
 
 import numpy
 
@@ -13,6 +15,7 @@ from spelling import RECEIPT, TEXT, Speller
 from wording import TRAINING, dice
 
 BLANK = 0
+ON_A_TABLE = 0.3   # of the pages
 CHARACTERS = {character: place + 1 for place, character in enumerate([*(chr(code) for code in range(0x21, 0x7F)), "€", "£"])}
 CLASSES = len(CHARACTERS) + 1
 
@@ -78,7 +81,7 @@ def finish(chance, sheet, width, height, budget, task, answer):
     if sheet.smallest(width, height, columns, rows) < pages.LEGIBLE or columns * 3 > TRAINED or rows * 3 > TRAINED:
         return None
     picture, placed = sheet.draw(width, height)
-    if task == RECEIPT and chance.random() < 0.25:
+    if chance.random() < ON_A_TABLE:
         picture, placed = pages.laid(chance, picture, placed)
         columns, rows = pages.grid(*picture.size, budget)
     picture, placed = pages.worn(chance, picture, placed)
@@ -119,7 +122,7 @@ class Batch:
             self.start = len(prompt)
 
 
-def produce(queue, mixture, seed, cells):
+def produce(batches, mixture, seed, cells):
     """Fills the queue for ever. `mixture` is a shared array of the kinds' shares; a batch holds about `cells` soft tokens."""
     os.nice(5)
     chance, speller, waiting = dice(seed), Speller(), {}
@@ -132,7 +135,7 @@ def produce(queue, mixture, seed, cells):
         place = (kind, sample.columns, sample.rows)
         waiting.setdefault(place, []).append(sample)
         if len(waiting[place]) * sample.columns * sample.rows >= cells:
-            queue.put(Batch(kind, waiting.pop(place), speller, chance))
+            batches.put(Batch(kind, waiting.pop(place), speller, chance))
 
 
 class Source:
@@ -141,8 +144,11 @@ class Source:
     def __init__(self, seed, cells, processes=1):
         self.queue = multiprocessing.Queue(maxsize=16)
         self.mixture = multiprocessing.Array("d", [1.0] + [0.0] * (len(KINDS) - 1))
-        for place in range(processes):
-            worker = multiprocessing.Process(target=produce, args=(self.queue, self.mixture, seed * 1000 + place, cells), daemon=True)
+        self.workers = [
+            multiprocessing.Process(target=produce, args=(self.queue, self.mixture, seed * 1000 + place, cells), daemon=True)
+            for place in range(processes)
+        ]
+        for worker in self.workers:
             worker.start()
 
     def mix(self, shares):
@@ -150,5 +156,9 @@ class Source:
         self.mixture[:] = [shares.get(kind, 0.0) for kind in KINDS]
 
     def next(self):
-        """The next batch."""
-        return self.queue.get()
+        """The next batch; an error when all that make them have died."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self.queue.get(timeout=10)
+            if not any(worker.is_alive() for worker in self.workers):
+                raise RuntimeError("no process makes samples any more; what stopped it is said above")

@@ -44,7 +44,7 @@ BEGINNING = Plan([
 HEADS = "heads"    # the stage in which the heads of training alone learn
 GOING_ON = Plan([
     (HEADS, 0.03, {"crop": 0.4, "text140": 0.3, "receipt280": 0.3}),
-    ("reading", 0.97, {"crop": 0.02, "text140": 0.42, "receipt140": 0.04, "receipt280": 0.24, "invoice280": 0.28}),
+    ("reading", 0.97, {"crop": 0.02, "text140": 0.38, "receipt140": 0.02, "receipt280": 0.22, "invoice280": 0.36}),
 ], full=0.15, brisk=10_000, fall=1.0, under=0.3)  # its heads begin anew, and would turn the tower over
 CELLS = 640        # soft tokens of a batch
 GATHERED = 2       # batches before the weights move

@@ -1,9 +1,10 @@
-"""Words: what shops, goods and streets are called. Half of all names are made up letter by letter, so that a reader
-cannot know them; the other half is drawn from lists, of which the held-out set has its own."""
+"""Words: what shops, goods and streets are called. Many are made up, so that a reader cannot know them; the others are drawn
+from lists, of which the held-out set has its own."""
 import random
 import string
 
 TRAINING = {
+    "invented": 0.7, "coined": 0.6,
     "shop": "Market Bakery Store Cafe Books Foods Deli Garden Hardware Kiosk Pharmacy Bistro Grocery Tools Flowers Sports "
             "Toys Coffee Butcher Station Center Outlet Corner Express Kitchen Music Bikes Paper".split(),
     "front": "Green Blue North South Old New Royal City Harbor Golden Silver Little Corner Central Sunny Happy River Lake "
@@ -20,6 +21,7 @@ TRAINING = {
               "Keep this receipt,No refunds,Open daily 9-18,Visit us online,www.example.com".split(","),
 }
 HELD_OUT = {
+    "invented": 0.5, "coined": 0.0,
     "shop": "Emporium Pantry Depot Trading Workshop Larder Boutique Stationers Nursery Fishmonger".split(),
     "front": "Amber Quarry Willow Falcon Copper Meadow Summit Velvet Orchard Cobalt Juniper Hazel".split(),
     "goods": "Walnut Lentils Oatmeal Mustard Vinegar Zucchini Basil Almonds Ribbon Stapler Folder Marker Spanner Bucket "
@@ -29,10 +31,24 @@ HELD_OUT = {
     "thanks": "We hope to see you again,Danke und bis bald,Enjoy your day,Goods can be returned in 14 days".split(","),
 }
 VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnprstvwxyz"
+ONSETS = [*CONSONANTS, *"bl br ch cl cr dr fl fr gl gr kn ph pl pr qu sc sch sh sk sl sm sn sp st str sw th tr tw wh wr".split()]
+NUCLEI = [*VOWELS * 4, *"ai au ea ee ei ie oa oo ou ow ue y".split()]
+CODAS = [""] * 30 + "b ck d ff ft g k l ld ll lt m mp n nd ng nk nn nt p r rch rd rk rl rm rn rry rs rt s sh sp ss st t th tt w x y".split()
 
 
-def invented(dice, shortest=3, longest=8):
-    """A word that nobody knows: mostly syllables, now and then any letters."""
+def coined(dice, shortest, longest):
+    """A word as languages have them, with letters that come in pairs and groups."""
+    made = ""
+    while len(made) < shortest:
+        middle = dice.choice("bcdfglmnprst") * 2 if made[-1:] in tuple(VOWELS) and dice.random() < 0.35 else dice.choice(ONSETS)
+        made += middle + dice.choice(NUCLEI) + dice.choice(CODAS)
+    return made[:longest].capitalize()
+
+
+def invented(dice, lists, shortest=3, longest=8):
+    """A word that nobody knows: mostly syllables, now and then any letters. Of those to learn from, most are coined."""
+    if lists["coined"] and dice.random() < lists["coined"]:
+        return coined(dice, dice.randint(shortest, longest), longest + 4)
     length = dice.randint(shortest, longest)
     if dice.random() < 0.25:
         letters = [dice.choice(string.ascii_lowercase) for _ in range(length)]
@@ -44,21 +60,26 @@ def invented(dice, shortest=3, longest=8):
 
 def word(dice, lists, which):
     """A word of that list, or an invented one."""
-    return invented(dice) if dice.random() < 0.5 else dice.choice(lists[which])
+    return invented(dice, lists) if dice.random() < lists["invented"] else dice.choice(lists[which])
+
+
+def trade(dice, lists):
+    """What kind of shop it is."""
+    return invented(dice, lists, 4) if lists["coined"] and dice.random() < lists["coined"] else dice.choice(lists["shop"])
 
 
 def shop(dice, lists):
     """A shop's name of one to three words."""
     form = dice.random()
     if form < 0.5:
-        return f"{word(dice, lists, 'front')} {dice.choice(lists['shop'])}"
+        return f"{word(dice, lists, 'front')} {trade(dice, lists)}"
     if form < 0.65:
-        return f"{invented(dice, 4, 9)}"
+        return f"{invented(dice, lists, 4, 9)}"
     if form < 0.8:
-        return f"{invented(dice)} & {invented(dice)}"
+        return f"{invented(dice, lists)} & {invented(dice, lists)}"
     if form < 0.9:
         return f"{word(dice, lists, 'front')} {word(dice, lists, 'shop')} {dice.choice(['Ltd', 'GmbH', 'Inc', 'Co'])}"
-    return f"{dice.choice(lists['shop'])} {dice.randint(1, 99)}"
+    return f"{trade(dice, lists)} {dice.randint(1, 99)}"
 
 
 def goods(dice, lists):

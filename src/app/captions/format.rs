@@ -64,9 +64,14 @@ fn time(millis: u64, point: char) -> String {
     format!("{:02}:{:02}:{:02}{point}{millis:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// An arrow in the text would begin another caption.
+/// An arrow in the text would begin another caption, however long it is.
 fn srt(text: &str) -> String {
-    screen(&text.replace("-->", "->")).join("\n")
+    let mut text = text.to_owned();
+    while text.contains("-->") {
+        // What is left of `--->` is an arrow again.
+        text = text.replace("-->", "->");
+    }
+    screen(&text).join("\n")
 }
 
 /// One line, or two of which neither is too long, parted behind a mark where one does, else in the middle; more where none does.
@@ -128,6 +133,19 @@ mod tests {
         assert!(text.starts_with(first), "{text}");
         assert!(text.contains("2\n00:00:03,000 --> 00:00:03,001\na -> b <i>&\n\n"), "{text}");
         assert!(text.ends_with("3\n01:01:01,500 --> 01:01:02,000\nEnd\n\n"), "{text}");
+    }
+
+    #[test]
+    fn no_arrow_of_a_text_is_left_however_long_it_is() {
+        let (long, row) = (format!("{}>", "-".repeat(80)), "-->".repeat(28));
+        for arrow in ["-->", "--->", "---->", "----->", "-->-->", "--->>", "-- -->->", long.as_str(), row.as_str()] {
+            let captions = [Segment { start: 0.0, end: 1.0, text: format!("a {arrow} b"), record: None }];
+            for format in [Format::Srt, Format::Vtt] {
+                let text = format.write(&captions);
+                assert_eq!(text.matches("-->").count(), 1, "{arrow}: {text}");
+            }
+        }
+        assert_eq!(srt("a ---> b"), "a -> b");
     }
 
     #[test]

@@ -7,7 +7,11 @@ mod lines;
 mod numbered;
 mod place;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -39,15 +43,27 @@ pub struct Request {
 pub struct Written {
     /// Files, in the order of the recordings' names.
     pub files: Vec<PathBuf>,
+    /// Recordings whose file could not be written, in the same order.
+    pub failed: Vec<Unwritten>,
     /// Rows that are not about a span of sound.
     pub others: u64,
 }
 
-/// Writes a file for each recording of which the dataset has spans of sound.
+/// A recording whose file could not be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwritten {
+    /// The recording, by its name in the dataset.
+    pub source: String,
+    /// The file that it was to have, and why it could not be written.
+    pub why: Fatal,
+}
+
+/// Writes a file for each recording of which the dataset has spans of sound. One that cannot be written costs itself
+/// alone.
 ///
 /// # Errors
-/// When the dataset cannot be read or has no such field, or one that is no text, none of its rows is about sound, or a file cannot
-/// be written.
+/// When the dataset cannot be read or has no such field, or one that is no text, none of its rows is about sound, or no
+/// file can be written.
 pub fn write(request: &Request) -> Result<Written, Fatal> {
     let (recordings, others) = recordings(Field { dataset: &request.dataset, name: &request.field })?;
     if recordings.is_empty() {
@@ -56,22 +72,39 @@ pub fn write(request: &Request) -> Result<Written, Fatal> {
             "captions are made of recordings and of the sound tracks of films",
         ));
     }
+    let written = write_all(recordings, request.format, &request.out)?;
+    Ok(Written { others, ..written })
+}
+
+/// Writes the files of these recordings into the folder `out`.
+fn write_all(recordings: BTreeMap<String, Vec<Segment>>, format: Format, out: &Path) -> Result<Written, Fatal> {
     let names: Vec<&str> = recordings.keys().map(String::as_str).collect();
-    let places = place::places(&names, request.format.ending());
-    let mut written = Written { files: Vec::new(), others };
-    for (segments, place) in recordings.into_values().zip(places) {
-        let path = request.out.join(place);
-        let text = request.format.write(&tidied(segments));
-        let folder = path.parent().unwrap_or(&request.out);
-        fs::create_dir_all(folder).and_then(|()| fs::write(&path, text)).map_err(|error| {
-            Fatal::new(
-                format!("`{}` cannot be written: {error}", path.display()),
-                "name a folder that can be written to",
-            )
-        })?;
-        written.files.push(path);
+    let places = place::places(&names, format.ending());
+    let mut written = Written::default();
+    for ((source, segments), place) in recordings.into_iter().zip(places) {
+        let path = out.join(place);
+        match save(&path, &format.write(&tidied(segments))) {
+            Ok(()) => written.files.push(path),
+            Err(error) => written.failed.push(Unwritten { source, why: cannot_write(&path, &error) }),
+        }
     }
-    Ok(written)
+    let lost = written.failed.first().filter(|_| written.files.is_empty()).map(|first| first.why.clone());
+    lost.map_or(Ok(written), Err)
+}
+
+/// Writes a file, and the folder that it lies in.
+fn save(path: &Path, text: &str) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(path, text)
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Fatal {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "name a folder that can be written to",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or name another disk",
+        _ => "name another folder for the files: a new one, with a short path",
+    };
+    Fatal::new(format!("`{}` cannot be written: {error}", path.display()), hint)
 }
 
 /// The spans of each recording, and how many rows are about something else.
@@ -121,8 +154,6 @@ pub fn shifted(start: f64, shift: &Value) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use serde_json::json;
 
     use super::*;
@@ -141,6 +172,42 @@ mod tests {
             let whole = Segment { start: 0.0, end: 30.0, text: "one".to_owned(), record: None };
             assert_eq!(said(answer).unwrap(), [whole], "{answer}");
         }
+    }
+
+    /// Recordings of these names, of which each says one word.
+    fn words(names: &[&str]) -> BTreeMap<String, Vec<Segment>> {
+        let word = || vec![Segment { start: 0.0, end: 1.0, text: "Word.".to_owned(), record: None }];
+        names.iter().map(|name| ((*name).to_owned(), word())).collect()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_costs_itself_alone() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("b.txt")).unwrap();
+        fs::write(out.path().join("c"), "a file where a folder is wanted").unwrap();
+        let written = write_all(words(&["a.mp3", "b.mp3", "c/d.mp3", "e/f.mp3"]), Format::Txt, out.path()).unwrap();
+        assert_eq!(written.files, ["a.txt", "e/f.txt"].map(|name| out.path().join(name)));
+        assert!(written.files.iter().all(|path| fs::read_to_string(path).unwrap() == "Word.\n"));
+        let [first, second] = &written.failed[..] else { panic!("{:?}", written.failed) };
+        assert_eq!((first.source.as_str(), second.source.as_str()), ("b.mp3", "c/d.mp3"));
+        assert!(first.why.message.contains("b.txt` cannot be written: "), "{}", first.why);
+    }
+
+    #[test]
+    fn where_no_file_can_be_written_there_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        fs::write(&out, "no folder").unwrap();
+        let error = write_all(words(&["a.mp3", "b.mp3"]), Format::Srt, &out).unwrap_err();
+        assert!(error.message.contains("a.srt` cannot be written: ") && !error.hint.is_empty(), "{error}");
+    }
+
+    #[test]
+    fn long_names_of_recordings_that_are_no_text_have_files() {
+        let out = tempfile::tempdir().unwrap();
+        let names = ["ff", "fe"].map(|byte| format!("{}.wav", format!("\u{fffd}{byte}").repeat(60)));
+        let written = write_all(words(&names.each_ref().map(String::as_str)), Format::Vtt, out.path()).unwrap();
+        assert_eq!((written.files.len(), written.failed.len()), (2, 0), "{:?}", written.failed);
     }
 
     #[test]

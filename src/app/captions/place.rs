@@ -5,12 +5,20 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// A path for each of these names, relative and of ordinary steps alone, of which no two are the same. The ending takes the place
-/// of the recording's own; where two recordings would share a file it stands behind it, and where they still do, behind a number.
+/// Bytes of a step's name: file systems take 255, and a number and an ending may come behind it.
+const LONGEST: usize = 200;
+
+/// Bytes of an ending that is kept where a name is cut, with its point.
+const LONGEST_ENDING: usize = 12;
+
+/// A path for each of these names, relative and of ordinary steps alone, of which no two are the same and none is a
+/// folder of another. The ending takes the place of the recording's own; where two recordings would share a file, or
+/// others have their folder there, it stands behind it, and where that is taken too, behind a number.
 pub fn places(names: &[&str], ending: &str) -> Vec<PathBuf> {
-    let wanted = wanted(names, ending);
-    let mut taken: HashSet<String> = wanted.iter().map(|place| folded(place)).collect();
-    let mut given = HashSet::new();
+    let folders: HashSet<String> = names.iter().flat_map(|name| folders(name)).collect();
+    let wanted = wanted(names, &folders, ending);
+    let mut taken: HashSet<String> = wanted.iter().map(|place| folded(place)).chain(folders.iter().cloned()).collect();
+    let mut given = folders;
     let place = |(name, wanted): (&&str, PathBuf)| {
         if given.insert(folded(&wanted)) {
             return wanted;
@@ -21,12 +29,16 @@ pub fn places(names: &[&str], ending: &str) -> Vec<PathBuf> {
     names.iter().zip(wanted).map(place).collect()
 }
 
-/// The places that the names would have by themselves, with their own ending where others would have the same without it.
-fn wanted(names: &[&str], ending: &str) -> Vec<PathBuf> {
+/// The places that the names would have by themselves, with their own ending where others would have the same without
+/// it, or have their folder there.
+fn wanted(names: &[&str], folders: &HashSet<String>, ending: &str) -> Vec<PathBuf> {
     let bare: Vec<PathBuf> = names.iter().map(|name| inside(name).with_extension(ending)).collect();
     let mut shared: HashMap<String, usize> = HashMap::new();
     bare.iter().for_each(|place| *shared.entry(folded(place)).or_default() += 1);
-    let place = |(name, bare): (&&str, PathBuf)| if shared[&folded(&bare)] > 1 { whole(name, 1, ending) } else { bare };
+    let place = |(name, bare): (&&str, PathBuf)| {
+        let plain = folded(&bare);
+        if shared[&plain] > 1 || folders.contains(&plain) { whole(name, 1, ending) } else { bare }
+    };
     names.iter().zip(bare).map(place).collect()
 }
 
@@ -36,6 +48,11 @@ fn whole(name: &str, number: u32, ending: &str) -> PathBuf {
     let mut place = inside(name).into_os_string();
     place.push(format!("{number}.{ending}"));
     PathBuf::from(place)
+}
+
+/// The folders that the file of a recording lies in.
+fn folders(name: &str) -> Vec<String> {
+    inside(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()).map(folded).collect()
 }
 
 /// What a file system that heeds no case takes for the same.
@@ -50,12 +67,23 @@ fn inside(name: &str) -> PathBuf {
             let plain = |c: char| {
                 if c.is_control() || matches!(c, ':' | '\\' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c }
             };
-            Some(step.to_string_lossy().chars().map(plain).collect::<String>())
+            Some(shortened(&step.to_string_lossy().chars().map(plain).collect::<String>()))
         }
         _ => None,
     };
     let steps: PathBuf = Path::new(name).components().filter_map(step).collect();
     if steps.as_os_str().is_empty() { PathBuf::from("recording") } else { steps }
+}
+
+/// The name of a step that is not too long for a file system, cut at a character before its ending.
+fn shortened(step: &str) -> String {
+    if step.len() <= LONGEST {
+        return step.to_owned();
+    }
+    let ending = step.rfind('.').map(|point| &step[point..]).filter(|ending| ending.len() <= LONGEST_ENDING);
+    let ending = ending.unwrap_or_default();
+    let most = step.floor_char_boundary(LONGEST - ending.len());
+    format!("{}{ending}", &step[..most])
 }
 
 #[cfg(test)]
@@ -101,5 +129,36 @@ mod tests {
             "talks/a.mp3-2.srt",
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn no_file_stands_where_others_have_their_folder() {
+        let names = ["a/b.mp3", "a/B.srt/c.mp3", "d.mp3", "d.srt/e.mp3", "d.mp3.srt/f.mp3"];
+        let found: Vec<String> = places(&names, "srt").iter().map(|place| place.display().to_string()).collect();
+        assert_eq!(found, ["a/b.mp3.srt", "a/B.srt/c.srt", "d.mp3-2.srt", "d.srt/e.srt", "d.mp3.srt/f.srt"]);
+    }
+
+    #[test]
+    fn long_names_are_cut_at_a_character_and_stay_apart() {
+        let no_text = "\u{fffd}ff".repeat(60);
+        let names: Vec<String> = [
+            format!("{no_text}.wav"),
+            format!("{no_text}fe.wav"),
+            format!("{no_text}.mp3"),
+            format!("{no_text}/a.wav"),
+            format!("x{}.wav", "\u{e9}".repeat(125)),
+            format!("talk 1.5 {}", "y".repeat(240)),
+        ]
+        .into();
+        let places = places(&names.iter().map(String::as_str).collect::<Vec<_>>(), "srt");
+        for step in places.iter().flat_map(|place| place.components()) {
+            assert!(step.as_os_str().len() <= 220, "{step:?}");
+        }
+        assert_eq!(places.iter().map(|place| folded(place)).collect::<HashSet<_>>().len(), names.len(), "{places:?}");
+        let cut = "\u{fffd}ff".repeat(39);
+        assert_eq!(places[0], PathBuf::from(format!("{cut}.wav.srt")));
+        assert_eq!(places[1], PathBuf::from(format!("{cut}.wav-2.srt")));
+        assert_eq!(places[3], PathBuf::from(format!("{}/a.srt", "\u{fffd}ff".repeat(40))));
+        assert_eq!(places[4], PathBuf::from(format!("x{}.srt", "\u{e9}".repeat(97))));
     }
 }

@@ -79,21 +79,22 @@ impl Judge {
         self.rungs.all().is_empty()
     }
 
-    /// Weighs one outcome. With `stopping` nothing climbs any more.
-    pub fn weigh(&mut self, outcome: Outcome, stopping: bool) -> Weighed {
+    /// Weighs one outcome. A unit is settled when its tries are through, also while the run is ending: a row without
+    /// them would look final to the next run.
+    pub fn weigh(&mut self, outcome: Outcome) -> Weighed {
         match outcome {
             Outcome::Row(item) if !self.is_content() => {
                 let Item { origin, attempt, body, .. } = *item;
                 let reasons = self.reasons(&body);
-                self.next(Candidate { origin, attempt, reasons, result: Ok(body) }, stopping)
+                self.next(Candidate { origin, attempt, reasons, result: Ok(body) })
             }
-            Outcome::Failure(failure) if !self.idle() => self.weigh_failure(failure, stopping),
+            Outcome::Failure(failure) if !self.idle() => self.weigh_failure(failure),
             other => Weighed::Settled(other),
         }
     }
 
     /// A failure of a unit that stands on no rung climbs when its answer is to blame.
-    fn weigh_failure(&mut self, failure: Box<Failure>, stopping: bool) -> Weighed {
+    fn weigh_failure(&mut self, failure: Box<Failure>) -> Weighed {
         let Some(source) = failure.document.clone() else { return Weighed::Settled(Outcome::Failure(failure)) };
         let origin = Origin { source, part: failure.part };
         let sent = self.held.get(&key(&origin)).map(|held| held.sent);
@@ -101,18 +102,17 @@ impl Judge {
             return Weighed::Settled(Outcome::Failure(failure));
         }
         let attempt = sent.unwrap_or(0);
-        let candidate = Candidate { origin, attempt, reasons: vec![Reason::Invalid], result: Err(failure) };
-        self.next(candidate, stopping)
+        self.next(Candidate { origin, attempt, reasons: vec![Reason::Invalid], result: Err(failure) })
     }
 
-    fn next(&mut self, candidate: Candidate, stopping: bool) -> Weighed {
+    fn next(&mut self, candidate: Candidate) -> Weighed {
         let (key, tokens) = (key(&candidate.origin), u64::from(candidate.tokens()));
         let Candidate { origin, attempt, .. } = &candidate;
         let (source, part, above) =
             (origin.source.clone(), origin.part, self.rungs.above(*attempt, origin.source.kind, &origin.part));
         let bad = candidate.reasons.iter().any(|reason| self.settings.climb_on.contains(reason));
         let spent = self.held.get(&key).map_or(0, |held| held.tokens) + tokens;
-        let goes_on = bad && !stopping && spent < self.settings.allowance;
+        let goes_on = bad && spent < self.settings.allowance;
         let Some(next) = above.filter(|_| goes_on) else {
             let held = self.held.remove(&key);
             return Weighed::Settled(self.settle(candidate, held));
@@ -295,10 +295,10 @@ mod tests {
     #[test]
     fn a_good_answer_is_settled_and_a_bad_one_climbs_until_it_is_good() {
         let mut judge = judge(STEPS);
-        assert_eq!(extraction(judge.weigh(row(0, "Miller", Finish::Stop), false)).tries, []);
-        assert_eq!(again(judge.weigh(row(0, " ", Finish::Stop), false)), 1);
-        assert_eq!(again(judge.weigh(failure(FaultKind::Invalid), false)), 2);
-        let row = extraction(judge.weigh(row(2, "Miller", Finish::Stop), false));
+        assert_eq!(extraction(judge.weigh(row(0, "Miller", Finish::Stop))).tries, []);
+        assert_eq!(again(judge.weigh(row(0, " ", Finish::Stop))), 1);
+        assert_eq!(again(judge.weigh(failure(FaultKind::Invalid))), 2);
+        let row = extraction(judge.weigh(row(2, "Miller", Finish::Stop)));
         assert_eq!((row.attempt, row.record["name"].as_str()), (2, Some("Miller")));
         let why: Vec<_> = row.tries.iter().map(|one| (one.attempt, one.why.clone())).collect();
         assert_eq!(why, [(0, vec!["empty"]), (1, vec!["invalid"])]);
@@ -308,31 +308,27 @@ mod tests {
     #[test]
     fn where_no_try_is_good_the_best_stays_and_the_earlier_of_equals() {
         let mut judge = judge(STEPS);
-        again(judge.weigh(row(0, "", Finish::Closed), false));
-        again(judge.weigh(row(1, "first", Finish::Closed), false));
-        let row = extraction(judge.weigh(row(2, "second", Finish::Closed), false));
+        again(judge.weigh(row(0, "", Finish::Closed)));
+        again(judge.weigh(row(1, "first", Finish::Closed)));
+        let row = extraction(judge.weigh(row(2, "second", Finish::Closed)));
         assert_eq!((row.record["name"].as_str(), row.tries.len()), (Some("first"), 2));
     }
 
     #[test]
     fn a_failure_climbs_when_its_answer_is_to_blame_and_stays_one_when_nothing_helps() {
         let mut judge = judge(STEPS);
-        assert!(matches!(settled(judge.weigh(failure(FaultKind::Corrupt), false)), Outcome::Failure(_)));
-        again(judge.weigh(failure(FaultKind::Invalid), false));
-        again(judge.weigh(failure(FaultKind::Corrupt), false));
-        let Outcome::Failure(failure) = settled(judge.weigh(failure(FaultKind::Invalid), false)) else { panic!() };
+        assert!(matches!(settled(judge.weigh(failure(FaultKind::Corrupt))), Outcome::Failure(_)));
+        again(judge.weigh(failure(FaultKind::Invalid)));
+        again(judge.weigh(failure(FaultKind::Corrupt)));
+        let Outcome::Failure(failure) = settled(judge.weigh(failure(FaultKind::Invalid))) else { panic!() };
         assert!(failure.fault.message.contains("2 other tries"), "{}", failure.fault.message);
     }
 
     #[test]
-    fn no_unit_climbs_over_its_allowance_or_while_the_run_is_ending() {
+    fn no_unit_climbs_over_its_allowance() {
         let mut tight = judge("allowance = 150\nsteps = [{ budget = 560 }, { rotate = 90 }]");
-        again(tight.weigh(row(0, "", Finish::Stop), false));
-        assert_eq!(extraction(tight.weigh(row(1, "", Finish::Stop), false)).tries.len(), 1);
-        let mut ending = judge(STEPS);
-        again(ending.weigh(row(0, "", Finish::Stop), false));
-        assert_eq!(extraction(ending.weigh(failure(FaultKind::Internal), true)).attempt, 0);
-        assert_eq!(extraction(ending.weigh(row(0, "", Finish::Stop), true)).attempt, 0);
+        again(tight.weigh(row(0, "", Finish::Stop)));
+        assert_eq!(extraction(tight.weigh(row(1, "", Finish::Stop))).tries.len(), 1);
     }
 
     #[test]
@@ -345,39 +341,37 @@ mod tests {
             item.body.evidence = Some(Evidence { agreement, ..Evidence::default() });
             Outcome::Row(item)
         };
-        assert_eq!(extraction(judge.weigh(with(None, None), false)).tries, []);
-        assert_eq!(extraction(judge.weigh(with(Some(true), Some(0.5)), false)).tries, []);
-        again(judge.weigh(with(Some(false), Some(0.4)), false));
-        let row = extraction(judge.weigh(with(Some(true), Some(0.9)), false));
+        assert_eq!(extraction(judge.weigh(with(None, None))).tries, []);
+        assert_eq!(extraction(judge.weigh(with(Some(true), Some(0.5)))).tries, []);
+        again(judge.weigh(with(Some(false), Some(0.4))));
+        let row = extraction(judge.weigh(with(Some(true), Some(0.9))));
         assert_eq!(row.tries[0].why, ["check", "agreement"]);
     }
 
     #[test]
     fn what_is_given_up_is_a_failure_with_a_name() {
         let mut climbing = judge("steps = [{ rotate = 90 }]\ngive_up_on = [\"loop\", \"empty\"]");
-        again(climbing.weigh(row(0, "Miller", Finish::Loop), false));
-        let Outcome::Failure(failure) = settled(climbing.weigh(row(1, "Miller", Finish::Loop), false)) else {
-            panic!()
-        };
+        again(climbing.weigh(row(0, "Miller", Finish::Loop)));
+        let Outcome::Failure(failure) = settled(climbing.weigh(row(1, "Miller", Finish::Loop))) else { panic!() };
         assert_eq!((failure.fault.kind, failure.tries.len()), (FaultKind::Loop, 1));
         assert!(failure.fault.message.contains("the best of 2 tries"), "{}", failure.fault.message);
-        again(climbing.weigh(row(0, "Miller", Finish::Loop), false));
-        assert_eq!(extraction(climbing.weigh(row(1, "Miller", Finish::Stop), false)).attempt, 1);
+        again(climbing.weigh(row(0, "Miller", Finish::Loop)));
+        assert_eq!(extraction(climbing.weigh(row(1, "Miller", Finish::Stop))).attempt, 1);
         let mut strict = judge("steps = [{ rotate = 90 }]\ngive_up_on = [\"loop\"]");
-        again(strict.weigh(row(0, "Miller", Finish::Loop), false));
-        let kept = extraction(strict.weigh(row(1, "", Finish::Closed), false));
+        again(strict.weigh(row(0, "Miller", Finish::Loop)));
+        let kept = extraction(strict.weigh(row(1, "", Finish::Closed)));
         assert_eq!(kept.attempt, 1, "a try that does not loop is better than one that does, whatever else it is");
         assert!(matches!(climbing.settled(row(0, "Miller", Finish::Loop)), Outcome::Failure(_)), "what cannot climb");
         let mut still = judge("give_up_on = [\"empty\"]");
-        let Outcome::Failure(failure) = settled(still.weigh(row(0, "", Finish::Stop), false)) else { panic!() };
+        let Outcome::Failure(failure) = settled(still.weigh(row(0, "", Finish::Stop))) else { panic!() };
         assert_eq!(failure.fault.kind, FaultKind::Rejected);
-        assert_eq!(extraction(still.weigh(row(0, "Miller", Finish::Loop), false)).tries, []);
+        assert_eq!(extraction(still.weigh(row(0, "Miller", Finish::Loop))).tries, []);
     }
 
     #[test]
     fn only_the_named_reasons_make_a_unit_climb() {
         let mut judge = judge("climb_on = [\"loop\"]\nsteps = [{ rotate = 90 }]");
-        assert_eq!(extraction(judge.weigh(row(0, "", Finish::Closed), false)).attempt, 0);
-        again(judge.weigh(row(0, "", Finish::Loop), false));
+        assert_eq!(extraction(judge.weigh(row(0, "", Finish::Closed))).attempt, 0);
+        again(judge.weigh(row(0, "", Finish::Loop)));
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::recorded::Made,
-    base::{Fatal, Part, Source},
+    base::{Fatal, Part, Source, name::name_of},
 };
 
 /// What a letter holds of what failed.
@@ -127,7 +127,7 @@ impl<'a> Office<'a> {
     fn describe(&mut self, row: &Failed, document: &Document, letter: &Letter) -> Result<(), Fatal> {
         let Asked { made, folder, .. } = self.shelf.of(row, self.request)?;
         let facts = serde_json::to_string_pretty(&facts(row, document, letter, made)).unwrap_or_default();
-        let outside = document.path.display().to_string();
+        let outside = name_of(&document.path);
         let subject = match &letter.enclosed {
             Enclosed::Part(file) => Subject { file, pages: script::pages(row.part()).map(|_| "1".to_owned()) },
             Enclosed::Document(file) => Subject { file, pages: script::pages(row.part()) },
@@ -187,7 +187,7 @@ fn facts(row: &Failed, document: &Document, letter: &Letter, made: &Made) -> Val
     json!({
         "failure": row.columns,
         "enclosed": { "what": what, "file": file },
-        "source": { "path": document.path.display().to_string(), "state": document.state.words() },
+        "source": { "path": name_of(&document.path), "state": document.state.words() },
         "remarks": letter.remarks,
         "made_by": made.program,
         "exported_by": concat!("lapidary ", env!("CARGO_PKG_VERSION")),

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
     after_help = "Of a row for each clip the span of the clip is taken, of a row for each recording those of its parts. \
     What two clips say that overlap is written once; long spans are cut at the ends of sentences, and their times are shared \
     out by the number of characters.\n\n\
-    Exit codes: 0 written; 2 could not be written."
+    Exit codes: 0 written; 1 some files could not be written, which are named; 2 nothing could be written."
 )]
 pub struct CaptionsArguments {
     /// The dataset: what was given as `--output` of `lapidary run`

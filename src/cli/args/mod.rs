@@ -159,7 +159,8 @@ pub struct RunArguments {
     #[arg(long)]
     pub retry_failures: bool,
 
-    /// Stop after this many new units (pages, pictures, clips); where documents become one record, at the end of the document
+    /// Stop after this many new units (pages, pictures, clips; a document that cannot be decoded is one); where
+    /// documents become one record, at the end of the document
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
 

@@ -94,6 +94,10 @@ const APART: u32 = 3600;
 /// Most seconds by which a time that ffmpeg tells may differ from the packet's: it has six digits.
 const ROUNDED: f64 = 1e-3;
 
+/// Seconds by which it is sought earlier, at first and at last, where decoding begins behind the wanted frame: groups
+/// of pictures are seldom longer than ten, and of a short film the last is its beginning.
+const EARLIER: [f64; 2] = [15.0, SHORT];
+
 /// One film being read.
 struct Reader<'a> {
     input: &'a Input,
@@ -102,12 +106,20 @@ struct Reader<'a> {
     most: u64,
 }
 
+/// What one ffmpeg has made of a film.
+struct Found {
+    /// The number of the frame that it has sought: it counts seconds from there.
+    begin: usize,
+    rasters: Vec<Raster>,
+    notes: Notes,
+}
+
 impl Reader<'_> {
     fn in_one_go(&self, wanted: &[usize], out: &mut dyn Output) -> Result<Vec<Frame>, Fault> {
         // From the first wanted frame on, where that is not the film's first.
         let first = wanted.first().copied().unwrap_or(0);
         let numbers: Vec<usize> = wanted.iter().map(|index| index - first).collect();
-        let (rasters, notes) = self.run(first, &numbers, out)?;
+        let Found { begin, rasters, notes } = self.find(first, &numbers, out)?;
         if rasters.is_empty() {
             return Err(notes.fault());
         }
@@ -115,7 +127,7 @@ impl Reader<'_> {
         if rasters.len() != notes.times.len() {
             return self.one_by_one(wanted, out);
         }
-        let frame = |(raster, told)| Frame { time: self.shown(first, told), raster };
+        let frame = |(raster, told)| Frame { time: self.shown(begin, told), raster };
         Ok(rasters.into_iter().zip(notes.times).map(frame).collect())
     }
 
@@ -126,7 +138,9 @@ impl Reader<'_> {
                 Ok(frame) if frames.last().is_none_or(|before| before.time < frame.time) => frames.push(frame),
                 // Behind what is damaged, several find the same.
                 Ok(_) => {}
-                Err(fault) => last = Some(fault),
+                Err(fault) if fault.kind == FaultKind::Corrupt => last = Some(fault),
+                // A limit, or an end from outside, is not what this one frame is like.
+                Err(fault) => return Err(fault),
             }
             out.heartbeat()?;
         }
@@ -138,54 +152,85 @@ impl Reader<'_> {
 
     /// The frame of that number, or the next one that can be decoded.
     fn one(&self, index: usize, out: &mut dyn Output) -> Result<Frame, Fault> {
-        let (rasters, notes) = self.run(index, &[0], out)?;
+        let Found { begin, rasters, notes } = self.find(index, &[0], out)?;
         let raster = rasters.into_iter().next().ok_or_else(|| notes.fault())?;
         let told = notes.times.first().ok_or_else(timeless)?;
-        Ok(Frame { time: self.shown(index, *told), raster })
+        Ok(Frame { time: self.shown(begin, *told), raster })
     }
 
-    /// When a frame is shown of which ffmpeg tells after it has sought `first`. What it tells is rounded, so the packet's own
+    /// When a frame is shown of which ffmpeg tells after it has sought `begin`. What it tells is rounded, so the packet's own
     /// time is taken: just before a full second the model would be told the second before.
-    fn shown(&self, first: usize, told: f64) -> f64 {
-        let time = self.origin(first) + told;
+    fn shown(&self, begin: usize, told: f64) -> f64 {
+        let time = self.origin(begin) + told;
         let packet = self.pictures.shown_at(time).map(|index| self.pictures.times[index]);
         packet.filter(|packet| (packet - time).abs() < ROUNDED).unwrap_or(time).max(0.0)
     }
 
-    /// From when on ffmpeg counts seconds after it has sought `first`: from that frame on, since it rounds to ticks, which may be
+    /// From when on ffmpeg counts seconds after it has sought `begin`: from that frame on, since it rounds to ticks, which may be
     /// as long as a frame.
-    fn origin(&self, first: usize) -> f64 {
-        if first == 0 { 0.0 } else { self.pictures.times[first] }
+    fn origin(&self, begin: usize) -> f64 {
+        if begin == 0 { 0.0 } else { self.pictures.times[begin] }
     }
 
-    /// The frames with these numbers, counted from `first`, and what ffmpeg says of them.
-    fn run(&self, first: usize, numbers: &[usize], out: &mut dyn Output) -> Result<(Vec<Raster>, Notes), Fault> {
-        let (start, filter) = (format!("{:.6}", self.origin(first)), self.filter(first, numbers));
+    /// The frames with these numbers, counted from `first`. Where an index is missing (MPEG-PS) ffmpeg lands amid a group of
+    /// pictures and decodes from the next on, which may lie behind `first`: then it is sought earlier.
+    fn find(&self, first: usize, numbers: &[usize], out: &mut dyn Output) -> Result<Found, Fault> {
+        let mut found = self.run(first, first, numbers, out)?;
+        for seconds in EARLIER {
+            if !self.is_behind(first, found.begin, found.notes.seen) {
+                break;
+            }
+            found = self.run(self.earlier(first, seconds), first, numbers, out)?;
+        }
+        Ok(found)
+    }
+
+    /// True where what is decoded after `begin` was sought begins behind a frame, at `seen`, and could begin earlier. Where
+    /// it begins before, and the frame does not come, the frame is damaged.
+    fn is_behind(&self, first: usize, begin: usize, seen: Option<f64>) -> bool {
+        let times = &self.pictures.times;
+        let halfway = f64::midpoint(times[first], times.get(first + 1).copied().unwrap_or(self.pictures.end));
+        begin > 0 && seen.is_none_or(|seen| self.origin(begin) + seen > halfway)
+    }
+
+    /// The frame that lies so many seconds before another, at least the one before it.
+    fn earlier(&self, first: usize, seconds: f64) -> usize {
+        let times = &self.pictures.times;
+        times.partition_point(|time| *time < times[first] - seconds).min(first.saturating_sub(1))
+    }
+
+    /// The frames with these numbers, counted from `first`, and what ffmpeg says of them, after it has sought `begin`.
+    fn run(&self, begin: usize, first: usize, numbers: &[usize], out: &mut dyn Output) -> Result<Found, Fault> {
+        let (start, filter) = (format!("{:.6}", self.origin(begin)), self.filter(begin, first, numbers));
         // To a place from which it can be decoded: the filter drops what comes before `first`, when it has seen it.
-        let seek: &[&str] = if first == 0 { &[] } else { &["-noaccurate_seek", "-ss", &start] };
+        let seek: &[&str] = if begin == 0 { &[] } else { &["-noaccurate_seek", "-ss", &start] };
         let (count, rate) = (numbers.len().to_string(), format!("1/{APART}"));
         let after = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", &filter, "-frames:v", &count, "-r", &rate];
-        let after: Vec<&str> = after.into_iter().chain(["-f", "image2pipe", "-c:v", "ppm", "-"]).collect();
-        let mut ffmpeg = Ffmpeg::start(self.input, &[&["-loglevel", "info"][..], seek].concat(), &after)?;
+        // Films of more than eight bits too: those would come with two bytes for each sample.
+        let form = ["-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "-"];
+        let after: Vec<&str> = after.into_iter().chain(form).collect();
+        // With levels, since at `info` the file's own words are among what is said.
+        let mut ffmpeg = Ffmpeg::start(self.input, &[&["-loglevel", "level+info"][..], seek].concat(), &after)?;
         let mut rasters = Vec::new();
         while let Some(raster) = ppm::next(&mut ffmpeg, self.most, out)? {
             rasters.push(raster);
         }
-        Ok((rasters, ffmpeg.finish()?))
+        Ok(Found { begin, rasters, notes: ffmpeg.finish()? })
     }
 
     /// Sees every frame, and lets through those with these numbers, counted from `first`.
-    fn filter(&self, first: usize, numbers: &[usize]) -> String {
-        let start = self.before(first).map(|start| format!(",select=gte(t\\,{start:.6})")).unwrap_or_default();
+    fn filter(&self, begin: usize, first: usize, numbers: &[usize]) -> String {
+        let start = |before: f64| format!(",select=gte(t\\,{:.6})", before - self.origin(begin));
+        let start = self.before(first).map(start).unwrap_or_default();
         let chosen: Vec<String> = numbers.iter().map(|number| format!("eq(n\\,{number})")).collect();
         // The output has a fixed rate; the new time stamps fit it, so that no frame is left out or doubled.
         format!("{SEEN}{start},select={},{TOLD}{},setpts=N*{APART}/TB", chosen.join("+"), self.scale)
     }
 
-    /// The seconds, which are negative, from a frame back to halfway to the one before.
+    /// Halfway, in seconds of the film, from a frame back to the one before.
     fn before(&self, index: usize) -> Option<f64> {
         let times = &self.pictures.times;
-        index.checked_sub(1).map(|previous| f64::midpoint(times[previous], times[index]) - times[index])
+        index.checked_sub(1).map(|previous| f64::midpoint(times[previous], times[index]))
     }
 }
 
@@ -245,5 +290,18 @@ mod tests {
         assert_eq!(reader.shown(47, 0.041_666), 2.0);
         assert_eq!(reader.shown(0, 1.0), 1.0);
         assert_eq!(reader.shown(0, 1.02), 1.02, "no packet has that time");
+    }
+
+    #[test]
+    fn what_is_decoded_from_behind_a_frame_on_is_sought_earlier() {
+        let input = Input::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/video/shapes.mp4")).unwrap();
+        let pictures = Pictures { times: (0..200).map(f64::from).collect(), end: 200.0, ..Pictures::default() };
+        let reader = Reader { input: &input, pictures: &pictures, scale: String::new(), most: MOST };
+        let behind = |begin, seen| reader.is_behind(100, begin, seen);
+        assert!(behind(100, Some(0.6)) && behind(100, None) && behind(85, Some(15.6)));
+        assert!(!behind(100, Some(0.4)) && !behind(85, Some(14.0)) && !behind(0, None));
+        let earlier = [(100, 15.0), (100, 0.5), (100, 120.0), (1, 15.0)].map(|(first, by)| reader.earlier(first, by));
+        assert_eq!(earlier, [85, 99, 0, 0]);
+        assert!(reader.filter(85, 100, &[0, 3]).contains(",select=gte(t\\,14.500000),select=eq(n\\,0)+eq(n\\,3),"));
     }
 }

@@ -28,18 +28,29 @@ pub fn decode(input: &Input, order: &Order, out: &mut dyn Output) -> Result<(), 
     if survey.seconds > order.limits.seconds {
         return Err(sound::too_long(order.limits.seconds));
     }
-    let mut pictures = survey.pictures.filter(|_| order.video.frames > 0);
-    let sound = survey.has_sound && order.video.sound;
-    if let Some(pictures) = &mut pictures {
-        hand_over(input, pictures, order, out)?;
+    let has_sound = order.video.sound && survey.is_heard(order.sound.track);
+    let (seconds, wanted) = (survey.seconds, order.video.frames > 0);
+    match (survey.pictures.filter(|_| wanted), survey.damage.filter(|_| wanted)) {
+        (Some(mut pictures), _) => hand_over(input, &mut pictures, order, out)?,
+        (None, Some(damage)) if has_sound => lose_the_frames(seconds, damage, out)?,
+        (None, Some(damage)) => return Err(damage),
+        (None, None) if has_sound => {}
+        (None, None) => return Err(nothing()),
     }
-    match (sound, pictures) {
-        (true, _) => sound::decode_with_ffmpeg(input, order, out),
-        (false, Some(_)) => Ok(()),
-        (false, None) => {
-            Err(refuse(FaultKind::Empty, "the film has nothing that is asked for", "see `[decode.video]`"))
-        }
+    if has_sound { sound::decode_with_ffmpeg(input, order, out) } else { Ok(()) }
+}
+
+fn nothing() -> Fault {
+    refuse(FaultKind::Empty, "the film has nothing that is asked for", "see `[decode.video]`")
+}
+
+/// Frames of which none can be had are a unit of their own, so that they are not missing without a word.
+fn lose_the_frames(seconds: f64, damage: Fault, out: &mut dyn Output) -> Result<(), Fault> {
+    let part = Part::Frames { start: 0.0, end: microseconds(seconds) };
+    if out.promise(&[part])? == 0 || out.passed_over() {
+        return Ok(());
     }
+    out.fault(part, damage)
 }
 
 fn hand_over(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {
@@ -78,12 +89,16 @@ fn look_at(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn 
 fn spans(pictures: &Pictures, window: Option<f64>) -> Vec<(f64, f64)> {
     let end = pictures.end;
     let count = window.map_or(1.0, |window| (end / window).ceil().max(1.0));
-    // To the microsecond, as a container has it, and none before the end; what is rounded up to nothing has no sign.
-    let at = |place: u32| (end * f64::from(place) / count * 1e6 - 1e-3).ceil().abs() / 1e6;
+    let at = |place: u32| microseconds(end * f64::from(place) / count);
     let span = |place: u32| (at(place), at(place + 1));
     let spans = (0..count as u32).map(span);
     let shown = |&(start, end): &(f64, f64)| !pictures.within(&(start..end)).is_empty();
     spans.filter(shown).collect()
+}
+
+/// To the microsecond, as a container has it, and none before the end; what is rounded up to nothing has no sign.
+fn microseconds(seconds: f64) -> f64 {
+    (seconds * 1e6 - 1e-3).ceil().abs() / 1e6
 }
 
 #[cfg(test)]

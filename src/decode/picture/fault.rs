@@ -56,7 +56,7 @@ fn is_tiff(error: &UnsupportedError) -> bool {
 fn of_tiff(error: &UnsupportedError) -> String {
     match error.kind() {
         UnsupportedErrorKind::Color(_) => {
-            "the TIFF stores its pixels in a way that is not read, as with a palette, 2 or 4 bits of grey, or YCbCr"
+            "the TIFF stores its pixels in a way that is not read, as with CIE L*a*b*, or with more channels than colours"
                 .to_owned()
         }
         _ => error.to_string(),

@@ -11,8 +11,9 @@ use super::{
         settings::Limits,
         together,
     },
-    fault, reader,
-    tiff::{Chain, Header},
+    chain::{Chain, Header},
+    fault, reader, samples,
+    square::square,
 };
 
 /// Hands over the wanted pages, in the order of the file. What lies behind a chain that breaks off counts as one more page,
@@ -58,7 +59,15 @@ fn lost(after: u32) -> Fault {
     refuse(FaultKind::Corrupt, message, "fetch the file again or save it anew; the pages before are extracted")
 }
 
+/// A page of pixels that nobody reads keeps the fault that names a way out.
 fn page(source: &mut (impl Read + Seek), header: &Header, directory: u64, limits: &Limits) -> Result<Raster, Fault> {
-    let turned = header.turned_to(directory, source).map_err(|error| fault::of_io(&error))?;
-    reader::read_tiff(BufReader::new(turned), limits)
+    let lost = |error: std::io::Error| fault::of_io(&error);
+    let directory = header.directory(source, directory).map_err(lost)?;
+    let aspect = directory.aspect(source).map_err(lost)?;
+    let mut page = BufReader::new(header.turned_to(&directory, source).map_err(lost)?);
+    let raster = match reader::read_tiff(&mut page, limits) {
+        Err(fault) if fault.kind == FaultKind::Unsupported => samples::read(page, &directory, limits)?.ok_or(fault)?,
+        outcome => outcome?,
+    };
+    Ok(square(raster, aspect, limits.pixels))
 }

@@ -1,5 +1,7 @@
 //! The sound of any file through ffmpeg: what Symphonia cannot read, and the sound tracks of films.
 
+use std::ops::ControlFlow;
+
 use crate::base::{Fault, FaultKind};
 
 use super::{
@@ -94,13 +96,13 @@ fn alone(input: &Input, number: u32, out: &mut dyn Output) -> Result<Source, Fau
 /// At which second of the file the first packet of a track stands; 0 where that is not told.
 fn begins(input: &Input, map: &str, out: &mut dyn Output) -> Result<f64, Fault> {
     let (mut unit, mut late) = (0.0, 0.0);
-    packets::read(input, &["-map", map, "-c", "copy", "-frames:a", "1"], out, |line| {
+    packets::read(input, &[], &["-map", map, "-c", "copy", "-frames:a", "1"], out, |line| {
         match line {
             Line::Track { name: "tb", value, .. } => unit = tick(value),
             Line::Track { .. } => {}
-            Line::Packet { start, .. } => late = start as f64 * unit,
+            Line::Packet { start, .. } => late = start.map_or(0.0, |start| start as f64 * unit),
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     // What is wrong with the file is told when it is decoded.
     Ok(late.max(0.0))
@@ -131,9 +133,9 @@ fn mixed(count: usize) -> String {
 /// How many sound tracks there are, told by the header of a copy of no length.
 fn tracks(input: &Input, out: &mut dyn Output) -> Result<usize, Fault> {
     let mut count = 0;
-    packets::read(input, &["-map", "0:a?", "-c", "copy", "-t", "0"], out, |line| {
+    packets::read(input, &[], &["-map", "0:a?", "-c", "copy", "-t", "0"], out, |line| {
         count += usize::from(matches!(line, Line::Track { name: "media_type", .. }));
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     // A file without any is no output at all, which ffmpeg says itself.
     Ok(count)

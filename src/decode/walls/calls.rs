@@ -141,10 +141,16 @@ fn without_clone3() -> Result<BpfProgram, Error> {
     filter(Rules::from([(libc::SYS_clone3, vec![])]), SeccompAction::Allow, refused(libc::ENOSYS))
 }
 
-/// A narrower wall for the program that is about to be started: threads, but no processes.
+/// A narrower wall for the program that is about to be started: threads, but no processes, and no handler for the
+/// signal of used-up processor time. ffmpeg has one, and would end as if by itself.
 pub fn without_processes() -> Result<BpfProgram, Error> {
     let process = SeccompRule::new(vec![flags(0, libc::CLONE_THREAD, 0)?])?;
-    let mut rules = Rules::from([(libc::SYS_clone, vec![process]), (libc::SYS_kill, vec![])]);
+    let handler = SeccompRule::new(vec![is(0, libc::SIGXCPU as u64)?])?;
+    let mut rules = Rules::from([
+        (libc::SYS_clone, vec![process]),
+        (libc::SYS_kill, vec![]),
+        (libc::SYS_rt_sigaction, vec![handler]),
+    ]);
     #[cfg(target_arch = "x86_64")]
     rules.extend([(libc::SYS_fork, vec![]), (libc::SYS_vfork, vec![])]);
     filter(rules, SeccompAction::Allow, refused(libc::EPERM))

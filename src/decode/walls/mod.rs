@@ -13,7 +13,7 @@ mod level;
 #[cfg(unix)]
 mod limits;
 
-use std::{fs::File, path::PathBuf};
+use std::{fs::File, path::PathBuf, sync::OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,9 +32,23 @@ pub struct Walls {
     pub ffmpeg: Option<PathBuf>,
 }
 
-/// Raises what the system has of the walls that are asked for, and says what stands. To be called while the process has one
-/// thread.
+/// How far the walls around this process reach.
+static AROUND: OnceLock<Level> = OnceLock::new();
+
+/// Raises what the system has of the walls that are asked for, and says what stands. To be called once, while the
+/// process has one thread.
 pub fn raise(walls: &Walls, document: Option<&File>) -> Reached {
+    let reached = build(walls, document);
+    let _ = AROUND.set(reached.level);
+    reached
+}
+
+/// How far the walls around this process reach: [`Level::None`] where it has raised none.
+pub fn around() -> Level {
+    AROUND.get().copied().unwrap_or(Level::None)
+}
+
+fn build(walls: &Walls, document: Option<&File>) -> Reached {
     let mut reached = Reached::nothing();
     if walls.most == Level::None {
         return reached;

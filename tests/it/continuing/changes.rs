@@ -159,6 +159,20 @@ fn a_limit_leaves_the_rest_for_the_next_run() {
     assert_eq!(content(&out), content(&archive.out("fresh")));
 }
 
+#[test]
+fn files_that_fail_as_a_whole_count_in_a_limit_and_the_rest_comes_later() {
+    let archive = Archive::of(&[]);
+    for number in 0..6 {
+        fs::write(archive.input(&format!("{number}.pdf")), format!("%PDF-1.7 and no more than {number}")).unwrap();
+    }
+    let out = archive.out("set");
+    for left in [4, 2, 0] {
+        let (_, report) = archive.run(&out, &["--limit", "2"]);
+        assert_eq!((total(&report, "failures"), total(&report, "untouched")), (2, left), "{report}");
+    }
+    assert_eq!(sources(&out, &["--failures"]).len(), 6);
+}
+
 /// How many rows stand under each name.
 fn rows_of(out: &Path, names: &[&str]) -> Vec<usize> {
     let sources = sources(out, &[]);

@@ -60,6 +60,15 @@ fn a_page_that_kills_its_child_twice_is_lost_and_the_others_are_not() {
     assert!(message.contains("7") && message.contains("the decoder met its end"), "{message}");
 }
 
+#[test]
+fn a_unit_whose_ffmpeg_was_ended_from_outside_is_tried_again_once() {
+    let emitted = misbehave("ok lost:@ ok", 30.0).unwrap();
+    assert_eq!((emitted.pages(), faults(&emitted)), (vec![1, 2, 3], vec![]));
+    let emitted = misbehave("ok lost ok", 30.0).unwrap();
+    assert_eq!((emitted.pages(), faults(&emitted)), (vec![1, 3], vec![(2, FaultKind::ChildDied)]));
+    assert_eq!(emitted.faults[0].1.message, "ffmpeg was ended by signal 9");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_page_that_lies_in_shared_memory_outlives_its_child() {

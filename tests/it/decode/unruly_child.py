@@ -3,7 +3,9 @@
 
 ok: hand it over · die: end · die:FILE end, with a letter more in FILE · hang: sleep for ever · other: another unit than
 promised · huge: claim 60000 x 60000 · air: claim more in the shared memory than it holds · last: lay it in the shared memory,
-hear no more, and end · junk: bytes that are no message · once:FILE die, but only once: FILE is made · babble: show progress for ever · open-die, open-hang: before any promise"""
+hear no more, and end · junk: bytes that are no message · once:FILE die, but only once: FILE is made · lost: say that
+ffmpeg was ended from outside · lost:FILE say so, but only once: FILE is made · babble: show progress for ever · open-die,
+open-hang: before any promise"""
 
 import json
 import os
@@ -59,6 +61,11 @@ def obey(number, deed, part):
             with open(marker, "a") as deaths:
                 deaths.write("x")
         die()
+    if deed == "lost" and not os.path.exists(marker):
+        if marker:
+            open(marker, "w").close()
+        fault = {"kind": "child_died", "message": "ffmpeg was ended by signal 9", "hint": "", "limit": None}
+        return say({"reply": "unit_fault", "of": part, "fault": fault})
     if deed == "hang":
         time.sleep(3600)
     while deed == "babble":

@@ -7,6 +7,7 @@ use lapidary::{
         ByteBudget, Clip, ContentHash, Emit, Fault, Film, Frame, Item, Kind, Origin, Part, Prompt, Raster, Source,
         Stage, Stop, Unit,
         ladder::{Rung, Rungs},
+        place::Place,
     },
     encode::{Encoder, Settings, tensors},
 };
@@ -68,7 +69,7 @@ fn one_unit_is_written_under_plain_names_with_shorter_pictures_padded() {
     let prompt = encoder().prompt(Unit::Film(Film { frames: frames.to_vec() })).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.safetensors");
-    tensors::write(&path, &[(origin(), prompt.clone())]).unwrap();
+    tensors::write(&Place::at(&path).unwrap(), &[(origin(), prompt.clone())]).unwrap();
     let bytes = fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let ids = file.tensor("input_ids").unwrap();
@@ -93,7 +94,7 @@ fn several_units_are_numbered() {
     let text = encoder.prompt(Unit::Text("Hello".to_owned())).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("two.safetensors");
-    tensors::write(&path, &[(origin(), clip.clone()), (origin(), text)]).unwrap();
+    tensors::write(&Place::at(&path).unwrap(), &[(origin(), clip.clone()), (origin(), text)]).unwrap();
     let bytes = fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut names = file.names();

@@ -35,6 +35,7 @@ pub fn document(ordinal: u64) -> Item<Document> {
 }
 
 /// Gives `pages` units a document; every third fails, and documents divisible by ten fail, panic or break a promise.
+/// Without pages every document fails as a whole.
 pub struct Pages {
     pub pages: u32,
     pub budget: ByteBudget,
@@ -54,6 +55,7 @@ impl Stage for Pages {
             return Ok(());
         }
         match ordinal % 30 {
+            _ if self.pages == 0 => return Err(Fault::new(StageName::Decode, FaultKind::Empty, "no pages", "")),
             10 => return Err(Fault::new(StageName::Decode, FaultKind::Corrupt, "no good", "")),
             20 => panic!("a decoder that panics"),
             _ => {}
@@ -163,6 +165,10 @@ pub struct Tally {
     pub attempts: [u64; 4],
     /// Units that the dataset held, and documents that are through.
     pub kept: [u64; 2],
+    /// Rows of units that another try would have made better.
+    pub unfinished: u64,
+    /// Units that the gauge counts as settled by the run itself.
+    pub settled_now: u64,
 }
 
 pub type AtPrompt = Box<dyn Fn(u64, &Stop) -> Result<(), Fatal> + Send + Sync>;
@@ -171,6 +177,8 @@ pub type AtOutcome = Box<dyn Fn(&Tally) -> Result<(), Fatal>>;
 /// What a run needs to be told.
 pub struct Setup {
     pub documents: u64,
+    /// Of each document.
+    pub pages: u32,
     /// Of units.
     pub limit: Option<u64>,
     /// Pages of each document that the dataset holds.
@@ -192,6 +200,7 @@ impl Setup {
         let at_prompt = Box::new(|_, _: &Stop| Ok(()));
         Self {
             documents,
+            pages: 10,
             limit: None,
             held: 0,
             record: RecordOf::Unit,
@@ -215,7 +224,7 @@ impl Setup {
 
 pub fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
     let (budget, gauge, mut tally) = (ByteBudget::new(1000), Gauge::default(), Tally::default());
-    let decoder = || Pages { pages: 10, budget: budget.clone(), stop: stop.clone() };
+    let decoder = || Pages { pages: setup.pages, budget: budget.clone(), stop: stop.clone() };
     let result = Line {
         collect: Box::new(|found| {
             (0..setup.documents).take_while(|_| !stop.draining()).for_each(|n| found(Found::Document(document(n))));
@@ -243,6 +252,7 @@ pub fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
                 Some(Outcome::Row(item) | Outcome::Record(item)) => {
                     tally.rows += 1;
                     tally.attempts[usize::from(item.body.attempt)] += 1;
+                    tally.unfinished += u64::from(item.body.attempt < wanted_attempt(&item.origin));
                     if let Some(merged) = &item.body.merged {
                         tally.parts[0] += merged.parts.len() as u64;
                         tally.parts[1] += merged.failed.len() as u64;
@@ -259,5 +269,6 @@ pub fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
         ahead: 4,
     }
     .run(&gauge, stop);
+    tally.settled_now = gauge.settled_now();
     (result, tally, budget.in_use())
 }

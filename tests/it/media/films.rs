@@ -6,7 +6,7 @@ use std::{
 };
 
 use lapidary::{
-    base::{FaultKind, Film, Frame, Part, Unit},
+    base::{Fault, FaultKind, Film, Frame, Part, Unit},
     decode::{Gathered, Input, Settings, VideoSettings, film},
 };
 
@@ -61,6 +61,102 @@ fn every_container_is_read() {
 }
 
 #[test]
+fn a_film_of_ten_bits_is_read_as_one_of_eight() {
+    let film = film("video/deep.mp4", &settings(8, None, true));
+    assert_eq!(numbers(&film), [0, 3, 6, 9, 12, 15, 18, 21]);
+    for frame in &film.frames {
+        assert!((frame.time - f64::from(number(frame)) / 12.0).abs() < 1e-3, "{}", frame.time);
+    }
+}
+
+#[test]
+fn frames_of_which_the_container_tells_no_times_are_spread_over_the_whole_film() {
+    let spread = film("video/packed.avi", &settings(8, None, false));
+    assert_eq!(numbers(&spread), [0, 4, 9, 13, 18, 22, 27, 31]);
+    let video = VideoSettings { frames: 2, window: Some(1.0), sound: false, ..VideoSettings::default() };
+    let out = gathered(film::decode, "video/packed.avi", &Settings { video, ..Settings::default() });
+    let films = out.units().map(|unit| if let Unit::Film(film) = unit { film } else { panic!("{unit:?}") });
+    let sought: Vec<&Frame> = films.flat_map(|film| &film.frames).collect();
+    assert_eq!(sought.len(), 8);
+    for frame in spread.frames.iter().chain(sought) {
+        // AVI counts frames as they are decoded, and where there are B-frames each is shown one later.
+        let expected = f64::from(number(frame) + 1) / 12.0;
+        assert!((frame.time - expected).abs() < 1e-3, "{} of frame {}", frame.time, number(frame));
+    }
+}
+
+/// A film with sound, made anew of shapes.mp4 with these arguments.
+fn altered(folder: &Path, name: &str, arguments: &str) -> PathBuf {
+    // `made` takes no blanks, which the way to the fixtures may have.
+    let whole = folder.join("shapes.mp4");
+    fs::copy(fixture("video/shapes.mp4"), &whole).unwrap();
+    made(folder, name, &format!("-i {} -c copy {arguments}", whole.display()))
+}
+
+/// What becomes of a film.
+fn settled(path: &Path, settings: &Settings) -> Vec<(Part, Result<Unit, Fault>)> {
+    let mut out = Gathered::default();
+    film::decode(&Input::open(path).unwrap(), &order(settings), &mut out).unwrap();
+    out.settled
+}
+
+#[test]
+fn a_film_whose_packets_have_no_times_at_all_has_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let settled = settled(&altered(folder.path(), "shapes.avi", "-map 0"), &settings(8, None, true));
+    let [(Part::Frames { .. }, Ok(Unit::Film(film))), (Part::Time { .. }, Ok(_))] = &settled[..] else {
+        panic!("{settled:?}")
+    };
+    assert_eq!(numbers(film), [0, 9, 18, 27, 36, 45, 54, 63]);
+    for frame in &film.frames {
+        // Late by as many frames as the decoder waits for.
+        assert!((frame.time - f64::from(number(frame)) / 12.0).abs() < 0.2, "{}", frame.time);
+    }
+}
+
+#[test]
+fn a_picture_track_of_which_nothing_can_be_read_is_a_failure_beside_the_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, filter, words) in
+        [("noise.mp4", "noise=amount=1", "Invalid NAL unit size"), ("no-key.mp4", "noise=drop=key", "by itself")]
+    {
+        let path = altered(folder.path(), name, &format!("-bsf:v {filter}"));
+        let both = settled(&path, &settings(4, None, true));
+        let [(Part::Frames { start: 0.0, end }, Err(lost)), (Part::Time { .. }, Ok(_))] = &both[..] else {
+            panic!("{name}: {both:?}")
+        };
+        assert!(*end > 5.0, "{name}: {end}");
+        assert_kind(lost, FaultKind::Corrupt, words);
+        assert!(!lost.message.contains(" @ 0x"), "{lost}");
+        assert_kind(&fault(film::decode, &path, &settings(4, None, false)), FaultKind::Corrupt, words);
+        // Nothing is missing where no frames are wanted.
+        let sound = settled(&path, &settings(0, None, true));
+        assert!(matches!(sound[..], [(Part::Time { .. }, Ok(_))]), "{name}: {sound:?}");
+    }
+}
+
+#[test]
+fn a_sound_track_that_holds_nothing_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = altered(folder.path(), "mute.mkv", "-bsf:a noise=drop=1");
+    let settled = settled(&path, &settings(4, None, true));
+    assert!(matches!(settled[..], [(Part::Frames { .. }, Ok(_))]), "{settled:?}");
+}
+
+#[test]
+fn a_film_of_which_a_decoder_says_that_something_is_truncated_is_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = fs::read(fixture("video/shapes.mp4")).unwrap();
+    // What x264 says of itself claims to be longer than it is; sixteen bytes stand between its size and its words.
+    let words = bytes.windows(11).position(|window| window == b"x264 - core").unwrap();
+    bytes[words - 17] += 40;
+    let path = folder.path().join("longer.mp4");
+    fs::write(&path, bytes).unwrap();
+    let settled = settled(&path, &settings(4, None, true));
+    assert!(matches!(settled[..], [(Part::Frames { .. }, Ok(_)), (Part::Time { .. }, Ok(_))]), "{settled:?}");
+}
+
+#[test]
 fn a_rate_asks_for_frames_at_full_seconds() {
     assert_eq!(numbers(&film("video/shapes.mp4", &settings(32, Some(1.0), false))), [0, 12, 24, 36, 48, 60]);
     assert_eq!(numbers(&film("video/shapes.mp4", &settings(3, Some(1.0), false))), [0, 24, 48]);
@@ -103,6 +199,23 @@ fn windows_of_a_film_whose_ticks_are_as_long_as_its_frames_have_true_times() {
         // It has an empty frame after the first.
         let place = number(frame) + u32::from(number(frame) > 0);
         assert!((frame.time - f64::from(place) / 12.0).abs() < 1e-3, "{} of frame {}", frame.time, number(frame));
+    }
+}
+
+#[test]
+fn frames_are_the_right_ones_where_ffmpeg_lands_amid_a_group_of_pictures() {
+    let video = VideoSettings { frames: 3, window: Some(7.0), sound: false, ..VideoSettings::default() };
+    let out = gathered(film::decode, "video/sparse.mpg", &Settings { video, ..Settings::default() });
+    assert_eq!(out.settled.len(), 5);
+    for (part, unit) in &out.settled {
+        let (Part::Frames { start, end }, Ok(Unit::Film(film))) = (part, unit) else { panic!("{part}: {unit:?}") };
+        assert_eq!(film.frames.len(), 3, "{part}");
+        assert!((film.frames[0].time - start).abs() < 0.1, "{part} begins with {}", film.frames[0].time);
+        for frame in &film.frames {
+            assert!(frame.time > start - 1e-3 && frame.time < *end, "{part} has {}", frame.time);
+            // Each number is shown for half a second.
+            assert_eq!(number(frame), ((frame.time + 1e-3) * 2.0) as u32, "{part} at {}", frame.time);
+        }
     }
 }
 
@@ -192,6 +305,19 @@ fn a_film_that_changes_its_size_has_each_frame_at_its_time() {
     fs::write(&both, [fs::read(large).unwrap(), fs::read(small).unwrap()].concat()).unwrap();
     let film = made(folder.path(), "both.mkv", &format!("-f png_pipe -framerate 1 -i {} -c copy", both.display()));
     assert_eq!(in_their_places(&shown(&film, 6, 1.0)), [0, 10, 20, 30, 40, 50]);
+}
+
+#[test]
+fn a_long_film_whose_frames_grow_over_the_limit_is_not_handed_over_in_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = greys(folder.path(), "small.png", "16x12", 0, 7);
+    let large = greys(folder.path(), "large.png", "32x24", 7, 13);
+    let both = folder.path().join("both.png");
+    fs::write(&both, [fs::read(small).unwrap(), fs::read(large).unwrap()].concat()).unwrap();
+    let film = made(folder.path(), "both.mkv", &format!("-f png_pipe -framerate 1/10 -i {} -c copy", both.display()));
+    let mut settings = settings(3, None, false);
+    settings.limits.pixels = 700;
+    assert_kind(&fault(film::decode, &film, &settings), FaultKind::TooLarge, "32 x 24");
 }
 
 #[test]
