@@ -70,6 +70,7 @@ fn generation(answer: &Value, page: &str) -> Item<Generation> {
         places: Tokens { open: ends.len(), ends },
         text,
         finish: Finish::Stop,
+        confined: None,
         facts: PromptFacts::default(),
         layer: Some(layer),
         effort: Effort::default(),

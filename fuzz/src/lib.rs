@@ -160,6 +160,7 @@ fn generation(text: &str) -> Item<Generation> {
         controls: Vec::new(),
         thought: None,
         finish: Finish::Stop,
+        confined: None,
         facts: PromptFacts::default(),
         layer: Some(lapidary::base::TextLayer {
             text: "Invoice 17 of 2026-04-17, total 1.234,50".to_owned(),

@@ -229,10 +229,13 @@ impl Gathering {
         }
         self.units.sort_by(|one, other| one.origin.part.order(&other.origin.part));
         self.failed.sort_by(Part::order);
-        let body = match &self.reduction {
+        let answers = self.reduction.iter().flat_map(|reduction| &reduction.answers);
+        let confined = self.units.iter().chain(answers).any(|one| one.body.confined);
+        let made = match &self.reduction {
             None => merging.merge(&self.units, self.failed),
             Some(reduction) => merging.reduced(&self.units, self.failed, &reduction.answers)?,
         };
+        let body = Extraction { confined, ..made };
         let (origin, lease) = (Origin { source, part: Part::Whole }, Lease::none());
         Some(Outcome::Record(Box::new(Item { origin, attempt: body.attempt, lease, body })))
     }

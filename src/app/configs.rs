@@ -47,7 +47,7 @@ fn of_kind(pipeline: &Pipeline, kind: Kind) -> Value {
     }
 }
 
-/// What may stand between a document and its answer: limits, deadlines, passwords, room.
+/// What may stand between a document and its answer, or the end of it: limits, deadlines, passwords, room.
 fn chances(pipeline: &Pipeline) -> Value {
     let (decode, generate) = (&pipeline.decode, &pipeline.generate);
     let patience = json!([decode.seconds_without_progress, decode.seconds_per_document, decode.children_per_document]);

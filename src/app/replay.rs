@@ -72,10 +72,11 @@ pub fn replay(request: &Request) -> Result<Replayed, Fatal> {
 
 /// What is not as it was when the row was made.
 fn changes(plan: &Plan, kind: Kind, recorded: &Recorded) -> Result<Vec<String>, Fatal> {
-    let config = configs::config(&plan.pipeline, &plan.shape, "", kind).answers;
-    let now = [("_model", "the model", &plan.model()?.hash), ("_config", "pipeline or schema", &config)];
-    let other = now.into_iter().filter(|(column, _, hash)| recorded.text(column) != hash.as_str());
-    Ok(other.map(|(_, what, _)| format!("{what} is not the same as then")).collect())
+    let config = configs::config(&plan.pipeline, &plan.shape, "", kind);
+    let model_holds = recorded.text("_model") == plan.model()?.hash;
+    let now = [("the model", model_holds), ("pipeline or schema", config.holds_row(recorded.text("_config")))];
+    let other = now.into_iter().filter(|(_, holds)| !holds);
+    Ok(other.map(|(what, _)| format!("{what} is not the same as then")).collect())
 }
 
 /// The unit through all stages but the last, one after the other.

@@ -70,6 +70,15 @@ impl Finish {
     }
 }
 
+/// What an answer had room for where the context, and not `max_tokens`, bounded it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confined {
+    /// New tokens that fit behind the prompt.
+    pub tokens: u32,
+    /// Tokens of the context.
+    pub context: u32,
+}
+
 /// Numbers about the prompt that outlive it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PromptFacts {
@@ -122,7 +131,7 @@ pub struct Generation {
     /// New token ids, without the end token.
     pub tokens: Vec<u32>,
     /// Natural-log probability of each of them among the tokens that the grammar allowed, at temperature 1; 0 for those
-    /// that it left no choice about.
+    /// that it left no choice about, and for those that closed the answer.
     pub logprobs: Vec<f32>,
     /// Where they lie in the text.
     pub places: Tokens,
@@ -134,6 +143,8 @@ pub struct Generation {
     pub thought: Option<Thought>,
     /// Why it ended.
     pub finish: Finish,
+    /// Whether the context left it less room than `max_tokens`.
+    pub confined: Option<Confined>,
     /// What the prompt was.
     pub facts: PromptFacts,
     /// The page's own text layer; of a text document the text.
@@ -163,10 +174,13 @@ pub struct Extraction {
     pub checks: Vec<Verdict>,
     /// New tokens.
     pub tokens: u32,
-    /// Mean natural-log probability of the answer's tokens.
+    /// Mean natural-log probability of the answer's tokens, those left out that were said to close it.
     pub mean_logprob: f32,
     /// Why the generation ended.
     pub finish: Finish,
+    /// True when it was closed early because the context left it less room than `max_tokens`: in another context it may be
+    /// another answer.
+    pub confined: bool,
     /// What the prompt was.
     pub facts: PromptFacts,
     /// What it took to say it.

@@ -25,7 +25,9 @@ pub mod stop;
 pub mod tensors;
 pub mod visual;
 
-pub use answer::{Effort, Extraction, Finish, Generation, Output, PageBox, PromptFacts, Thought, Timing, Tokens};
+pub use answer::{
+    Confined, Effort, Extraction, Finish, Generation, Output, PageBox, PromptFacts, Thought, Timing, Tokens,
+};
 pub use budget::{ByteBudget, Lease};
 pub use evidence::{Agreement, Confidence, Evidence, Grounds, Passage, Verdict};
 pub use fault::{Failure, Fatal, Fault, FaultKind, Limit, StageName};

@@ -1,7 +1,7 @@
 //! What a file is called in the dataset: its path, where that is text. No two paths have the same name, whatever bytes are
 //! in them, because the books are kept by name.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Stands before what is not text in a path; where the path itself has one, `u` follows it.
 const MARK: char = char::REPLACEMENT_CHARACTER;
@@ -21,6 +21,14 @@ fn push(name: &mut String, one: char) {
     if one == MARK {
         name.push('u');
     }
+}
+
+/// The plain spelling of a path: without `.`, and with one separator between two names. `..` stays, since a link may stand
+/// before it. The present folder is `.`.
+pub fn plain(path: &Path) -> PathBuf {
+    let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    let is_present = plain.as_os_str().is_empty() && !path.as_os_str().is_empty();
+    if is_present { PathBuf::from(".") } else { plain }
 }
 
 /// The path of the file with that name.
@@ -85,6 +93,14 @@ mod tests {
         assert_eq!(names.len(), paths.len(), "{names:?}");
         paths.iter().for_each(|bytes| assert_eq!(path_of(&name_of(path(bytes))), path(bytes)));
         assert_eq!(name_of(path(b"a\xff")), "a\u{fffd}ff");
+    }
+
+    #[test]
+    fn a_path_has_one_plain_spelling() {
+        let plainly = |typed: &str| plain(Path::new(typed)).to_string_lossy().into_owned();
+        let typed = ["", ".", "./", "./a", "a/", ".//a/./b//c/", "/a//b/.", "../a", "./a/../b", "/", ".a/..b"];
+        let spelled = ["", ".", ".", "a", "a", "a/b/c", "/a/b", "../a", "a/../b", "/", ".a/..b"];
+        assert_eq!(typed.map(plainly), spelled);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A folder, walked in a stable order: all that is in it, or what a pattern takes.
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
 };
@@ -11,14 +12,22 @@ use super::{
     pattern::Pattern,
     walk::{Dead, Step},
 };
-use crate::base::{dataset, name::path_of};
+use crate::base::{
+    dataset,
+    name::{path_of, plain},
+};
 
 /// The walk through one folder.
 pub struct Folder {
     entries: IntoIter,
     hidden: bool,
     sieve: Option<Sieve>,
+    /// The folders that were looked into, and what for.
+    entered: HashSet<(Identity, Aim)>,
 }
+
+/// What a folder is looked into for: all that is in it, or what is left of a pattern there, by its steps.
+type Aim = Option<Vec<usize>>;
 
 /// What a pattern lets through.
 struct Sieve {
@@ -42,23 +51,46 @@ enum Fate {
 impl Folder {
     /// All that is in the folder at `path`.
     pub fn whole(path: &Path, hidden: bool) -> Self {
-        Self { entries: entries(path), hidden, sieve: None }
+        Self { entries: entries(path), hidden, sieve: None, entered: HashSet::new() }
     }
 
     /// What a pattern takes.
     pub fn matching(pattern: Pattern, hidden: bool) -> Self {
         let entries = entries(pattern.root());
-        Self { entries, hidden, sieve: Some(Sieve { pattern, taken: None, found: false }) }
+        let sieve = Some(Sieve { pattern, taken: None, found: false });
+        Self { entries, hidden, sieve, entered: HashSet::new() }
     }
 
-    fn come_upon(&mut self, entry: DirEntry) -> Option<Step> {
-        let is_folder = entry.file_type().is_dir();
-        match self.fate(&entry) {
-            Fate::Taken if !is_folder => return Some(Step::File(self.named(entry.into_path()))),
-            Fate::Left if is_folder => self.entries.skip_current_dir(),
-            Fate::Taken | Fate::Entered | Fate::Left => {}
+    fn come_upon(&mut self, entry: &DirEntry) -> Option<Step> {
+        let fate = self.fate(entry);
+        if !entry.file_type().is_dir() {
+            return matches!(fate, Fate::Taken).then(|| Step::File(plain(entry.path())));
+        }
+        if matches!(fate, Fate::Left) || self.leads_to_nothing_new(entry) {
+            self.entries.skip_current_dir();
         }
         None
+    }
+
+    /// True of a link to a folder that was looked into already: what is there has been found under another name. Folders
+    /// that link to each other have more paths than anyone can walk. The folder itself is walked all the same, so that what
+    /// is in it has that name too.
+    fn leads_to_nothing_new(&mut self, entry: &DirEntry) -> bool {
+        let Some(folder) = identity(entry) else { return false };
+        let aim = self.aim(entry.path());
+        let is_first = self.entered.insert((folder, aim));
+        let passed_over = !is_first && entry.depth() > 0 && entry.path_is_symlink();
+        if passed_over {
+            let path = entry.path().display();
+            tracing::warn!(target: "collect", "`{path}` leads to a folder that was walked already: passed over");
+        }
+        passed_over
+    }
+
+    /// The same folder is looked into for other files where a pattern asks for its name.
+    fn aim(&self, folder: &Path) -> Aim {
+        let sieve = self.sieve.as_ref().filter(|sieve| !sieve.is_within(folder))?;
+        Some(sieve.pattern.steps_at(folder))
     }
 
     fn fate(&mut self, entry: &DirEntry) -> Fate {
@@ -75,15 +107,7 @@ impl Folder {
     fn come_upon_trouble(&mut self, error: &walkdir::Error) -> Option<Step> {
         let (dead, path) = (dead_end(error)?, path_in(error));
         let wanted = self.sieve.as_mut().is_none_or(|sieve| sieve.wants(path));
-        wanted.then(|| Step::Dead(self.named(path.to_owned()), dead))
-    }
-
-    /// What a pattern without a folder in front takes is named without one.
-    fn named(&self, path: PathBuf) -> PathBuf {
-        match path.strip_prefix(".") {
-            Ok(bare) if self.sieve.is_some() => bare.to_owned(),
-            _ => path,
-        }
+        wanted.then(|| Step::Dead(plain(path), dead))
     }
 }
 
@@ -93,7 +117,7 @@ impl Iterator for Folder {
     fn next(&mut self) -> Option<Step> {
         while let Some(entry) = self.entries.next() {
             let step = match entry {
-                Ok(entry) => self.come_upon(entry),
+                Ok(entry) => self.come_upon(&entry),
                 Err(error) => self.come_upon_trouble(&error),
             };
             if step.is_some() {
@@ -143,6 +167,25 @@ fn is_of_dataset(entry: &DirEntry) -> bool {
     let named = || dataset::ALL.iter().any(|name| entry.file_name() == *name);
     let beside = || entry.path().parent().is_some_and(|folder| folder.join(dataset::OURS).is_dir());
     entry.depth() > 0 && named() && beside()
+}
+
+/// What tells a folder from all others, whatever name leads to it: its device and its number there.
+#[cfg(unix)]
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(folder: &DirEntry) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    folder.metadata().ok().map(|facts| (facts.dev(), facts.ino()))
+}
+
+/// What tells a folder from all others, whatever name leads to it: the path without links.
+#[cfg(not(unix))]
+type Identity = PathBuf;
+
+#[cfg(not(unix))]
+fn identity(folder: &DirEntry) -> Option<Identity> {
+    folder.path().canonicalize().ok()
 }
 
 /// A link that leads back to a folder above it holds nothing new; everything else that cannot be read is told.

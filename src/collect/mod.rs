@@ -60,8 +60,9 @@ impl Collect {
         Ok(Self { walk, shard: inputs.shard, seen: HashSet::new(), named: HashSet::new(), ordinal: 0 })
     }
 
-    /// Walks until the end, or until the run is asked to stop. Files are hashed in parallel and found in order.
-    /// Gives the names of the folders, typed or listed, in which there was nothing, as where a disk is not mounted.
+    /// Walks until the end, or until the run is asked to stop; files that are being read then are not found. Files are
+    /// hashed in parallel and found in order. Gives the names of the folders, typed or listed, in which there was nothing, as where
+    /// a disk is not mounted.
     pub fn run(mut self, stop: &Stop, sink: &mut dyn FnMut(Found)) -> Vec<String> {
         let batch = 4 * rayon::current_num_threads();
         while !stop.draining() {
@@ -70,7 +71,7 @@ impl Collect {
                 break;
             }
             let fresh: Vec<Step> = steps.into_iter().filter(|step| self.is_new(step)).collect();
-            let looked: Vec<Looked> = fresh.into_par_iter().map(look).collect();
+            let looked: Vec<Looked> = fresh.into_par_iter().filter_map(|step| look(step, stop)).collect();
             looked.into_iter().filter_map(|looked| self.judge(looked)).for_each(&mut *sink);
         }
         self.walk.into_vacant().iter().map(|folder| name_of(folder)).collect()
@@ -126,9 +127,11 @@ fn half(hash: &[u8; 32]) -> [u8; 16] {
     *hash.first_chunk().unwrap_or(&[0; 16])
 }
 
-fn look(step: Step) -> Looked {
-    match step {
-        Step::File(path) => Looked { outcome: sight::look(&path), path },
-        Step::Dead(path, dead) => Looked { outcome: Err((sight::fault_of(dead), None)), path },
-    }
+/// None when the run is asked to stop before the file is read.
+fn look(step: Step, stop: &Stop) -> Option<Looked> {
+    let (outcome, path) = match step {
+        Step::File(path) => (sight::look(&path, stop).transpose(), path),
+        Step::Dead(path, dead) => (Some(Err((sight::fault_of(dead), None))), path),
+    };
+    outcome.map(|outcome| Looked { path, outcome })
 }

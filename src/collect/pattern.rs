@@ -1,10 +1,10 @@
 //! A pattern among the inputs, such as `scans/**/*.pdf`: the folder that it begins in, and what it takes of that folder.
 
-use std::path::{Component, Path, PathBuf, is_separator};
+use std::path::{Path, PathBuf, is_separator};
 
 use glob::MatchOptions;
 
-use crate::base::name::{name_of, path_of};
+use crate::base::name::{name_of, path_of, plain};
 
 /// The signs that make a pattern of a path.
 const SIGNS: [char; 3] = ['*', '?', '['];
@@ -74,6 +74,12 @@ impl Pattern {
         below.components().map(|name| name_of(name.as_ref())).collect()
     }
 
+    /// After which of its steps a folder, the root or below it, may stand: what it takes of a folder follows from that.
+    pub fn steps_at(&self, folder: &Path) -> Vec<usize> {
+        let names = self.names(folder);
+        (0..=self.steps.len()).filter(|&steps| self.fits(&self.steps[..steps], &names, false)).collect()
+    }
+
     /// True when the names are what all steps ask for or, `partly`, what the first of them do.
     fn fits(&self, steps: &[glob::Pattern], names: &[String], partly: bool) -> bool {
         let (Some((step, later)), Some((name, deeper))) = (steps.split_first(), names.split_first()) else {
@@ -109,7 +115,7 @@ fn first_name(typed: &str) -> usize {
 
 /// The folder of that name; the present one where there is none.
 fn folder(name: &str) -> PathBuf {
-    let folder: PathBuf = path_of(name).components().filter(|part| *part != Component::CurDir).collect();
+    let folder = plain(&path_of(name));
     if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::base::{ContentHash, Fault, FaultKind, Kind, StageName};
+use crate::base::{ContentHash, Fault, FaultKind, Kind, StageName, Stop};
 
 use super::{
     kind::{Content, HEAD, promised, recognise},
@@ -34,8 +34,12 @@ pub type Refusal = (Fault, Option<ContentHash>);
 const READABLE: &str =
     "it is not PDF, JPEG, PNG, WebP, TIFF, GIF, BMP, WAV, MP3, AAC, FLAC, Ogg, MP4, MOV, MKV, WebM, AVI or text";
 
-/// Reads the file once. Only regular files: opening a pipe could wait for ever.
-pub fn look(path: &Path) -> Result<Sight, Refusal> {
+/// The beginning of a file, the hash of all of it, and its length in bytes.
+type Whole = (Vec<u8>, ContentHash, u64);
+
+/// Reads the file once; none when the run is asked to stop before its end. Only regular files: opening a pipe could wait
+/// for ever.
+pub fn look(path: &Path, stop: &Stop) -> Result<Option<Sight>, Refusal> {
     let unreadable =
         |error: io::Error| (fault(FaultKind::Unreadable, error.to_string(), "check its permissions"), None);
     let facts = path.metadata().map_err(unreadable)?;
@@ -43,10 +47,10 @@ pub fn look(path: &Path) -> Result<Sight, Refusal> {
         return Err((fault(FaultKind::Unreadable, "it is no regular file", "name a file or a folder"), None));
     }
     let mut file = File::open(path).map_err(unreadable)?;
-    let (head, hash, bytes) = read(&mut file).map_err(unreadable)?;
+    let Some((head, hash, bytes)) = read(&mut file, facts.len(), stop).map_err(unreadable)? else { return Ok(None) };
     let modified = facts.modified().ok();
     let since = file.metadata().map_err(unreadable)?;
-    if (since.len(), since.modified().ok()) != (bytes, modified) {
+    if (facts.len(), since.len(), since.modified().ok()) != (bytes, bytes, modified) {
         return Err((fault(FaultKind::Unreadable, "it is being written", "run again when it is complete"), None));
     }
     if bytes == 0 {
@@ -54,7 +58,7 @@ pub fn look(path: &Path) -> Result<Sight, Refusal> {
     }
     let kind = kind_of(&head, &mut file).map_err(|fault| (fault, Some(hash)))?;
     warn_of_contradiction(path, kind);
-    Ok(Sight { kind, hash, bytes, modified })
+    Ok(Some(Sight { kind, hash, bytes, modified }))
 }
 
 /// The fault of a name that leads nowhere.
@@ -69,12 +73,15 @@ pub fn fault_of(dead: Dead) -> Fault {
     }
 }
 
-fn read(file: &mut File) -> io::Result<(Vec<u8>, ContentHash, u64)> {
+/// Reads one byte more than the `length` that the file should have, and no further: one that grows as fast as it is read
+/// would never end. None when the run is asked to stop.
+fn read(file: &mut impl Read, length: u64, stop: &Stop) -> io::Result<Option<Whole>> {
     let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; 1 << 18]);
     let (mut head, mut bytes) = (Vec::new(), 0);
-    loop {
+    let mut file = file.take(length.saturating_add(1));
+    while !stop.draining() {
         let count = match file.read(&mut buffer) {
-            Ok(0) => return Ok((head, ContentHash(*hasher.finalize().as_bytes()), bytes)),
+            Ok(0) => return Ok(Some((head, ContentHash(*hasher.finalize().as_bytes()), bytes))),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -83,6 +90,7 @@ fn read(file: &mut File) -> io::Result<(Vec<u8>, ContentHash, u64)> {
         head.extend_from_slice(&buffer[..count.min(HEAD - head.len())]);
         bytes += count as u64;
     }
+    Ok(None)
 }
 
 /// What the content of `file` is, of which `head` is the beginning: 65,536 bytes, or all of it.
@@ -107,4 +115,38 @@ fn warn_of_contradiction(path: &Path, kind: Kind) {
 
 fn fault(kind: FaultKind, message: impl Into<String>, hint: &str) -> Fault {
     Fault::new(StageName::Collect, kind, message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never ends, and asks the run to stop at the third time it is read.
+    struct Endless(u32, Stop);
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            if self.0 == 3 {
+                self.1.drain();
+            }
+            buffer.fill(b'x');
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn a_file_is_given_up_where_the_run_is_asked_to_stop() {
+        let stop = Stop::default();
+        let mut endless = Endless(0, stop.clone());
+        assert!(read(&mut endless, u64::MAX, &stop).unwrap().is_none());
+        assert_eq!(endless.0, 3);
+    }
+
+    #[test]
+    fn a_file_that_grows_while_it_is_read_is_read_one_byte_too_far() {
+        let stop = Stop::default();
+        let (head, _, bytes) = read(&mut Endless(3, stop.clone()), 1000, &stop).unwrap().unwrap();
+        assert_eq!((head.len(), bytes), (1001, 1001));
+    }
 }

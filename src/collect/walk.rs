@@ -12,7 +12,7 @@ use super::{
     folder::Folder,
     pattern::{Pattern, is_pattern},
 };
-use crate::base::name::path_of;
+use crate::base::name::{path_of, plain};
 
 /// What the walk comes upon.
 #[derive(Debug)]
@@ -82,7 +82,8 @@ impl Walk {
         self.vacant
     }
 
-    fn enter(&mut self, path: PathBuf) -> Option<Step> {
+    fn enter(&mut self, path: &Path) -> Option<Step> {
+        let path = plain(path);
         match path.metadata() {
             Ok(facts) if facts.is_dir() => {
                 self.folder = Some(Folder::whole(&path, self.hidden));
@@ -107,7 +108,7 @@ impl Walk {
 
     fn enter_typed(&mut self, typed: Typed) -> Option<Step> {
         match typed {
-            Typed::Path(path) => self.enter(path),
+            Typed::Path(path) => self.enter(&path),
             Typed::Pattern(pattern) => {
                 self.folder = Some(Folder::matching(pattern, self.hidden));
                 None
@@ -145,7 +146,7 @@ impl Iterator for Walk {
             }
             let step = match self.typed.pop_front() {
                 Some(typed) => self.enter_typed(typed),
-                None => self.listed()?.map_or_else(Some, |path| self.enter(path)),
+                None => self.listed()?.map_or_else(Some, |path| self.enter(&path)),
             };
             if step.is_some() {
                 return step;

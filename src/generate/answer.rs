@@ -164,6 +164,12 @@ impl Answer {
         self.rules.allowance.saturating_sub(self.rules.reserve + self.tokens.len())
     }
 
+    /// The tokens from this place on, without those that closed the answer.
+    pub fn chosen_from(&self, place: usize) -> &[u32] {
+        let open = self.open.unwrap_or(self.tokens.len());
+        self.tokens.get(place..open).unwrap_or_default()
+    }
+
     /// How many of these tokens, from the first on, the grammar would let the answer say.
     pub fn allowed(&mut self, guesses: &[u32]) -> usize {
         match &mut self.rules.guided {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     pattern,
     syntax::{CALL, QUOTE},
+    witness,
 };
 use crate::base::shape::FUNCTION;
 
@@ -104,15 +105,17 @@ impl Rules<'_> {
             Err(problem) => return self.refuse(at, &problem),
         };
         let (shortest, longest) = (count(node, "minLength", 0), count(node, "maxLength", 1 << 20));
-        let free = node.get("pattern").is_none() && node.get("format").is_none();
-        if free && longest == 0 {
-            return format!("{QUOTE} {QUOTE}");
+        let empty = shortest == 0 && may_be_empty(node);
+        match longest {
+            0 if empty => return format!("{QUOTE} {QUOTE}"),
+            0 => return self.refuse(at, "must be empty by its `maxLength`, and cannot be by its other bounds"),
+            _ => {}
         }
         let length = format!("/{CHARACTER}{{{},{longest}}}/", shortest.max(1));
         self.count += 1;
         let name = format!("T{}", self.count);
         self.line(&name, &terminal.into_iter().chain([length]).collect::<Vec<_>>().join(" & "));
-        let maybe = if free && shortest == 0 { "?" } else { "" };
+        let maybe = if empty { "?" } else { "" };
         format!("{QUOTE} {name}{maybe} {QUOTE}")
     }
 
@@ -172,6 +175,12 @@ fn literal(option: &Value) -> String {
 
 fn count(node: &Value, keyword: &str, otherwise: u64) -> u64 {
     node.get(keyword).and_then(Value::as_u64).unwrap_or(otherwise)
+}
+
+/// True where pattern and format let a text be empty; no format does.
+fn may_be_empty(node: &Value) -> bool {
+    let pattern = node.get("pattern").and_then(Value::as_str);
+    node.get("format").is_none() && pattern.is_none_or(witness::may_be_empty)
 }
 
 /// The regular expressions that a string must match besides its length.

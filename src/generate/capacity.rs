@@ -55,7 +55,7 @@ pub struct Capacity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Allowed {
     /// `kv_memory_mb`.
-    Told(u64),
+    Told { bytes: u64, spare: Spare },
     /// A share of what is free.
     Share { bytes: u64, spare: Spare },
     /// The system does not tell.
@@ -65,7 +65,7 @@ enum Allowed {
 impl Allowed {
     fn of(settings: &Settings, spare: Spare) -> Self {
         match (settings.kv_memory_mb, spare.share()) {
-            (Some(megabytes), _) => Self::Told(megabytes.saturating_mul(1_000_000)),
+            (Some(megabytes), _) => Self::Told { bytes: megabytes.saturating_mul(1_000_000), spare },
             (None, Some(bytes)) => Self::Share { bytes, spare },
             (None, None) => Self::Unknown,
         }
@@ -73,7 +73,7 @@ impl Allowed {
 
     fn slots(self, slot: Footprint) -> usize {
         match self {
-            Self::Told(bytes) | Self::Share { bytes, .. } => {
+            Self::Told { bytes, .. } | Self::Share { bytes, .. } => {
                 usize::try_from(bytes / slot.bytes().max(1)).unwrap_or(usize::MAX).clamp(1, MOST_SLOTS)
             }
             Self::Unknown => UNTOLD_SLOTS,
@@ -95,7 +95,7 @@ impl Capacity {
         let slots = settings.slots.unwrap_or_else(|| allowed.slots(slot));
         let capacity = Self { slots, context, slot, allowed };
         match allowed {
-            Allowed::Told(bytes) if capacity.bytes() > bytes => Err(capacity.too_much(keeping, bytes)),
+            Allowed::Told { bytes, .. } if capacity.bytes() > bytes => Err(capacity.too_much(keeping, bytes)),
             _ => Ok(capacity),
         }
     }
@@ -107,12 +107,15 @@ impl Capacity {
 
     /// What is worth a warning: more is asked for than the machine has.
     pub fn warning(&self) -> Option<String> {
-        let Allowed::Share { spare: Spare { free: Some(free), weights }, .. } = self.allowed else { return None };
-        let beside = free.saturating_sub(weights);
+        let (spare, less) = match self.allowed {
+            Allowed::Told { spare, .. } => (spare, "generate.kv_memory_mb, generate.slots or generate.context"),
+            Allowed::Share { spare, .. } => (spare, "generate.slots or generate.context"),
+            Allowed::Unknown => return None,
+        };
+        let beside = spare.free?.saturating_sub(spare.weights);
         (self.bytes() > beside).then(|| {
             format!(
-                "keys and values may grow to {}, but {} are free beside the weights; lower generate.slots or \
-                 generate.context if memory runs short",
+                "keys and values may grow to {}, but {} are free beside the weights; lower {less} if memory runs short",
                 Bytes(self.bytes()),
                 Bytes(beside)
             )
@@ -158,7 +161,7 @@ impl fmt::Display for Capacity {
         let bytes = Bytes(self.bytes());
         write!(out, "{slots} slots of {context} tokens, {bytes} of keys and values; bytes per slot = {slot}; ")?;
         match allowed {
-            Allowed::Told(bytes) => write!(out, "generate.kv_memory_mb allows {}", Bytes(*bytes)),
+            Allowed::Told { bytes, .. } => write!(out, "generate.kv_memory_mb allows {}", Bytes(*bytes)),
             Allowed::Share { bytes, spare } => write!(
                 out,
                 "their share of {} free memory, of which weights take {}, is {}",

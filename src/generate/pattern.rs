@@ -2,37 +2,26 @@
 
 use llguidance::regex_to_lark;
 
+use crate::base::shape::expression_of;
+
 /// Two bytes of an IP address in hexadecimal, and one in decimal.
 const PAIR: &str = "[0-9a-fA-F]{1,4}";
 const BYTE: &str = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
-/// A name between the dots of a domain.
+/// A name between the dots of a URI's host.
 const LABEL: &str = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
 
-/// Hours, minutes, seconds, and the zone that must follow.
-const CLOCK: &str = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?";
-const ZONE: &str = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
-
-/// A day of the calendar, the 29th of February in leap years alone.
-const DAY: &str = "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|\
-                   (?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|\
-                   (?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)";
-
-/// What a text of a format looks like; the more outlandish forms of addresses are left out.
+/// What a text of a format looks like: as in JSON, where the shape has an expression for it. The more outlandish forms
+/// of URIs are left out.
 ///
 /// # Errors
 /// When there is no such expression.
 pub(super) fn of_format(format: &str) -> Result<String, String> {
+    if let Some(expression) = expression_of(format) {
+        return whole(expression);
+    }
     let expression = match format {
-        "date" => DAY.to_owned(),
-        "time" => format!("{CLOCK}{ZONE}"),
-        "date-time" => format!("{DAY}T{CLOCK}{ZONE}"),
         "duration" => duration(),
-        "email" => {
-            let name = "[a-zA-Z0-9_+%&'-]";
-            format!(r"{name}{{1,16}}(?:\.{name}{{1,11}}){{0,4}}@{LABEL}(?:\.{LABEL}){{1,5}}")
-        }
-        "hostname" => format!(r"{LABEL}(?:\.{LABEL}){{0,9}}"),
         "ipv4" => format!(r"{BYTE}(?:\.{BYTE}){{3}}"),
         "ipv6" => ipv6(),
         "uuid" => "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}".to_owned(),
@@ -109,5 +98,13 @@ mod tests {
         assert_eq!(whole("^(a|b)[|]$").unwrap(), "(?:(a|b)[|])");
         assert_eq!(whole("a|b").unwrap(), "(?s:.*)(?:a|b)(?s:.*)");
         assert!(whole("^a|b$").is_err_and(|problem| problem.contains("one alternative")));
+    }
+
+    #[test]
+    fn a_call_is_held_to_the_formats_of_json() {
+        for format in ["date", "time", "date-time", "email", "hostname"] {
+            assert_eq!(of_format(format), whole(expression_of(format).unwrap()), "{format}");
+        }
+        assert!(of_format("uri").is_ok() && of_format("regex").is_err());
     }
 }

@@ -33,7 +33,8 @@ impl Sampler {
         Self {
             temperature: settings.temperature,
             top_k: settings.top_k,
-            top_p: settings.top_p,
+            // All of the probability leaves none out: they need not be put in order for that.
+            top_p: settings.top_p.filter(|share| *share < 1.0),
             numbers: SplitMix::of(settings.seed, origin),
         }
     }
@@ -219,6 +220,18 @@ mod tests {
         assert_eq!(few(Settings { top_p: Some(0.6), ..Settings::default() }), [3]);
         assert_eq!(few(Settings { top_p: Some(0.7), ..Settings::default() }), [2, 3]);
         assert_eq!(few(Settings::default()), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_top_p_of_one_draws_as_none_does() {
+        let (scores, mask) = ([0.0, 1.0, 2.0, 3.0], allowed(&[true; 4]));
+        let drawn = |top_p: Option<f32>| {
+            let mut sampler = sampler(Settings { temperature: 1.0, top_p, ..Settings::default() });
+            let choose = |_| sampler.choose(Logits::Scores(&scores), &mask).unwrap().token;
+            (0..200).map(choose).collect::<Vec<u32>>()
+        };
+        assert_eq!(drawn(Some(1.0)), drawn(None));
+        assert_eq!(sampler(Settings { top_p: Some(1.0), ..Settings::default() }).top_p, None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     draft::{Drafter, Shelf},
     vocabulary::Vocabulary,
 };
-use crate::base::{Effort, Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
+use crate::base::{Confined, Effort, Finish, Generation, Item, Prompt, PromptFacts, TextLayer, Timing};
 
 /// What a seated unit waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) struct Seat {
     pub(super) answer: Answer,
     /// Guesses what the answer says next.
     pub(super) drafter: Option<Drafter>,
+    /// Whether the context leaves the answer less room than the settings.
+    pub(super) confined: Option<Confined>,
     facts: PromptFacts,
     layer: Option<TextLayer>,
     effort: Effort,
@@ -39,6 +41,7 @@ impl Seat {
             envelope,
             answer,
             drafter: None,
+            confined: None,
             facts,
             layer: None,
             effort: Effort::default(),
@@ -99,6 +102,7 @@ impl Seat {
             controls,
             thought,
             finish,
+            confined: self.confined,
             facts: self.facts,
             layer: self.layer,
             effort: Effort { forced: self.answer.forced, ..self.effort },
@@ -117,7 +121,7 @@ pub(super) fn facts_of(prompt: &Prompt) -> PromptFacts {
     }
 }
 
-fn count(tokens: usize) -> u32 {
+pub(super) fn count(tokens: usize) -> u32 {
     u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 

@@ -1,6 +1,6 @@
 //! A short text that matches a pattern: what a string may be closed with.
 
-use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
+use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
 /// Bytes of the longest text that is looked for.
 const MOST: usize = 1 << 10;
@@ -12,6 +12,28 @@ const USUAL: &str = "a0A ";
 pub(super) fn of(pattern: &str) -> Option<String> {
     let parsed = regex_syntax::parse(pattern).ok()?;
     String::from_utf8(shortest(&parsed)?).ok()
+}
+
+/// True of a pattern that the empty text matches.
+pub(super) fn may_be_empty(pattern: &str) -> bool {
+    regex_syntax::parse(pattern).is_ok_and(|parsed| takes_nothing(&parsed))
+}
+
+fn takes_nothing(part: &Hir) -> bool {
+    match part.kind() {
+        HirKind::Empty => true,
+        HirKind::Look(look) => is_anchor(*look),
+        HirKind::Literal(_) | HirKind::Class(_) => false,
+        HirKind::Repetition(repeated) => repeated.min == 0 || takes_nothing(&repeated.sub),
+        HirKind::Capture(group) => takes_nothing(&group.sub),
+        HirKind::Concat(parts) => parts.iter().all(takes_nothing),
+        HirKind::Alternation(ways) => ways.iter().any(takes_nothing),
+    }
+}
+
+/// True of what holds at both ends of any text; an empty one has no words, nor borders of them.
+fn is_anchor(look: Look) -> bool {
+    matches!(look, Look::Start | Look::End | Look::StartLF | Look::EndLF | Look::StartCRLF | Look::EndCRLF)
 }
 
 fn shortest(part: &Hir) -> Option<Vec<u8>> {
@@ -54,7 +76,7 @@ fn holds(class: &Class, one: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::{may_be_empty, of};
 
     #[test]
     fn what_need_not_stand_does_not() {
@@ -64,6 +86,16 @@ mod tests {
         assert_eq!(found(r"^.+\([0-9]{4}\)$"), "a(0000)");
         assert_eq!(found("^(?:EUR|€)?x*(long|no)$"), "no");
         assert_eq!(found("^[é-ü]$"), "é");
+    }
+
+    #[test]
+    fn the_empty_text_matches_where_nothing_must_stand() {
+        for pattern in ["^[0-9]*$", "x?", "^$", "^(?:EUR|€)?(a|)$", "^(?:[a-z]*){3}$", ""] {
+            assert!(may_be_empty(pattern), "{pattern}");
+        }
+        for pattern in ["^[0-9]+$", "x", "^a*b$", "^(?:a|b)$", r"\b", "^(?:[a-z]?x){2}$", "("] {
+            assert!(!may_be_empty(pattern), "{pattern}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::pointer;
 use crate::base::{
     PageBox, Part, Shape,
     ladder::Rung,
-    shape::{Field, Form, Integer, Node},
+    shape::{Field, Form, Integer, Node, Union},
 };
 
 /// The name that Gemma gives to boxes.
@@ -44,8 +44,9 @@ fn holds_box(field: &Field) -> bool {
 
 fn has_box_inside(node: &Node) -> bool {
     match &node.form {
-        Form::Object(fields) => fields.iter().any(holds_box),
+        Form::Object(fields) | Form::Union(Union { columns: fields, .. }) => fields.iter().any(holds_box),
         Form::List(list) => has_box_inside(&list.item),
+        Form::Map(map) => has_box_inside(&map.value),
         _ => false,
     }
 }
@@ -74,7 +75,12 @@ fn in_fields(fields: &[Field], record: &Value, at: &str, found: &mut Vec<Found>)
 
 fn in_node(node: &Node, value: &Value, at: &str, found: &mut Vec<Found>) {
     match (&node.form, value) {
-        (Form::Object(fields), Value::Object(_)) => in_fields(fields, value, at, found),
+        (Form::Object(fields) | Form::Union(Union { columns: fields, .. }), Value::Object(_)) => {
+            in_fields(fields, value, at, found);
+        }
+        (Form::Map(map), Value::Object(entries)) => {
+            entries.iter().for_each(|(name, entry)| in_node(&map.value, entry, &pointer::below(at, name), found));
+        }
         (Form::List(list), Value::Array(items)) => {
             items
                 .iter()
@@ -107,10 +113,13 @@ mod tests {
 
     use super::*;
 
-    fn boxes(rung: &Rung) -> Vec<PageBox> {
+    fn grid() -> Value {
         let corners = json!({ "type": "integer", "minimum": 0, "maximum": 1000 });
-        let list = json!({ "type": "array", "items": corners, "minItems": 4, "maxItems": 4 });
-        let schema = json!({ "type": "object", "properties": { "box_2d": list } });
+        json!({ "type": "array", "items": corners, "minItems": 4, "maxItems": 4 })
+    }
+
+    fn boxes(rung: &Rung) -> Vec<PageBox> {
+        let schema = json!({ "type": "object", "properties": { "box_2d": grid() } });
         let shape = Shape::compile(&schema).unwrap();
         assert!(asks_for_boxes(&shape));
         of(shape.fields(), &json!({ "box_2d": [100, 200, 300, 600] }), rung, Part::Whole)
@@ -125,6 +134,30 @@ mod tests {
         assert!(close(on(Some(90)), [0.1, 0.4, 0.3, 0.8]), "{:?}", on(Some(90)));
         assert!(close(on(Some(180)), [0.4, 0.7, 0.8, 0.9]), "{:?}", on(Some(180)));
         assert!(close(on(Some(270)), [0.7, 0.2, 0.9, 0.6]), "{:?}", on(Some(270)));
+    }
+
+    #[test]
+    fn boxes_of_variants_and_in_maps_are_found() {
+        let variant = |kind: &str, name: &str, value: Value| {
+            let properties = json!({ "kind": { "const": kind }, name: value });
+            json!({ "type": "object", "properties": properties, "required": ["kind", name] })
+        };
+        let (seal, note) = (variant("seal", "box_2d", grid()), variant("note", "text", json!({ "type": "string" })));
+        let one = json!({ "oneOf": [seal, note] });
+        let map = json!({ "type": "object", "additionalProperties": one });
+        let schema = |name: &str, node: &Value| json!({ "type": "object", "properties": { name: node } });
+        let seal = json!({ "kind": "seal", "box_2d": [100, 200, 300, 600], "text": null });
+        let note = json!({ "kind": "note", "box_2d": null, "text": "paid" });
+        for (name, node, record, path) in [
+            ("mark", &one, json!({ "mark": seal }), "/mark/box_2d"),
+            ("marks", &map, json!({ "marks": { "a/b~": seal, "c": note } }), "/marks/a~1b~0/box_2d"),
+        ] {
+            let shape = Shape::compile(&schema(name, node)).unwrap();
+            assert!(asks_for_boxes(&shape), "{name}");
+            let found = of(shape.fields(), &record, &Rung::default(), Part::Whole);
+            let bounds = [0.2, 0.1, 0.6, 0.3];
+            assert_eq!(found, [PageBox { path: path.to_owned(), part: Part::Whole, bounds }], "{name}");
+        }
     }
 
     #[test]

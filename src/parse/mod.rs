@@ -12,6 +12,7 @@ mod merge;
 mod parser;
 mod pointer;
 mod settings;
+mod silence;
 mod split;
 mod twice;
 

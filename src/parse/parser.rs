@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::{
-    Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Output, PageBox, Part, RecordOf, Shape, Stage,
-    StageName, Verdict, ladder::Rungs, shape::Settled,
+    Confined, Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Kind, Output, PageBox, Part, RecordOf,
+    Shape, Stage, StageName, Verdict, ladder::Rungs, shape::Settled,
 };
 
 use super::{
@@ -98,13 +98,14 @@ impl Stage for Parser {
     fn process(&mut self, item: Item<Generation>, emit: &mut dyn Emit<Extraction>) -> Result<(), Fault> {
         let (generation, envelope) = item.open();
         let (settled, stated) = self.settle(&generation).map_err(|problem| invalid(&problem, &generation))?;
-        let part = envelope.origin.part;
+        let (part, kind) = (envelope.origin.part, envelope.origin.source.kind);
         let rung = self.rungs.at(envelope.attempt);
         let boxes = boxes::of(self.shape.fields(), &settled.record, &rung, part);
         let shift = rung.shift.filter(|_| matches!(part, Part::Time { .. })).unwrap_or(0.0);
         let evidence = self.gathers.then(|| evidence::gather(&self.shape, &settled.record, &generation, stated, part));
         let checks = self.check(&settled.record);
-        emit.item(envelope.with(Extraction { evidence, checks, shift, ..extraction(settled, boxes, generation) }));
+        let extraction = extraction(settled, boxes, generation, kind);
+        emit.item(envelope.with(Extraction { evidence, checks, shift, ..extraction }));
         Ok(())
     }
 }
@@ -119,11 +120,14 @@ fn told(problems: &[String]) -> String {
 
 fn invalid(problem: &str, generation: &Generation) -> Fault {
     let message = format!("{problem}; the answer begins: {}", answer::beginning(&generation.text));
-    Fault::new(StageName::Parse, FaultKind::Invalid, message, advice(generation.finish))
+    Fault::new(StageName::Parse, FaultKind::Invalid, message, advice(generation))
 }
 
-fn advice(finish: Finish) -> &'static str {
-    match finish {
+fn advice(generation: &Generation) -> &'static str {
+    if confined(generation).is_some() {
+        return "the answer was cut: raise `context` under `[generate]`, or shorten the prompt";
+    }
+    match generation.finish {
         Finish::Stop => "say in the field's description what a valid value looks like, or allow `null`",
         Finish::Closed | Finish::Loop | Finish::Length => {
             "the answer was cut: raise `max_tokens` under `[generate]`, or bound the schema's strings and arrays"
@@ -131,26 +135,52 @@ fn advice(finish: Finish) -> &'static str {
     }
 }
 
-fn extraction(settled: Settled, boxes: Vec<PageBox>, generation: Generation) -> Extraction {
+/// What the answer had room for, where it was closed early and more tokens would not have helped without a larger context.
+fn confined(generation: &Generation) -> Option<Confined> {
+    generation.confined.filter(|_| generation.finish == Finish::Closed)
+}
+
+/// Why the answer of a document of this kind was not ended by the model.
+fn ended(generation: &Generation, kind: Kind) -> Option<String> {
+    match (generation.finish, generation.confined) {
+        (Finish::Closed, Some(Confined { tokens, context })) => Some(format!(
+            "closed early: only {tokens} tokens fit behind a prompt of {} in a context of {context}; \
+             raise generate.context{}",
+            generation.facts.prompt_tokens,
+            shorter_prompt(kind)
+        )),
+        (Finish::Closed, None) => Some("closed early: the allowance of new tokens ran short".to_owned()),
+        (Finish::Loop, _) => Some("closed early: it said the same again and again".to_owned()),
+        (Finish::Stop | Finish::Length, _) => None,
+    }
+}
+
+/// What else makes room for the answer.
+fn shorter_prompt(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => " or lower decode.text.longest",
+        Kind::Pdf | Kind::Image => " or lower encode.budget",
+        Kind::Video => " or lower encode.frame_budget",
+        Kind::Audio => "",
+    }
+}
+
+fn extraction(settled: Settled, boxes: Vec<PageBox>, generation: Generation, kind: Kind) -> Extraction {
     let mut problems = settled.remarks;
-    let ended = match generation.finish {
-        Finish::Closed => Some("closed early: the allowance of new tokens ran short"),
-        Finish::Loop => Some("closed early: it said the same again and again"),
-        Finish::Stop | Finish::Length => None,
-    };
-    if let Some(why) = ended {
-        problems.insert(0, why.to_owned());
+    if let Some(why) = ended(&generation, kind) {
+        problems.insert(0, why);
     }
     if let Some(thought) = generation.thought.as_ref().filter(|thought| thought.cut) {
         problems.push(format!("thoughts cut after {} tokens: their allowance ran out", thought.tokens));
     }
     Extraction {
+        confined: confined(&generation).is_some(),
+        mean_logprob: mean(chosen(&generation)),
         record: settled.record,
         boxes,
         thought: generation.thought,
         problems,
         tokens: u32::try_from(generation.tokens.len()).unwrap_or(u32::MAX),
-        mean_logprob: mean(&generation.logprobs),
         finish: generation.finish,
         facts: generation.facts,
         effort: generation.effort,
@@ -158,6 +188,12 @@ fn extraction(settled: Settled, boxes: Vec<PageBox>, generation: Generation) -> 
         raw: generation.text,
         ..Extraction::default()
     }
+}
+
+/// The log-probabilities of what was said before the answer was closed: what closed it was not the model's choice.
+fn chosen(generation: &Generation) -> &[f32] {
+    let logprobs = &generation.logprobs;
+    &logprobs[..generation.places.open.min(logprobs.len())]
 }
 
 /// 0 for an answer without tokens.

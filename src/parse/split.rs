@@ -19,22 +19,28 @@ pub fn listing(record: &Shape, most: u32, bounds: Bounds) -> Result<Shape, Vec<S
     Shape::compile_within(&schema, bounds)
 }
 
-/// The schema with references that hold where it stands now; the dialect is named at the root alone.
+/// The schema with references that hold where it stands now; dialect and file are named at the root alone.
 fn moved(schema: &Value) -> Value {
     let mut schema = schema.clone();
-    schema.as_object_mut().and_then(|schema| schema.shift_remove("$schema"));
+    if let Some(schema) = schema.as_object_mut() {
+        schema.retain(|keyword, _| !["$schema", "$id"].contains(&keyword.as_str()));
+    }
     follow(&mut schema);
     schema
 }
 
+/// References stand in schemas, and in no value that a schema lists.
 fn follow(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
-            Value::String(to) if name == "$ref" && to.starts_with('#') => *to = format!("{ITEM}{}", &to[1..]),
-            value => follow(value),
-        }),
-        Value::Array(items) => items.iter_mut().for_each(follow),
-        _ => {}
+    for (keyword, value) in schema.as_object_mut().into_iter().flatten() {
+        match (keyword.as_str(), value) {
+            ("$ref", Value::String(to)) if to.starts_with('#') => *to = format!("{ITEM}{}", &to[1..]),
+            ("properties" | "$defs" | "definitions", Value::Object(named)) => named.values_mut().for_each(follow),
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(branches)) => {
+                branches.iter_mut().for_each(follow);
+            }
+            ("items" | "additionalProperties", schema) => follow(schema),
+            _ => {}
+        }
     }
 }
 
@@ -86,4 +92,29 @@ fn evidence_of(shape: &Shape, answer: &Extraction, values: Vec<Grounds>) -> Evid
     let agreement = evidence::agreement(shape, &values);
     let addresses_model = answer.evidence.as_ref().and_then(|evidence| evidence.addresses_model);
     Evidence { values, agreement, addresses_model }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_move_with_the_schema_and_values_stay() {
+        let values = json!([{"$ref": "#/x"}]);
+        let schema = json!({"$schema": "s", "$id": "i", "properties": {
+            "default": {"$ref": "#/$defs/a"}, "b": {"enum": values, "default": {"$ref": "#/x"}},
+            "c": {"items": {"anyOf": [{"$ref": "#"}]}}}});
+        let expected = json!({"properties": {
+            "default": {"$ref": format!("{ITEM}/$defs/a")}, "b": {"enum": values, "default": {"$ref": "#/x"}},
+            "c": {"items": {"anyOf": [{"$ref": ITEM}]}}}});
+        assert_eq!(moved(&schema), expected);
+    }
+
+    #[test]
+    fn a_schema_with_a_name_of_its_own_can_be_listed() {
+        let schema = json!({"$id": "https://example.com/record.json", "type": "object",
+            "properties": {"a": {"$ref": "#/$defs/m"}}, "$defs": {"m": {"type": "string", "maxLength": 5}}});
+        let record = Shape::compile(&schema).unwrap();
+        assert!(listing(&record, 3, Bounds::default()).is_ok());
+    }
 }

@@ -7,12 +7,25 @@ use crate::base::Kind;
 /// The settings that concern documents of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Config {
-    /// What decides an answer: the `_config` of rows.
+    /// What decides an answer: the `_config` of rows, save those that the context has cut.
     pub answers: String,
-    /// The same, and what decides whether there is an answer at all: the `_config` of failures.
+    /// The same, and what decides whether there is an answer at all, or a whole one: the `_config` of failures, and of
+    /// rows that the context has cut.
     pub failures: String,
     /// What decides which of a document's units are asked about.
     pub units: String,
+}
+
+impl Config {
+    /// The `_config` of a row, whose answer the context may have cut.
+    pub fn of_row(&self, confined: bool) -> &str {
+        if confined { &self.failures } else { &self.answers }
+    }
+
+    /// True of the `_config` of rows that would come out the same.
+    pub fn holds_row(&self, config: &str) -> bool {
+        config == self.answers || config == self.failures
+    }
 }
 
 /// What made the rows of a run.

@@ -2,16 +2,20 @@
 //!
 //! Our own parts are read back batch by batch, so memory does not grow with the dataset.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, mem, path::PathBuf, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, RecordBatch, StringArray, UInt32Array},
-    compute::{cast, take_record_batch},
+    compute::{cast, concat_batches, take_record_batch},
     datatypes::SchemaRef,
     error::ArrowError,
 };
 
-use super::{keys::DocumentKey, marks, read, table::Table};
+use super::{
+    keys::{DocumentKey, NameKey, UnitKey},
+    marks, read,
+    table::Table,
+};
 use crate::base::Fatal;
 
 /// Rows copied in one go.
@@ -24,15 +28,28 @@ pub struct Copies(HashMap<DocumentKey, Further>);
 #[derive(Debug, Default)]
 struct Further {
     /// Whose rows are copied; anyone's where there are no others.
-    donor: Option<String>,
+    donor: Option<NameKey>,
     names: Vec<String>,
+}
+
+/// A row that is copied.
+struct Original<'a> {
+    row: u32,
+    unit: Option<UnitKey>,
+    names: &'a [String],
+}
+
+impl Original<'_> {
+    fn is_of_one_unit_with(&self, other: &Self) -> bool {
+        self.unit.is_some() && self.unit == other.unit
+    }
 }
 
 impl Copies {
     /// Another file with a content whose rows stand under the name of `donor`, or under one name.
     pub fn add(&mut self, document: DocumentKey, donor: Option<String>, source: String) {
         let further = self.0.entry(document).or_default();
-        further.donor = donor;
+        further.donor = donor.as_deref().map(NameKey::of);
         further.names.push(source);
     }
 
@@ -45,34 +62,83 @@ impl Copies {
         let originals: Vec<PathBuf> = table.parts()?;
         let mut copied = 0;
         for part in &originals {
+            let mut held_back: Option<RecordBatch> = None;
             for batch in read::open(part)? {
-                copied += self.write_copies(&read::checked(part, batch)?, table)?;
+                let batch =
+                    behind(held_back.take(), read::checked(part, batch)?).map_err(|error| cannot_copy(&error))?;
+                let (whole, rows) = (last_unit(&batch), batch.num_rows());
+                copied += self.write_copies(&batch.slice(0, whole), table)?;
+                held_back = Some(batch.slice(whole, rows - whole));
+            }
+            if let Some(rest) = held_back {
+                copied += self.write_copies(&rest, table)?;
             }
         }
         Ok(copied)
     }
 
-    /// The rows of `batch` that have further names, once for each name, a bounded number at a time.
+    /// The rows of `batch` that have further names, once for each name, a bounded number at a time. Parts are closed as those
+    /// of new rows are, and between units, since of a unit under one name the rows of the last part alone count.
     fn write_copies(&self, batch: &RecordBatch, table: &mut Table) -> Result<u64, Fatal> {
-        let further = self.further_names(batch);
-        for some in further.chunks(ROWS_AT_ONCE) {
-            let (rows, names): (Vec<u32>, Vec<&str>) = some.iter().copied().unzip();
-            let copies = renamed(batch, rows, names).and_then(|copies| described_as(table.schema(), &copies));
-            table.write(&copies.map_err(|error| cannot_copy(&error))?)?;
+        let (originals, mut waiting, mut copied) = (self.originals(batch), Vec::new(), 0);
+        for unit in originals.chunk_by(Original::is_of_one_unit_with) {
+            for name in unit[0].names {
+                table.row_waits();
+                waiting.extend(unit.iter().map(|original| (original.row, name.as_str())));
+                if waiting.len() >= ROWS_AT_ONCE || table.is_due(waiting.len()) {
+                    copied += write_some(batch, mem::take(&mut waiting), table)?;
+                }
+            }
         }
-        Ok(further.len() as u64)
+        Ok(copied + write_some(batch, waiting, table)?)
     }
 
-    fn further_names(&self, batch: &RecordBatch) -> Vec<(u32, &str)> {
-        let (mut further, mut row) = (Vec::new(), 0);
+    fn originals(&self, batch: &RecordBatch) -> Vec<Original<'_>> {
+        let (mut originals, mut row) = (Vec::new(), 0);
         marks::of_batch(batch, &mut |mark| {
-            let own = mark.document.and_then(|document| self.0.get(&document));
-            let own = own.filter(|own| own.donor.as_ref().is_none_or(|donor| donor == mark.source));
-            further.extend(own.into_iter().flat_map(|own| &own.names).map(|name| (row, name.as_str())));
+            let further = mark.document.and_then(|document| self.0.get(&document));
+            let further = further.filter(|further| further.donor.is_none_or(|donor| donor == mark.name()));
+            originals.extend(further.map(|further| Original { row, unit: mark.unit, names: &further.names }));
             row += 1;
         });
-        further
+        originals
     }
+}
+
+/// Writes these rows of a batch under these names, and closes the part where it is full. Returns how many.
+fn write_some(batch: &RecordBatch, some: Vec<(u32, &str)>, table: &mut Table) -> Result<u64, Fatal> {
+    if some.is_empty() {
+        return Ok(0);
+    }
+    let (rows, names): (Vec<u32>, Vec<&str>) = some.into_iter().unzip();
+    let copied = rows.len() as u64;
+    let copies = renamed(batch, rows, names).and_then(|copies| described_as(table.schema(), &copies));
+    table.write(&copies.map_err(|error| cannot_copy(&error))?)?;
+    if table.is_due(0) {
+        table.publish_rows()?;
+    }
+    Ok(copied)
+}
+
+/// A batch behind what was held back of the one before.
+fn behind(held_back: Option<RecordBatch>, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    match held_back.filter(|rows| rows.num_rows() > 0) {
+        Some(rows) => concat_batches(&batch.schema(), [&rows, &batch]),
+        None => Ok(batch),
+    }
+}
+
+/// Where the rows of the last unit begin, of which the next batch may have more.
+fn last_unit(batch: &RecordBatch) -> usize {
+    let (mut begin, mut row, mut last) = (0, 0, None);
+    marks::of_batch(batch, &mut |mark| {
+        if mark.unit.is_none() || mark.unit != last {
+            begin = row;
+        }
+        last = mark.unit;
+        row += 1;
+    });
+    begin
 }
 
 /// These rows of a batch, under these names.
@@ -156,6 +222,39 @@ mod tests {
         assert_eq!(now.schema().fields(), columns("as it is said now").fields());
         assert_eq!(now.column(0).as_string::<i32>().value(0), "b.txt");
         assert_eq!(now.column(2).as_list::<i32>().value(0).as_string::<i32>().value(0), "red");
+    }
+
+    #[test]
+    fn parts_of_copies_are_closed_as_others_are() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["parts", "aside"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let settings = Settings { rows_per_part: 2, ..Settings::default() };
+        let (parts, aside) = (folder.path().join("parts"), folder.path().join("aside"));
+        let mut table = Table::new("rows", parts, aside, columns("words"), settings);
+        table.write(&one_row("words")).unwrap();
+        let mut copies = Copies::default();
+        for number in 0..5 {
+            copies.add(DocumentKey::read(&"1".repeat(64)).unwrap(), None, format!("{number}.txt"));
+        }
+        assert_eq!(copies.write(&mut table).unwrap(), 5);
+        table.finish().unwrap();
+        let rows = |part: &PathBuf| read::extent(part).unwrap().1;
+        assert_eq!(table.parts().unwrap().iter().map(rows).collect::<Vec<u64>>(), [1, 2, 2, 1]);
+    }
+
+    #[test]
+    fn the_rows_of_the_last_unit_wait_for_the_next_batch() {
+        let units = |units: &[Option<&str>]| {
+            let digits = units.iter().map(|unit| unit.map(|unit| unit.repeat(64)));
+            let column: ArrayRef = Arc::new(digits.collect::<StringArray>());
+            last_unit(&RecordBatch::try_from_iter_with_nullable([("_unit", column, true)]).unwrap())
+        };
+        assert_eq!(units(&[Some("1"), Some("2"), Some("2")]), 1);
+        assert_eq!(units(&[Some("1"), Some("1")]), 0);
+        assert_eq!(units(&[Some("1"), None, None]), 2, "what is about no unit is one row");
+        assert_eq!(units(&[]), 0);
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Extractions {
     }
 
     fn history(&self, rows: &[Row]) -> Vec<ArrayRef> {
-        let configs = rows.iter().map(|row| &self.run.config(row.identity.kind).answers);
+        let config = |row: &Row| self.run.config(row.identity.kind).of_row(row.extraction.confined).to_owned();
         let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.extraction.raw))),
             Arc::new(rows.iter().map(thought).collect::<StringArray>()),
@@ -83,7 +83,7 @@ impl Extractions {
         arrays.push(Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.extraction.attempt.into()))));
         arrays.push(tries::array(rows.iter().map(|row| row.extraction.tries.as_slice())));
         arrays.push(Arc::new(StringArray::from_iter_values(rows.iter().map(|_| &self.run.model))));
-        arrays.push(Arc::new(StringArray::from_iter_values(configs)));
+        arrays.push(Arc::new(StringArray::from_iter_values(rows.iter().map(config))));
         arrays.push(Arc::new(columns::instants(rows.iter().map(|row| Some(row.written_at)))));
         arrays.push(boxes::array(rows.iter().map(|row| row.extraction.boxes.as_slice())));
         arrays

@@ -45,6 +45,8 @@ pub enum Fate<'a> {
 pub struct Settlement {
     /// Rows that are written once more under other names.
     pub copies: Copies,
+    /// Documents that were not looked at, since what this run would ask is there.
+    kept: HashSet<DocumentKey>,
     renamed: HashMap<(DocumentKey, NameKey), String>,
     /// Copies that a kill has left incomplete.
     incomplete: HashSet<(DocumentKey, NameKey)>,
@@ -103,6 +105,7 @@ impl Findings {
         }
         let entries: HashMap<DocumentKey, Kept> =
             self.kept.iter().map(|(document, kept, _)| (*document, *kept)).collect();
+        settlement.kept.extend(entries.keys());
         let kept = self.kept.iter().map(|(document, _, name)| (*document, name));
         for (document, name) in kept.chain(self.duplicates.iter().map(|(document, name)| (*document, name))) {
             match entries.get(&document) {
@@ -159,7 +162,12 @@ impl Findings {
         if settlement.incomplete.contains(&(document, name)) || !known.counts(side, mark, part) {
             return Fate::Goes;
         }
-        settlement.renamed.get(&(document, name)).map_or(replaced, |name| Fate::Renamed(name))
+        let renamed = settlement.renamed.get(&(document, name));
+        let asked = renamed.is_some() || self.named.contains_key(&name);
+        if asked && settlement.kept.contains(&document) && !known.is_ours(side, mark) {
+            return Fate::Goes;
+        }
+        renamed.map_or(replaced, |name| Fate::Renamed(name))
     }
 
     /// What becomes of a row of an earlier part once the copies are there.
@@ -186,7 +194,7 @@ impl Settlement {
     }
 
     /// A kept document under one more name: where a file of before is gone, or holds something else, it was renamed, else it is
-    /// a copy.
+    /// a copy. A name of before that is spelled otherwise is renamed too.
     fn adopt(
         &mut self,
         names: &[Name],
@@ -197,11 +205,15 @@ impl Settlement {
     ) {
         let whole = |one: &&Name| one.rows == kept.rows && one.failures == kept.failures;
         let key = |one: &Name| (document, NameKey::of(&one.name));
-        if let Some(own) = names.iter().find(|one| *one.name == *name) {
-            if whole(&own) {
-                return;
-            }
-            self.incomplete.insert(key(own));
+        let own = (document, NameKey::of(name));
+        let spellings: Vec<&Name> = names.iter().filter(|one| key(one) == own).collect();
+        if spellings.iter().any(whole) {
+            let is_respelled = spellings.iter().any(|one| *one.name != *name);
+            self.renamed.extend(is_respelled.then(|| (own, name.to_owned())));
+            return;
+        }
+        if !spellings.is_empty() {
+            self.incomplete.insert(own);
         }
         let gone = |one: &&Name| {
             let gone = match named.get(&NameKey::of(&one.name)) {
@@ -229,7 +241,9 @@ impl Settlement {
         own: &str,
         named: &HashMap<NameKey, Option<DocumentKey>>,
     ) {
-        let others = names.iter().filter(|one| *one.name != *own && !named.contains_key(&NameKey::of(&one.name)));
+        let own_key = NameKey::of(own);
+        let is_other = |key: NameKey| key != own_key && !named.contains_key(&key);
+        let others = names.iter().filter(|one| is_other(NameKey::of(&one.name)));
         for other in others.filter(|one| path_of(&one.name).exists()) {
             self.copies.add(document, Some(own.to_owned()), other.name.to_string());
             self.replaced.insert((document, NameKey::of(&other.name)));
@@ -280,5 +294,37 @@ mod tests {
         assert!(!leaves_all(&[(0, MARK), (1, MARK)], |_| {}), "a kill has left a unit twice");
         assert!(!leaves_all(&[(0, Mark { config: "other", ..MARK })], |_| {}), "it was asked otherwise");
         assert!(!leaves_all(&[(0, Mark { unit: None, ..MARK })], |_| {}), "it is about no unit");
+    }
+
+    /// What becomes of these rows where the document was not looked at, under the name `a.pdf`.
+    fn fates_of_kept(marks: &[(usize, Mark)]) -> Vec<String> {
+        let (mut known, mut findings) = (Known::default(), Findings::new(false));
+        marks.iter().for_each(|(part, mark)| known.mark(Side::Rows, *part, mark));
+        findings.named.insert(NameKey::of("a.pdf"), MARK.document);
+        findings.kept.push((DocumentKey(1), Kept { units: 1, rows: 1, failures: 0 }, "a.pdf".to_owned()));
+        let settlement = findings.settle(&known);
+        assert!(!findings.leaves_all(&settlement, &known));
+        let fate = |(part, mark): &(usize, Mark)| findings.fate(&settlement, &known, Side::Rows, *part, mark);
+        marks.iter().map(|row| format!("{:?}", fate(row))).collect()
+    }
+
+    #[test]
+    fn a_name_of_before_that_is_spelled_otherwise_is_renamed() {
+        let before = Mark { source: "./a.pdf", ..MARK };
+        assert_eq!(fates_of_kept(&[(0, before)]), ["Renamed(\"a.pdf\")"]);
+        let doubled = [(0, MARK), (1, before)];
+        assert_eq!(fates_of_kept(&doubled), ["Goes", "Renamed(\"a.pdf\")"], "what was doubled is there once");
+    }
+
+    #[test]
+    fn rows_of_other_settings_do_not_stay_beside_those_of_a_kept_document() {
+        let other = Mark { unit: Some(UnitKey(2)), config: "other", ..MARK };
+        assert_eq!(fates_of_kept(&[(0, MARK), (0, other)]), ["Stays", "Goes"]);
+        let elsewhere = Mark { source: "b.pdf", ..other };
+        assert_eq!(
+            fates_of_kept(&[(0, MARK), (0, elsewhere)]),
+            ["Stays", "Stays"],
+            "that name is not among the inputs"
+        );
     }
 }

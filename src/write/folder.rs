@@ -116,9 +116,15 @@ fn refuse_foreign(out: &Path) -> Result<(), Fatal> {
 fn clear(folder: &Path) -> Result<(), Fatal> {
     let cannot = |error: io::Error| cannot_write(folder, &error);
     for entry in fs::read_dir(folder).map_err(cannot)? {
-        fs::remove_file(entry.map_err(cannot)?.path()).map_err(cannot)?;
+        let path = entry.map_err(cannot)?.path();
+        fs::remove_file(&path).map_err(|error| cannot_clear(&path, &error))?;
     }
     Ok(())
+}
+
+fn cannot_clear(path: &Path, error: &io::Error) -> Fatal {
+    let message = format!("write: `{}` is in the way and cannot be removed: {error}", path.display());
+    Fatal::new(message, "move it away; only parts that grow lie there, and those of a killed run are removed")
 }
 
 fn make(path: &Path) -> Result<(), Fatal> {
@@ -197,5 +203,23 @@ pub fn cannot_write(path: &Path, error: &io::Error) -> Fatal {
             format!("write: `{path}` cannot be written: {error}"),
             "see that the output folder is still there and can be written to; the parts already written are whole",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_among_the_growing_parts_is_named() {
+        let out = tempfile::tempdir().unwrap();
+        drop(Claim::take(out.path()).unwrap());
+        let (left, strange) = (Folder::at(out.path()).aside.join("left"), Folder::at(out.path()).aside.join("strange"));
+        fs::write(&left, "of a killed run").unwrap();
+        drop(Claim::take(out.path()).unwrap());
+        assert!(!left.exists());
+        fs::create_dir(&strange).unwrap();
+        let wrong = Claim::take(out.path()).unwrap_err();
+        assert!(wrong.message.contains(&format!("`{}`", strange.display())), "{wrong}");
     }
 }

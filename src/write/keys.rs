@@ -1,11 +1,11 @@
 //! Short names for what a dataset holds, to be kept in memory by the million.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::identity;
-use crate::base::{ContentHash, Origin};
+use crate::base::{ContentHash, Origin, name::plain};
 
 /// A document, by the first half of its content's hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub struct DocumentKey(pub u128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UnitKey(pub u128);
 
-/// The name of a file.
+/// The name of a file, however it is spelled: datasets of before may say `./a.txt` for `a.txt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NameKey(u128);
 
@@ -51,7 +51,8 @@ impl UnitKey {
 impl NameKey {
     /// The key of a file's name.
     pub fn of(name: &str) -> Self {
-        let hash = ContentHash(*blake3::hash(name.as_bytes()).as_bytes());
+        let plain = plain(Path::new(name));
+        let hash = ContentHash(*blake3::hash(plain.as_os_str().as_encoded_bytes()).as_bytes());
         Self(DocumentKey::of(&hash).0)
     }
 }

@@ -148,10 +148,10 @@ impl Known {
     }
 
     /// True of what was made by the model and the settings of this run.
-    fn is_ours(&self, side: Side, mark: &Mark) -> bool {
+    pub(super) fn is_ours(&self, side: Side, mark: &Mark) -> bool {
         let config = self.run.config(mark.kind);
-        let config = if side == Side::Rows { &config.answers } else { &config.failures };
-        mark.model == self.run.model && mark.config == *config
+        let holds = if side == Side::Rows { config.holds_row(mark.config) } else { mark.config == config.failures };
+        mark.model == self.run.model && holds
     }
 
     fn name(&mut self, document: DocumentKey, name: &str) -> &mut Name {
@@ -286,6 +286,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::write::Config;
 
     /// Of a row and a failure of the same unit: whether the failure counts, and whether anything is to be tidied.
     fn both(record: RecordOf) -> (bool, bool) {
@@ -295,6 +296,21 @@ mod tests {
         known.mark(Side::Rows, 0, &mark);
         known.mark(Side::Failures, 0, &mark);
         (known.counts(Side::Failures, &mark, 0), known.is_untidy())
+    }
+
+    #[test]
+    fn a_row_that_the_context_has_cut_holds_as_long_as_a_failure_would() {
+        let config = |failures: &str| Config { answers: "a".into(), failures: failures.into(), units: "u".into() };
+        let holds = |side: Side, config_now: &str, config_then: &str| {
+            let run = RunIdentity::new("m", |_| config(config_now));
+            let known = Known { run, ..Known::default() };
+            let (document, unit) = (Some(DocumentKey(1)), Some(UnitKey(1)));
+            let (source, kind) = ("a.txt", Some(Kind::Text));
+            known.is_ours(side, &Mark { source, document, unit, kind, model: "m", config: config_then })
+        };
+        assert!(holds(Side::Rows, "f", "a") && holds(Side::Rows, "g", "a"), "a whole row");
+        assert!(holds(Side::Rows, "f", "f") && !holds(Side::Rows, "g", "f"), "one that was cut");
+        assert!(holds(Side::Failures, "f", "f") && !holds(Side::Failures, "f", "a"), "a failure");
     }
 
     #[test]

@@ -119,8 +119,10 @@ pub(super) fn schema_and_footer(part: &Path) -> Result<(SchemaRef, Option<Vec<Ke
     Ok((builder.schema().clone(), ours))
 }
 
+/// What begins with a dot is none: macOS puts `._part-00000.parquet` beside a part on disks that are not its own.
 fn is_part(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "parquet")
+    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !is_hidden && path.extension().is_some_and(|extension| extension == "parquet")
 }
 
 fn no_dataset(out: &Path, why: &str) -> Fatal {
@@ -176,4 +178,19 @@ fn cannot_read(part: &Path, error: impl std::fmt::Display) -> Fatal {
         message,
         "see that the file is a whole Parquet file and may be read; the other parts do not depend on it",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_with_a_dot_is_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["part-00001.parquet", "._part-00000.parquet", ".parquet", "part-00000.parquet", "note.txt"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let parts = ["part-00000.parquet", "part-00001.parquet"].map(|name| folder.path().join(name));
+        assert_eq!(listed(folder.path()).unwrap(), parts);
+    }
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use arrow::{array::RecordBatch, error::ArrowError};
-use parquet::file::properties::WriterProperties;
 
 use super::{
     copies,
@@ -19,6 +18,7 @@ use super::{
     part::Part,
     read,
     settings::Settings,
+    table,
 };
 use crate::base::Fatal;
 
@@ -92,9 +92,7 @@ impl Revision<'_> {
     fn rewrite(&self, side: Side, number: usize, part: &Path) -> Result<(), Fatal> {
         let aside = self.aside.join(part.file_name().unwrap_or_default());
         let (schema, footer) = read::schema_and_footer(part)?;
-        let properties = WriterProperties::builder()
-            .set_compression(self.settings.compression.codec())
-            .set_key_value_metadata(footer);
+        let properties = table::properties(self.settings).set_key_value_metadata(footer);
         let mut anew = Part::create(aside, schema, properties.build())?;
         for batch in read::open(part)? {
             let batch = read::checked(part, batch)?;

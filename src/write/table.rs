@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Instant};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use parquet::file::{metadata::KeyValue, properties::WriterProperties};
+use parquet::file::{
+    metadata::KeyValue,
+    properties::{WriterProperties, WriterPropertiesBuilder},
+};
 
 use super::{folder, part::Part, read, settings::Settings};
 use crate::base::Fatal;
@@ -11,6 +14,15 @@ use crate::base::Fatal;
 /// A row group never grows beyond this many bytes in memory, so readers and writers stay small.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 const ROW_GROUP_ROWS: usize = 10_000;
+
+/// How every part is written, new or anew.
+pub(super) fn properties(settings: &Settings) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_compression(settings.compression.codec())
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_created_by(concat!("lapidary ", env!("CARGO_PKG_VERSION")).to_owned())
+}
 
 /// One of the two tables.
 pub struct Table {
@@ -32,12 +44,7 @@ pub struct Table {
 impl Table {
     /// A table named `name` whose parts grow in `aside` and end in `folder`.
     pub fn new(name: &'static str, folder: PathBuf, aside: PathBuf, schema: SchemaRef, settings: Settings) -> Self {
-        let properties = WriterProperties::builder()
-            .set_compression(settings.compression.codec())
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .set_created_by(concat!("lapidary ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
+        let properties = properties(&settings).build();
         let (open, waiting_since, next) = (None, None, 0);
         Self { name, folder, aside, schema, properties, settings, open, waiting_since, next, bytes: 0 }
     }

@@ -160,6 +160,22 @@ fn what_a_relative_pattern_takes_has_a_relative_name() {
 }
 
 #[test]
+fn names_are_spelled_plainly_however_the_input_is() {
+    for typed in ["./src//collect/", "src/./collect", "./src/collect/*"] {
+        let found = collect(Settings::default(), named([typed.to_owned()]));
+        let names = found.iter().map(|found| match found {
+            Found::Document(item) => &item.origin.source.name,
+            other => panic!("{typed}: {other:?}"),
+        });
+        assert!(names.clone().any(|name| name == "src/collect/mod.rs"), "{typed}");
+        assert!(names.clone().all(|name| name.starts_with("src/collect/") && !name.contains("//")), "{typed}");
+    }
+    let found = collect(Settings::default(), named(["./gone//away/".to_owned()]));
+    let [Found::Failure(failure)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(failure.source, "gone/away");
+}
+
+#[test]
 fn a_pattern_passes_over_what_a_run_has_written() {
     let scene = Scene::new(&[
         ("in.txt", b"in"),
@@ -199,6 +215,33 @@ fn a_pattern_follows_links_but_not_in_circles() {
     assert_eq!(found("a/**/*.txt"), ["text a/b/c.txt", "unreadable a/dead.txt", "text a/there/d.txt"]);
     assert_eq!(found("a/**/?.txt"), ["text a/b/c.txt", "text a/there/d.txt"], "what is not meant is not missed");
     assert_eq!(found("a/**/*.none"), ["unreadable a/**/*.none"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_that_link_to_each_other_are_walked_once_and_once_by_a_link() {
+    let files: Vec<(String, String)> = (0..8).map(|n| (format!("f{n}/own.txt"), format!("text {n}"))).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+    let scene = Scene::new(&files);
+    for (from, to) in (0..8).flat_map(|from| (0..8).map(move |to| (from, to))).filter(|(from, to)| from != to) {
+        std::os::unix::fs::symlink(scene.path(&format!("f{to}")), scene.path(&format!("f{from}/l{to}"))).unwrap();
+    }
+    for typed in ["", "**/*.txt", "f*"] {
+        let lines = scene.lines(collect(Settings::default(), named([scene.typed(typed)])));
+        assert!(lines.len() <= 16, "{typed}: {lines:?}");
+        for (name, _) in &files {
+            assert!(lines.iter().any(|line| line.ends_with(&format!(" {name}"))), "{typed}: {name} in {lines:?}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_folder_in_which_a_pattern_took_nothing_is_followed() {
+    let scene = Scene::new(&[("2024/a.txt", b"a")]);
+    std::os::unix::fs::symlink(scene.path("2024"), scene.path("latest")).unwrap();
+    let found = scene.lines(collect(Settings::default(), named([scene.typed("**/latest/*.txt")])));
+    assert_eq!(found, ["text latest/a.txt"]);
 }
 
 #[test]

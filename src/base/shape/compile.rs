@@ -17,7 +17,7 @@ mod objects;
 mod scalars;
 mod types;
 
-/// Objects and arrays inside one another.
+/// Columns inside one another, and references that lead from one to the next: far beyond it nothing reads the Parquet.
 const DEEPEST: usize = 32;
 /// Places in the whole tree, references written out.
 const MOST_NODES: usize = 20_000;
@@ -41,6 +41,7 @@ pub fn compile(schema: &Value, bounds: Bounds) -> Result<Compiled, Vec<String>> 
         problems: Vec::new(),
         remarks: Vec::new(),
         nodes: 0,
+        depth: 0,
         trail: Vec::new(),
         endless: Vec::new(),
     };
@@ -61,8 +62,10 @@ struct Compiler<'a> {
     problems: Vec<String>,
     remarks: Vec<Remark>,
     nodes: usize,
-    /// The references that are being followed.
-    trail: Vec<&'a str>,
+    /// Columns inside one another around the place that is compiled, whatever references lead there.
+    depth: usize,
+    /// The references that are being followed, and the depth at which each was met.
+    trail: Vec<(&'a str, usize)>,
     /// Those among them that were met again on the way.
     endless: Vec<&'a str>,
 }
@@ -102,11 +105,8 @@ impl<'a> Compiler<'a> {
             self.problem(at, "say what the value is with an object that has a `type`; `{}` allows any JSON");
             return None;
         };
-        self.nodes += 1;
-        if self.nodes == MOST_NODES {
-            self.problem(at, format!("the schema has more than {MOST_NODES} places; make it smaller"));
-        }
-        if self.nodes >= MOST_NODES || !self.keywords_are_supported(schema, at) {
+        self.count(1, at)?;
+        if !self.keywords_are_supported(schema, at) {
             return None;
         }
         let mut node = self.understood(schema, at)?;
@@ -114,10 +114,33 @@ impl<'a> Compiler<'a> {
         Some(node)
     }
 
+    /// Takes so many more places into the tree; `None` when there are too many, which is said once.
+    fn count(&mut self, places: usize, at: &str) -> Option<()> {
+        let fitted = self.nodes < MOST_NODES;
+        self.nodes = self.nodes.saturating_add(places);
+        let fits = self.nodes < MOST_NODES;
+        if fitted && !fits {
+            self.problem(at, format!("the schema has more than {MOST_NODES} places; make it smaller"));
+        }
+        fits.then_some(())
+    }
+
+    /// What lies so many columns further in; `None` where that is too deep.
+    fn inside<T>(&mut self, levels: usize, at: &str, compile: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth + levels > DEEPEST {
+            self.problem(at, format!("objects and arrays lie more than {DEEPEST} deep; flatten them"));
+            return None;
+        }
+        self.depth += levels;
+        let compiled = compile(self);
+        self.depth -= levels;
+        compiled
+    }
+
     fn keywords_are_supported(&mut self, schema: &Schema, at: &str) -> bool {
         let before = self.problems.len();
         for (keyword, value) in schema {
-            match keyword::lookup(keyword, value) {
+            match keyword::lookup_at(at, keyword, value) {
                 Some(Coverage::Refused(advice)) => {
                     self.problem(&below(at, keyword), format!("keyword `{keyword}` is not supported; {advice}"));
                 }
@@ -155,7 +178,9 @@ impl<'a> Compiler<'a> {
             self.problem(at, format!("`{reference}` leads nowhere; refer to `#/$defs/NAME` of the same file"));
             return None;
         };
-        let levels = self.trail.iter().filter(|one| **one == reference).count();
+        let before: Vec<usize> =
+            self.trail.iter().filter(|(one, _)| *one == reference).map(|(_, depth)| *depth).collect();
+        let levels = before.len();
         if levels > 0 {
             self.endless.push(reference);
         }
@@ -166,11 +191,19 @@ impl<'a> Compiler<'a> {
             self.problem(at, format!("more than {DEEPEST} references lead from one to the next; refer directly"));
             return None;
         }
-        self.trail.push(reference);
+        let node = self.follow(reference, target, before.first().copied())?;
+        if levels == 0 && self.endless.contains(&reference) { self.in_levels(reference, node, at) } else { Some(node) }
+    }
+
+    /// What contains itself becomes text, so its further levels lie no deeper than the first, which was met at `first`.
+    fn follow(&mut self, reference: &'a str, target: &'a Value, first: Option<usize>) -> Option<Node> {
+        let depth = self.depth;
+        self.depth = first.unwrap_or(depth);
+        self.trail.push((reference, self.depth));
         let node = self.node(target, &reference[1..]);
         self.trail.pop();
-        let node = node?;
-        if levels == 0 && self.endless.contains(&reference) { self.in_levels(reference, node, at) } else { Some(node) }
+        self.depth = depth;
+        node
     }
 
     /// A schema that contains itself: so many levels of it, as text, because columns cannot nest without end.
@@ -191,15 +224,6 @@ impl<'a> Compiler<'a> {
     fn as_text(&mut self, why: String, untyped: Untyped, nullable: bool, at: &str) -> Node {
         self.remark(at, format!("kept as JSON text: {why}"));
         Node::new(Form::Json(Json { why, untyped }), nullable)
-    }
-
-    fn too_deep(&mut self, at: &str) -> bool {
-        let inward = ["/properties", "/items", "/prefixItems", "/additionalProperties"];
-        let levels = inward.iter().map(|step| at.matches(step).count()).sum::<usize>() + self.trail.len();
-        if levels > DEEPEST {
-            self.problem(at, format!("objects and arrays lie more than {DEEPEST} deep; flatten them"));
-        }
-        levels > DEEPEST
     }
 }
 

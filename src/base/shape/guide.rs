@@ -68,14 +68,17 @@ impl Style {
         }
     }
 
-    /// The names of a map are bounded by a pattern, the one way that the grammar has to bound them.
+    /// The names of a map are bounded by a pattern, the one way that the grammar has to bound them. Where its values
+    /// cannot be, it is empty.
     fn map(self, map: &Map) -> Value {
         let names = format!("^.{{1,{}}}$", map.longest_key);
-        let value = self.place(&map.value);
-        json!({
-            "type": "object", "patternProperties": {names: value}, "additionalProperties": false,
-            "minProperties": map.least, "maxProperties": if value.is_null() { 0 } else { map.most },
-        })
+        match self.place(&map.value) {
+            Value::Null => json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false}),
+            value => json!({
+                "type": "object", "patternProperties": {names: value}, "additionalProperties": false,
+                "minProperties": map.least, "maxProperties": map.most,
+            }),
+        }
     }
 
     fn list(self, list: &List) -> Value {
@@ -116,24 +119,25 @@ fn or_null(guide: Value, nullable: bool) -> Value {
 
 fn string(text: &Text) -> Value {
     let longest = text.longest.min(COUNTABLE);
-    let of_format = text.format.as_deref().and_then(string::pattern_of);
+    let format = text.format.as_deref();
+    let stated = text.pattern.as_deref().filter(|pattern| string::is_guidable(pattern));
+    let expression = if stated.is_some() { string::pattern_beside_another } else { string::pattern_of };
+    let of_format = format.and_then(expression);
     let mut guide = json!({"type": "string"});
-    // Our own expressions have an end; to count beside them costs the grammar much.
-    if of_format.is_none() || text.longest < string::longest_of(text.format.as_deref().unwrap_or_default()).unwrap_or(0)
-    {
+    let has_end = stated.is_some() && of_format.is_some();
+    if !has_end || text.longest < format.and_then(string::longest_of).unwrap_or(0) {
         guide["maxLength"] = json!(longest);
     }
     if text.shortest > 0 {
         guide["minLength"] = json!(text.shortest.min(longest));
     }
-    let stated = text.pattern.as_deref().filter(|pattern| string::is_guidable(pattern));
     if let Some(pattern) = stated.or(of_format) {
         guide["pattern"] = json!(pattern);
     }
     if let (Some(_), Some(pattern)) = (stated, of_format) {
         guide["allOf"] = json!([{"type": "string", "pattern": pattern}]);
     }
-    if let Some(format) = text.format.as_ref().filter(|_| of_format.is_none()) {
+    if let Some(format) = format.filter(|_| of_format.is_none()) {
         guide["format"] = json!(format);
     }
     guide

@@ -105,6 +105,15 @@ pub fn lookup(keyword: &str, value: &Value) -> Option<Coverage> {
     }
 }
 
+/// The same for a keyword of the schema at a place: `$id` names the file, and a part of it would have references look
+/// into that part.
+pub fn lookup_at(at: &str, keyword: &str, value: &Value) -> Option<Coverage> {
+    if keyword == "$id" && !at.is_empty() {
+        return Some(Coverage::Refused("references are looked up in the file; leave it out"));
+    }
+    lookup(keyword, value)
+}
+
 /// All keywords with what happens to them where nothing in their value stands against it.
 pub fn table() -> BTreeMap<&'static str, Coverage> {
     let enforced = ENFORCED.iter().chain(&["pattern", "multipleOf"]).map(|name| (*name, Coverage::Enforced));
@@ -124,7 +133,7 @@ fn walk(schema: &Value, at: &str, uses: &mut Vec<KeywordUse>) {
     for (keyword, value) in schema.as_object().into_iter().flatten() {
         let pointer = super::below(at, keyword);
         let unknown = Coverage::Refused("it is no keyword of JSON Schema; remove it or mend the spelling");
-        let coverage = lookup(keyword, value).unwrap_or(unknown);
+        let coverage = lookup_at(at, keyword, value).unwrap_or(unknown);
         uses.push(KeywordUse { pointer: pointer.clone(), coverage });
         walk_inside(keyword, value, &pointer, uses);
     }

@@ -30,6 +30,7 @@ pub use declaration::FUNCTION;
 pub use keyword::{Coverage, KeywordUse};
 pub use node::{Choice, Field, Form, Integer, Json, List, Map, Node, Number, Text, Tuple, Union, Untyped, Variant};
 pub use settle::Settled;
+pub use string::expression_of;
 pub use told::bounds;
 
 use check::Checker;

@@ -36,6 +36,25 @@ impl Node {
     pub fn new(form: Form, nullable: bool) -> Self {
         Self { form, nullable, description: None }
     }
+
+    /// Places in the tree from here on, this one among them.
+    pub fn places(&self) -> usize {
+        1 + match &self.form {
+            Form::Object(fields) => places_of(fields),
+            Form::Union(union) => {
+                let variants = union.variants.iter().map(|variant| places_of(&variant.fields));
+                variants.sum::<usize>() + places_of(&union.columns)
+            }
+            Form::Map(map) => map.value.places(),
+            Form::List(list) => list.item.places(),
+            Form::Json(json) => json.untyped.places(),
+            _ => 0,
+        }
+    }
+}
+
+fn places_of(fields: &[Field]) -> usize {
+    fields.iter().map(|field| field.node.places()).sum()
 }
 
 /// What a value is.
@@ -131,6 +150,17 @@ pub enum Untyped {
     Tuple(Tuple),
     /// What this place says.
     Whole(Box<Node>),
+}
+
+impl Untyped {
+    fn places(&self) -> usize {
+        match self {
+            Self::Either(nodes) => nodes.iter().map(Node::places).sum(),
+            Self::Values(_) => 0,
+            Self::Tuple(tuple) => tuple.first.iter().chain(tuple.rest.as_deref()).map(Node::places).sum(),
+            Self::Whole(node) => node.places(),
+        }
+    }
 }
 
 /// An array whose first items are each of their own kind.

@@ -22,8 +22,8 @@ pub fn integer(schema: &Map<String, Value>, digits: u32) -> Result<Form, String>
     let in_doubles = schema.get("multipleOf").and_then(self::step).is_some_and(|(_, decimals)| decimals > 0);
     let limit = if in_doubles { 10_i128.pow(decimal::SAFE_DIGITS) } else { INTEGER_BOUND };
     let open = limit.min(10_i128.pow(digits));
-    let (least, most) = range(schema, 0, i128::from(step), open, limit)
-        .map_err(|(least, most)| format!("no integer fits between {least} and {most}; mend `minimum` and `maximum`"))?;
+    let (least, most) =
+        range(schema, 0, i128::from(step), open, limit).map_err(|(least, most)| no_integer(least, most, limit))?;
     let narrow = |bound: i128| i64::try_from(bound).map_err(|_| BAD_STEP);
     let step = (step > 1).then_some(step);
     Ok(Form::Integer(Integer { least: narrow(least)?, most: narrow(most)?, step, among: None }))
@@ -51,6 +51,14 @@ pub fn number(schema: &Map<String, Value>, digits: u32) -> Result<Form, String> 
     })?;
     let number = Number { least, most, step, decimals, among: None };
     Ok(if exact { Form::Decimal(number) } else { Form::Number(number) })
+}
+
+fn no_integer(least: i128, most: i128, limit: i128) -> String {
+    let advice = "mend `minimum` and `maximum`";
+    if least > limit || most < -limit {
+        return format!("no integer fits: whole numbers reach to 10^{} either way; {advice}", limit.ilog10());
+    }
+    format!("no integer fits between {least} and {most}; {advice}")
 }
 
 const BAD_STEP: &str = "`multipleOf` cannot be followed; write a step of at most 8 digits, such as 1, 0.5 or 0.01";

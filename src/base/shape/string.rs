@@ -5,8 +5,7 @@
 /// ours the grammar's own is used.
 type Format = (&'static str, u64, Option<&'static str>);
 
-/// Formats that a string may have beside dates. Names of hosts are held to labels without `--`, which only encoded names
-/// have, and times to seconds below 60.
+/// Formats that a string may have beside dates. Times are held to seconds below 60.
 const FORMATS: [Format; 8] = [
     ("time", 32, Some(TIME)),
     ("duration", 64, None),
@@ -30,7 +29,27 @@ macro_rules! zone {
     };
 }
 
+/// A name between the dots of a host: up to 63 letters, digits and hyphens, hyphens at neither end, and two as its
+/// third and fourth sign only in names that are encoded. Whether the code of those is one is left to the check.
+macro_rules! label {
+    () => {
+        concat!(
+            "(?:[A-Za-z0-9](?:[A-Za-z0-9]",
+            "|[A-Za-z0-9-][A-Za-z0-9](?:[A-Za-z0-9-]{0,59}[A-Za-z0-9])?",
+            "|[A-Za-z0-9-]-[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?)?",
+            "|xn--[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?)",
+        )
+    };
+}
+
 macro_rules! host {
+    () => {
+        concat!(label!(), "(?:\\.", label!(), "){0,9}")
+    };
+}
+
+/// A host whose labels are so short that four of them have an end without counting.
+macro_rules! short_host {
     ($length:literal) => {
         concat!(
             "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,",
@@ -38,6 +57,36 @@ macro_rules! host {
             "}(?:\\.[A-Za-z0-9](?:-?[A-Za-z0-9]){0,",
             $length,
             "}){0,3}"
+        )
+    };
+}
+
+/// What stands between the dots before an `@`: RFC 5322's `atext`.
+macro_rules! atom {
+    ($most:literal) => {
+        concat!("[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,", $most, "}")
+    };
+}
+
+/// Up to 64 signs before an `@`, the dots among them.
+macro_rules! local {
+    () => {
+        concat!(
+            "(?:",
+            atom!(64),
+            "|",
+            atom!(31),
+            "\\.",
+            atom!(32),
+            "|",
+            atom!(20),
+            "(?:\\.",
+            atom!(20),
+            "){2}|",
+            atom!(12),
+            "(?:\\.",
+            atom!(12),
+            "){3,4})"
         )
     };
 }
@@ -56,8 +105,10 @@ macro_rules! day {
 }
 
 const TIME: &str = concat!("^", clock!(), "(?:\\.[0-9]{1,9})?", zone!(), "$");
-const HOST: &str = concat!("^", host!(30), "$");
-const EMAIL: &str = concat!("^[A-Za-z0-9_%+-]{1,15}(?:\\.[A-Za-z0-9_%+-]{1,15}){0,3}@", host!(20), "$");
+const HOST: &str = concat!("^", host!(), "$");
+const EMAIL: &str = concat!("^", local!(), "@", host!(), "$");
+const SHORT_HOST: &str = concat!("^", short_host!(30), "$");
+const SHORT_EMAIL: &str = concat!("^", atom!(15), "(?:\\.", atom!(15), "){0,3}@", short_host!(20), "$");
 
 /// A string with `format` `date`.
 pub const DATE: &str = concat!("^", day!(), "$");
@@ -69,9 +120,28 @@ pub fn longest_of(format: &str) -> Option<u64> {
     FORMATS.iter().find(|(name, ..)| *name == format).map(|(_, longest, _)| *longest)
 }
 
-/// Our own expression for a format.
+/// Our own expression for a format. Its texts are to be counted besides.
 pub fn pattern_of(format: &str) -> Option<&'static str> {
     FORMATS.iter().find(|(name, ..)| *name == format).and_then(|(.., pattern)| *pattern)
+}
+
+/// Our own expression for a format where the schema has a `pattern` too. To follow both and to count is more than the
+/// grammar can do (`@example` beside an address takes more than its lexer may have), so these have an end of their own.
+pub fn pattern_beside_another(format: &str) -> Option<&'static str> {
+    match format {
+        "email" => Some(SHORT_EMAIL),
+        "hostname" => Some(SHORT_HOST),
+        other => pattern_of(other),
+    }
+}
+
+/// The expression for a format that answers of all kinds are held to, dates among them.
+pub fn expression_of(format: &str) -> Option<&'static str> {
+    match format {
+        "date" => Some(DATE),
+        "date-time" => Some(DATE_TIME),
+        other => pattern_of(other),
+    }
 }
 
 /// The formats that a schema may name, for messages.

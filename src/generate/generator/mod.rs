@@ -21,13 +21,15 @@ use super::{
     guide::Guide,
     occupancy::Occupancy,
     sample::Sampler,
-    seat::{Seat, Waiting, facts_of, micros},
+    seat::{Seat, Waiting, count, facts_of, micros},
     settings::Settings,
     syntax::Syntax,
     thinking::{Channel, Thinking},
     vocabulary::Vocabulary,
 };
-use crate::base::{Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop, ladder::Rungs};
+use crate::base::{
+    Confined, Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop, ladder::Rungs,
+};
 
 /// After so many failures of the engine without a success in between, the engine is at fault and not the units.
 const PATIENCE: usize = 16;
@@ -84,6 +86,8 @@ pub struct Stats {
 struct TokenQuota {
     answer: usize,
     thoughts: usize,
+    /// Where the context, and not the settings, bounds the answer.
+    confined: Option<Confined>,
 }
 
 /// The task of this stage.
@@ -227,7 +231,7 @@ impl<E: Engine> Generator<E> {
         }
         self.occupancy.admitted(start);
         let facts = facts_of(&prompt);
-        let TokenQuota { answer: allowance, thoughts } = self.quota(prompt.tokens.len())?;
+        let TokenQuota { answer: allowance, thoughts, confined } = self.quota(prompt.tokens.len())?;
         let reused = self.engine.admit(slot, &mut prompt)?;
         self.stats.reused_tokens += reused.tokens as u64;
         self.stats.reused_pictures += reused.pictures as u64;
@@ -243,6 +247,7 @@ impl<E: Engine> Generator<E> {
             let drafter = Drafter::new(&prompt.tokens, self.habits[slot].clone());
             drafter.with_page(&self.vocabulary, syntax, prompt.text.as_ref())
         });
+        seat.confined = confined;
         seat.keep(prompt);
         seat.add_prefill(start.elapsed() + Duration::from_micros(encoders));
         Ok(seat)
@@ -268,8 +273,11 @@ impl<E: Engine> Generator<E> {
         let least = self.guide.as_ref().map_or(0, Guide::reserve) + 1 + thoughts;
         let room = context.saturating_sub(prompt);
         if prompt > 0 && room >= least {
-            let answer = (room - thoughts).min(self.settings.max_tokens);
-            return Ok(TokenQuota { answer, thoughts: (room - answer).min(self.settings.most_thinking()) });
+            let (fits, most) = (room - thoughts, self.settings.max_tokens);
+            let answer = fits.min(most);
+            let thoughts = (room - answer).min(self.settings.most_thinking());
+            let confined = (fits < most).then(|| Confined { tokens: count(fits), context: count(context) });
+            return Ok(TokenQuota { answer, thoughts, confined });
         }
         let message =
             format!("the prompt has {prompt} tokens and its answer needs {least}, the context holds {context}");

@@ -116,9 +116,10 @@ impl<E: Engine> Generator<E> {
             let Some(seat) = &mut self.seats[slot] else { return Ok(()) };
             let Some(logits) = self.engine.logits(slot, stands) else { return Ok(()) };
             seat.told();
+            let before = seat.answer.tokens.len();
             match seat.answer.advance(logits) {
                 Ok(Turn::Feed(said)) => {
-                    let same = said.iter().zip(&guesses[stands..]).take_while(|(said, guess)| said == guess).count();
+                    let same = agreed(&said, &guesses[stands..]);
                     stands += same;
                     if same < said.len() {
                         seat.judge(guesses.len(), stands);
@@ -127,7 +128,8 @@ impl<E: Engine> Generator<E> {
                     }
                 }
                 Ok(Turn::Finished(finish)) => {
-                    seat.judge(guesses.len(), stands);
+                    let last = agreed(seat.answer.chosen_from(before), &guesses[stands..]);
+                    seat.judge(guesses.len(), stands + last);
                     return self.finish(slot, finish, emit);
                 }
                 Err(fault) if seat.answer.has_lost_its_grammar() => {
@@ -145,4 +147,9 @@ impl<E: Engine> Generator<E> {
             Err(error) => self.fail(&[slot], error, emit),
         }
     }
+}
+
+/// How many tokens, from the first on, were guessed right.
+fn agreed(said: &[u32], guesses: &[u32]) -> usize {
+    said.iter().zip(guesses).take_while(|(said, guess)| said == guess).count()
 }

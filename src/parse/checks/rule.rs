@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Path;
 use crate::{
     base::shape,
-    parse::{answer, decimal::Decimal},
+    parse::{answer, decimal::Decimal, silence::is_silent},
 };
 
 /// What a check demands.
@@ -18,7 +18,7 @@ pub enum Rule {
     Order(Vec<Path>),
     /// Every value matches.
     Matches { path: Path, pattern: Regex },
-    /// There is a value, and it is not empty.
+    /// There is a value, and it says something.
     Present(Path),
 }
 
@@ -108,16 +108,8 @@ fn matches(record: &Value, path: &Path, pattern: &Regex) -> Judged {
 
 fn present(record: &Value, path: &Path) -> (bool, String) {
     let values = path.values(record);
-    let passed = !values.is_empty() && values.into_iter().all(|value| value.is_some_and(is_something));
+    let passed = !values.is_empty() && values.into_iter().all(|value| value.is_some_and(|value| !is_silent(value)));
     (passed, format!("{path} {}", if passed { "has a value" } else { "is empty" }))
-}
-
-fn is_something(value: &Value) -> bool {
-    match value {
-        Value::String(text) => !text.trim().is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        _ => true,
-    }
 }
 
 fn shown(value: &Value) -> String {

@@ -2,6 +2,8 @@
 
 use std::{cell::OnceCell, ops::Range};
 
+use serde_json::Value;
+
 use super::{
     dates::Dates,
     likeness::Likeness,
@@ -18,6 +20,33 @@ use crate::{
 
 /// How like a date and time is to a page that has the day alone.
 const DAY_ALONE: f32 = 0.8;
+
+/// How a value is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// With separators, signs and currencies.
+    Number,
+    /// As a date.
+    Day,
+    /// As a date with the time of day.
+    Moment,
+    /// As it is.
+    Text,
+}
+
+impl Kind {
+    /// A number is one whatever the schema says of its place; which strings are dates is for the schema to say. `None`
+    /// for what is not printed: null, true and false.
+    pub fn of(form: &Form, value: &Value) -> Option<Self> {
+        match (value, form) {
+            (Value::Number(_), _) => Some(Self::Number),
+            (Value::String(_), Form::Date) => Some(Self::Day),
+            (Value::String(_), Form::DateTime) => Some(Self::Moment),
+            (Value::String(_), _) => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
 
 /// Places of a value on a page.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,20 +84,24 @@ impl<'a> Lookup<'a> {
         Self { page, numbers: OnceCell::new(), dates: OnceCell::new(), likeness: OnceCell::new() }
     }
 
-    /// Where the page says `value`, the text of a value of this form.
-    pub fn find(&self, form: &Form, value: &str) -> Places {
-        let otherwise = |form: &Form| match form {
-            Form::Integer(_) | Form::Number(_) | Form::Decimal(_) => self.number(Decimal::parse(value)),
-            Form::Date => self.day(value).and_then(|days| Places::some(Agreement::Normalised, 1.0, days)),
-            Form::DateTime => self.moment(value),
-            _ => self.text(value),
+    /// Where the page says `value`, the text of a value of this kind.
+    pub fn find(&self, kind: Kind, value: &str) -> Places {
+        let otherwise = || match kind {
+            Kind::Number => self.number(Decimal::parse(value)),
+            Kind::Day => self.day(value).and_then(|days| Places::some(Agreement::Normalised, 1.0, days)),
+            Kind::Moment => self.moment(value),
+            Kind::Text => self.text(value),
         };
-        self.exact(value).or_else(|| otherwise(form)).unwrap_or_else(Places::absent)
+        self.exact(kind, value).or_else(otherwise).unwrap_or_else(Places::absent)
     }
 
-    fn exact(&self, value: &str) -> Option<Places> {
+    fn exact(&self, kind: Kind, value: &str) -> Option<Places> {
         let words = value.split_whitespace().collect::<Vec<_>>().join(" ");
-        Places::some(Agreement::Exact, 1.0, &self.page.exact.find(&words))
+        let found = match kind {
+            Kind::Number => self.page.exact.find_number(&words),
+            _ => self.page.exact.find(&words),
+        };
+        Places::some(Agreement::Exact, 1.0, &found)
     }
 
     fn number(&self, value: Option<Decimal>) -> Option<Places> {
@@ -83,9 +116,18 @@ impl<'a> Lookup<'a> {
 
     fn moment(&self, value: &str) -> Option<Places> {
         let days = self.day(value)?;
-        let has_time = value.get(11..16).is_some_and(|time| !self.page.exact.find(time).is_empty());
+        let has_time = self.says_time(value);
         let (agreement, score) = if has_time { (Agreement::Normalised, 1.0) } else { (Agreement::Fuzzy, DAY_ALONE) };
         Places::some(agreement, score, days)
+    }
+
+    /// True where the page has the time of day, to the second or to the minute: joined to its day, `09:30`, or `9:30`.
+    fn says_time(&self, value: &str) -> bool {
+        let says = |text: &str| !self.page.exact.find(text).is_empty();
+        [19, 16].into_iter().any(|end| {
+            let (Some(joined), Some(time)) = (value.get(..end), value.get(11..end)) else { return false };
+            says(joined) || says(time) || time.strip_prefix('0').is_some_and(says)
+        })
     }
 
     fn text(&self, value: &str) -> Option<Places> {

@@ -14,12 +14,15 @@ use std::{collections::HashSet, ops::Range};
 use serde_json::Value;
 
 use self::{
-    lookup::{Lookup, Places},
+    lookup::{Kind, Lookup, Places},
     page::Page,
 };
 pub use self::{page::plain, spelling::is_spaceless};
 use super::{leaves::Leaf, pointer};
-use crate::base::{Agreement, Evidence, Generation, Grounds, Part, Shape, TextLayer, shape::Form};
+use crate::base::{
+    Agreement, Evidence, Generation, Grounds, Part, Shape, TextLayer,
+    shape::{Form, Untyped},
+};
 
 /// Gathers what speaks for `record`, which was made of `generation` about `part`; `leaves` is what the answer states.
 pub fn gather(shape: &Shape, record: &Value, generation: &Generation, leaves: Vec<Leaf>, part: Part) -> Evidence {
@@ -34,19 +37,19 @@ pub fn gather(shape: &Shape, record: &Value, generation: &Generation, leaves: Ve
 }
 
 /// A value that the answer states.
-struct Claim<'a> {
+struct Claim {
     leaf: Leaf,
     part: Part,
-    form: &'a Form,
+    /// `None` for what no page prints.
+    kind: Option<Kind>,
     /// `None` for `null`.
     text: Option<String>,
 }
 
-impl Claim<'_> {
-    /// What can be looked up on a page.
-    fn words(&self) -> Option<&str> {
-        let spelled = !matches!(self.form, Form::Boolean(_));
-        self.text.as_deref().filter(|text| spelled && !text.trim().is_empty())
+impl Claim {
+    /// What can be looked up on a page, and how it is printed there.
+    fn words(&self) -> Option<(Kind, &str)> {
+        self.kind.zip(self.text.as_deref().filter(|text| !text.trim().is_empty()))
     }
 
     /// The bytes of the answer that say it: the quotation marks, where there is nothing between them.
@@ -57,17 +60,18 @@ impl Claim<'_> {
 }
 
 /// The values that the answer states and the record holds. Where an answer states one twice, the last counts.
-fn claims<'a>(shape: &'a Shape, record: &Value, (text, leaves): (&str, Vec<Leaf>), part: Part) -> Vec<Claim<'a>> {
+fn claims(shape: &Shape, record: &Value, (text, leaves): (&str, Vec<Leaf>), part: Part) -> Vec<Claim> {
     let claim = |leaf: Leaf| {
         let form = &pointer::node(shape, &leaf.path)?.form;
-        let text = match record.pointer(&leaf.path)? {
+        let value = record.pointer(&leaf.path)?;
+        let text = match value {
             Value::Null => None,
             Value::String(held) => Some(held.clone()),
             Value::Bool(held) => Some(held.to_string()),
             Value::Number(_) => text.get(leaf.span.clone()).map(str::to_owned),
             Value::Array(_) | Value::Object(_) => return None,
         };
-        Some(Claim { leaf, part, form, text })
+        Some(Claim { leaf, part, kind: Kind::of(form, value), text })
     };
     let mut claims: Vec<Claim> = leaves.into_iter().filter_map(claim).collect();
     let mut stated = HashSet::new();
@@ -92,7 +96,7 @@ fn with_layer(claims: &[Claim], layer: &TextLayer) -> Evidence {
     let page = Page::new(layer);
     let lookup = Lookup::new(&page);
     let places: Vec<Option<Places>> =
-        claims.iter().map(|claim| claim.words().map(|words| lookup.find(claim.form, words))).collect();
+        claims.iter().map(|claim| claim.words().map(|(kind, words)| lookup.find(kind, words))).collect();
     let grounds = |(index, claim)| grounded(claim, &page, &places, index);
     Evidence {
         values: claims.iter().enumerate().map(grounds).collect(),
@@ -136,6 +140,7 @@ fn is_listed(form: &Form) -> bool {
         Form::Choice(_) => true,
         Form::Integer(range) => range.among.is_some(),
         Form::Number(range) => range.among.is_some(),
+        Form::Json(json) => matches!(json.untyped, Untyped::Values(_)),
         _ => false,
     }
 }

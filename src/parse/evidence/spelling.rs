@@ -52,12 +52,21 @@ impl Spelling {
 
     /// The words of each place where the text says `wanted` between borders of words.
     pub fn find(&self, wanted: &str) -> Vec<Range<usize>> {
+        self.places(wanted, |_| true)
+    }
+
+    /// The same for a number with its sign: `5.5` is not in `-5.5`, and `-17` is not in `2026-04-17`.
+    pub fn find_number(&self, wanted: &str) -> Vec<Range<usize>> {
+        self.places(wanted, |found| self.has_own_sign(found))
+    }
+
+    fn places(&self, wanted: &str, fits: impl Fn(&Range<usize>) -> bool) -> Vec<Range<usize>> {
         let Some(first) = wanted.chars().next() else { return Vec::new() };
         let (mut places, mut from) = (Vec::new(), 0);
         for _ in 0..MOST_TRIES {
             let Some(at) = self.text[from..].find(wanted).map(|at| from + at) else { break };
             let found = at..at + wanted.len();
-            let stands = self.is_bordered(&found);
+            let stands = self.is_bordered(&found) && fits(&found);
             from = if stands { found.end } else { at + first.len_utf8() };
             places.extend(stands.then(|| self.words(found)));
             if places.len() == MOST_PLACES {
@@ -76,6 +85,37 @@ impl Spelling {
         !joined(inside.chars().next(), before.next(), before.next())
             && !joined(inside.chars().next_back(), after.next(), after.next())
     }
+
+    fn has_own_sign(&self, found: &Range<usize>) -> bool {
+        let (before, after) = (&self.text[..found.start], &self.text[found.end..]);
+        if self.text[found.clone()].starts_with('-') {
+            return !before.ends_with(is_lettered);
+        }
+        !is_signed_before(before) && !is_signed_behind(after)
+    }
+}
+
+/// True for what ends in a minus and perhaps a currency: `-$`, but no hyphen, as `A-`, and no line of dashes.
+fn is_signed_before(before: &str) -> bool {
+    let rest = before.trim_end_matches(|c: char| !c.is_whitespace() && !c.is_alphanumeric());
+    let symbols = &before[rest.len()..];
+    let is_hyphen = symbols.starts_with(is_minus) && rest.ends_with(is_lettered);
+    symbols.matches(is_minus).count() == 1 && !is_hyphen
+}
+
+/// True for what begins with a minus, as tills print it: `3.50-`.
+fn is_signed_behind(after: &str) -> bool {
+    let goes_on = |c: char| is_lettered(c) || is_minus(c);
+    after.strip_prefix(is_minus).is_some_and(|rest| !rest.starts_with(goes_on))
+}
+
+fn is_minus(c: char) -> bool {
+    matches!(c, '-' | '\u{2212}')
+}
+
+/// Letters and digits that make words with their neighbours.
+fn is_lettered(c: char) -> bool {
+    c.is_alphanumeric() && !is_spaceless(c)
 }
 
 /// True when no word ends between two neighbours: letters and digits belong together, and so do digits around a
@@ -111,6 +151,31 @@ mod tests {
         assert!(page.find("0417").is_empty());
         assert_eq!(page.find("cat, 1.50"), std::slice::from_ref(&(1..3)));
         assert_eq!(spelling("発行日は東京です").find("東京"), std::slice::from_ref(&(0..1)));
+    }
+
+    #[test]
+    fn a_number_is_found_with_its_own_sign_alone() {
+        for (page, number, is_there) in [
+            ("5.5", "5.5", true),
+            ("-5.5", "5.5", false),
+            ("-5.5", "-5.5", true),
+            ("\u{2212}5.5", "5.5", false),
+            ("-$5.50", "5.50", false),
+            ("(-5.5)", "5.5", false),
+            ("(5.5)", "5.5", true),
+            ("-5.5°C", "5.5", false),
+            ("温度-5度", "5", false),
+            ("3.50-", "3.50", false),
+            ("3.-", "3", true),
+            ("- 5", "5", true),
+            ("--5", "5", true),
+            ("A-17", "17", true),
+            ("A-17", "-17", false),
+            ("2026-04-17", "-17", false),
+            ("2026-04-17", "17", false),
+        ] {
+            assert_eq!(!spelling(page).find_number(number).is_empty(), is_there, "{number} in {page}");
+        }
     }
 
     #[test]

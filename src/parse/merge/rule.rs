@@ -36,6 +36,7 @@ impl Rule {
     pub fn usual(node: &Node) -> Self {
         match &node.form {
             Form::Object(_) | Form::Map(_) => Self::Inside,
+            Form::List(list) if has_fixed_length(list) => Self::First,
             Form::List(list) if list.unique => Self::Union(None),
             Form::List(_) => Self::Concat,
             _ => Self::First,
@@ -65,6 +66,9 @@ impl Rule {
             (Self::Concat | Self::Stitch, Form::Text(text)) if text.pattern.is_some() || text.format.is_some() => {
                 Some("putting texts together would break the text's pattern or format".to_owned())
             }
+            (Self::Concat | Self::Union(_), Form::List(list)) if has_fixed_length(list) => {
+                Some("its length is fixed, and two lists put together would break it; write `first`".to_owned())
+            }
             (Self::Concat, Form::List(list)) if list.unique => {
                 Some("its items are unique, so `concat` may break it; write `union`".to_owned())
             }
@@ -78,13 +82,18 @@ impl Rule {
     }
 }
 
+/// True for boxes, coordinates and the like: such lists are one value, and two of them are not a longer one.
+pub fn has_fixed_length(list: &List) -> bool {
+    list.least == list.most
+}
+
 fn key_misfit(key: &str, list: &List) -> Option<String> {
     let Form::Object(fields) = &list.item.form else {
         return Some("`union` by a key is for lists of objects; write `union` alone".to_owned());
     };
     match fields.iter().find(|field| field.name == key) {
         None => Some(format!("its items have no field `{key}`")),
-        Some(field) => matches!(Rule::usual(&field.node), Rule::Inside | Rule::Concat | Rule::Union(_))
+        Some(field) => matches!(field.node.form, Form::Object(_) | Form::Map(_) | Form::List(_))
             .then(|| format!("`{key}` is an object or a list; a key is one value")),
     }
 }

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::base::{ContentHash, Kind, Lease, Origin, Source};
+use crate::{
+    base::{ContentHash, Kind, Lease, Origin, Source},
+    parse::silence::is_silent,
+};
 
 fn shape(properties: &Value) -> Arc<Shape> {
     Arc::new(Shape::compile(&json!({ "type": "object", "properties": properties })).unwrap())
@@ -137,6 +140,33 @@ fn every_rule_does_what_its_name_says() {
 }
 
 #[test]
+fn a_list_of_fixed_length_is_taken_as_a_whole() {
+    let corners = json!({ "type": "array", "items": { "type": "integer" }, "minItems": 4, "maxItems": 4 });
+    let degrees = json!({ "type": ["number", "null"] });
+    let place = json!({ "type": "array", "items": degrees, "minItems": 2, "maxItems": 2 });
+    let text = json!({ "type": "string" });
+    let codes = json!({ "type": "array", "items": text, "minItems": 2, "maxItems": 2, "uniqueItems": true });
+    let shape = shape(&json!({ "box_2d": corners, "place": place, "codes": codes }));
+    let units = [
+        unit(1, json!({ "box_2d": [1, 2, 3, 4], "place": [null, null], "codes": ["a", "b"] })),
+        unit(2, json!({ "box_2d": [5, 6, 7, 8], "place": [48.4, 9.9], "codes": ["b", "c"] })),
+    ];
+    let made = Merging::new(&BTreeMap::new(), shape.clone()).unwrap().merge(&units, Vec::new());
+    assert_eq!(made.record, json!({ "box_2d": [1, 2, 3, 4], "place": [48.4, 9.9], "codes": ["a", "b"] }));
+    assert_eq!(
+        conflicts(&made),
+        [("/box_2d", "[5,6,7,8]", page(2)), ("/codes", "[\"b\",\"c\"]", page(2))],
+        "nulls alone contradict nothing"
+    );
+    assert!(shape.settle(made.record).is_ok());
+    for rule in ["concat", "union"] {
+        let rules = BTreeMap::from([("box_2d".to_owned(), Value::from(rule))]);
+        let problems = Merging::new(&rules, shape.clone()).unwrap_err().join("\n");
+        assert!(problems.contains("its length is fixed"), "{rule}: {problems}");
+    }
+}
+
+#[test]
 fn maps_are_merged_name_by_name() {
     let made = merged(&json!({}), &[json!({ "counts": { "a": 1 } }), json!({ "counts": { "b": 2, "a": 3 } })]);
     assert_eq!(made.record["counts"], json!({ "a": 1, "b": 2 }));
@@ -211,7 +241,7 @@ fn leaves(value: &Value, found: &mut Vec<String>) {
         Value::Object(fields) => fields.values().for_each(|value| leaves(value, found)),
         Value::Array(items) => items.iter().for_each(|value| leaves(value, found)),
         Value::String(text) => found.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned)),
-        other if tree::is_silent(other) => {}
+        other if is_silent(other) => {}
         other => found.push(other.to_string()),
     }
 }

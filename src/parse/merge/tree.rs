@@ -6,10 +6,13 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::{
-    rule::{Rule, Rules},
+    rule::{Rule, Rules, has_fixed_length},
     stitch,
 };
-use crate::base::shape::{Field, Form, Node, below};
+use crate::{
+    base::shape::{Field, Form, Node, below},
+    parse::silence::is_silent,
+};
 
 /// What a unit says at a place.
 #[derive(Debug, Clone)]
@@ -30,10 +33,6 @@ impl<'a> Said<'a> {
     fn items(&self) -> Vec<Said<'a>> {
         let items = self.value.as_array().map_or(&[][..], Vec::as_slice).iter().enumerate();
         items.map(|(place, value)| Said { unit: self.unit, at: format!("{}/{place}", self.at), value }).collect()
-    }
-
-    fn is_silent(&self) -> bool {
-        is_silent(self.value)
     }
 }
 
@@ -93,7 +92,7 @@ impl<'a> Merger<'a> {
 
     fn node(&mut self, node: &Node, mut said: Vec<Said>, to: &str) -> Value {
         let silent = said.iter().find(|one| !one.value.is_null()).cloned();
-        said.retain(|one| !one.is_silent());
+        said.retain(|one| !says_nothing(node, one.value));
         if said.is_empty() {
             return silent.map_or(Value::Null, |one| self.moved(&one, to, 0));
         }
@@ -211,15 +210,10 @@ fn longest(said: &[Said]) -> usize {
     (0..said.len()).rev().max_by_key(|place| length(&said[*place])).unwrap_or(0)
 }
 
-/// True for what says nothing: null, blanks, and what holds nothing else.
-pub fn is_silent(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(is_silent),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
+/// A list of a fixed length cannot be empty where there is nothing to say: it is full of nulls then.
+fn says_nothing(node: &Node, value: &Value) -> bool {
+    let is_hollow = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_null));
+    is_silent(value) || matches!(&node.form, Form::List(list) if has_fixed_length(list)) && is_hollow(value)
 }
 
 /// The same text for values that JSON Schema holds for equal: `1` and `1.0`, objects in any order.

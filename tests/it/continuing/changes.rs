@@ -1,6 +1,6 @@
 //! What is asked again when files, settings or schemas have changed, and what is not.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use lapidary::write::{Claim, sealed};
 
@@ -274,4 +274,38 @@ fn a_second_run_on_the_same_output_is_refused_by_name() {
     let output = archive.command(&out, &[]).output().unwrap();
     assert_eq!(code(&output), 2);
     assert!(errors(&output).contains(&format!("process {}", std::process::id())), "{}", errors(&output));
+}
+
+#[test]
+fn going_back_to_earlier_settings_leaves_no_rows_of_those_between() {
+    let archive = Archive::of(&[]);
+    for number in 0..3 {
+        fs::write(archive.input(&format!("t{number}.txt")), format!("Words of text {number}. ").repeat(40)).unwrap();
+    }
+    let out = archive.out("set");
+    archive.run(&out, &[]);
+    let before = content(&out);
+    archive.pipeline("[decode]\ntext = { longest = 200 }");
+    let (_, between) = archive.run(&out, &["--limit", "2"]);
+    assert_eq!(total(&between, "answered"), 2);
+    archive.pipeline("");
+    let (_, back) = archive.run(&out, &[]);
+    assert_eq!((total(&back, "answered"), total(&back, "outdated_removed")), (0, 2));
+    assert_eq!(content(&out), before);
+    assert!(sealed(&out).unwrap().is_some());
+}
+
+#[test]
+fn the_same_files_spelled_otherwise_are_the_same_files() {
+    let archive = Archive::of(&[]);
+    fs::write(archive.input("a.txt"), "Words.").unwrap();
+    let (out, pipeline) = (archive.out("set"), archive.out("pipeline.toml"));
+    for typed in ["in", "./in", "in/", "./in/./a.txt", "./i*"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
+        command.args(["run", text(&pipeline), typed, "--device", "cpu", "--output", text(&out)]);
+        let output = command.current_dir(archive.out("")).output().unwrap();
+        assert_eq!(code(&output), 0, "{typed}: {}", errors(&output));
+        let rows = shown(&out, &[]);
+        assert_eq!((rows.len(), rows[0]["_source"].as_str()), (1, Some("in/a.txt")), "{typed}");
+    }
 }

@@ -80,6 +80,7 @@ fn answer(vocabulary: &Vocabulary, seed: u64, rules: Rules, temperature: f32) ->
         controls,
         thought,
         finish,
+        confined: None,
         facts: Default::default(),
         layer: None,
         effort: Effort::default(),
@@ -271,6 +272,29 @@ fn may_say(string: &Value, text: &str) -> bool {
     let tokens =
         [vec![7], spelled("call:record{a:"), vec![11], spelled(text), vec![11], spelled("}"), vec![8]].concat();
     guide.begin().allowed_prefix(&tokens).unwrap() == tokens.len()
+}
+
+#[test]
+fn a_text_of_a_call_may_be_empty_where_its_pattern_lets_it() {
+    let digits = |bounds: Value| {
+        let mut string = json!({"type": "string", "pattern": "^[0-9]*$"});
+        bounds.as_object().unwrap().iter().for_each(|(name, bound)| string[name] = bound.clone());
+        string
+    };
+    let free = digits(json!({}));
+    assert!(may_say(&free, "") && may_say(&free, "17") && !may_say(&free, "x"));
+    assert!(!may_say(&digits(json!({"minLength": 1})), ""));
+    assert!(!may_say(&json!({"type": "string", "pattern": "^[0-9]+$"}), ""));
+    let none = digits(json!({"maxLength": 0}));
+    assert!(may_say(&none, "") && !may_say(&none, "1"));
+}
+
+#[test]
+fn a_text_of_a_call_that_nothing_can_be_is_refused_in_words() {
+    let text = json!({"type": "string", "pattern": "^[0-9]+$", "maxLength": 0});
+    let schema = json!({"type": "object", "required": ["a"], "properties": {"a": text}, "additionalProperties": false});
+    let problems = Guide::compile_as(Output::ToolCall, &plain(), &schema).err().unwrap();
+    assert!(problems[0].starts_with("/a: must be empty by its `maxLength`"), "{problems:?}");
 }
 
 #[test]

@@ -108,6 +108,18 @@ fn a_machine_that_is_too_small_gets_one_slot_and_a_warning() {
 }
 
 #[test]
+fn more_than_the_machine_has_is_warned_of_where_the_pipeline_allows_it_too() {
+    let settings = Settings { slots: Some(4), kv_memory_mb: Some(30_000), ..Settings::default() };
+    let warning = choose("gemma-4-31b", &settings, 1500, spare(24 * GB, 22 * GB)).unwrap().warning().unwrap();
+    for word in ["17.15 GB", "2.00 GB", "generate.kv_memory_mb"] {
+        assert!(warning.contains(word), "{word}: {warning}");
+    }
+    assert_eq!(choose("gemma-4-31b", &settings, 1500, spare(64 * GB, 22 * GB)).unwrap().warning(), None);
+    let untold = Spare { free: None, weights: 22 * GB };
+    assert_eq!(choose("gemma-4-31b", &settings, 1500, untold).unwrap().warning(), None);
+}
+
+#[test]
 fn a_system_that_does_not_tell_its_memory_gets_four_slots() {
     let untold = Spare { free: None, weights: 0 };
     assert_eq!(chosen("gemma-4-e2b", &Settings::default(), 1500, untold), (4, 4096));

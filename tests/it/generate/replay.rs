@@ -2,7 +2,7 @@
 
 use crossbeam::channel::unbounded;
 use lapidary::{
-    base::{ByteBudget, FaultKind, Finish, Item, Prompt, Stop, TextLayer},
+    base::{ByteBudget, Confined, FaultKind, Finish, Item, Prompt, Stop, TextLayer},
     generate::{Card, Engine, EngineError, Feed, Generator, Guide, Logits, ReplayEngine, Reused, Settings, Stats},
 };
 use serde_json::{Value, json};
@@ -54,6 +54,19 @@ fn an_answer_that_runs_too_long_is_closed() {
     assert_eq!(body.finish, Finish::Closed);
     assert!(body.tokens.len() <= 30 && serde_json::from_str::<Value>(&body.text).is_ok(), "{}", body.text);
     assert_eq!(stats.closed, 1);
+}
+
+#[test]
+fn an_answer_that_the_context_bounds_knows_what_it_had_room_for() {
+    let confined = |max_tokens: usize| {
+        let settings = Settings { max_tokens, ..Settings::default() };
+        let items = vec![desk::item(0, desk::prompt(0, 20))];
+        let (_, tray) = run(replay(&[&format!(r#"{{"a":"{}"#, "x".repeat(50))], 1, 50), settings, items);
+        assert_eq!(tray.done[0].body.finish, Finish::Closed);
+        tray.done[0].body.confined
+    };
+    assert_eq!(confined(31), Some(Confined { tokens: 30, context: 50 }));
+    assert_eq!(confined(30), None);
 }
 
 #[test]
@@ -147,6 +160,16 @@ fn the_bytes_of_a_text_layer_stay_leased_as_long_as_it_walks_on() {
     assert_eq!(tray.done[0].body.layer, Some(page));
     drop(tray);
     assert_eq!(budget.in_use(), 0);
+}
+
+#[test]
+fn guesses_that_an_answer_ends_with_count_as_right() {
+    let answer = r#"{"a":"bcdefghijklmopqr","n":17}"#;
+    let items = (0..6).map(|number| desk::item(number, desk::prompt(number, 20))).collect();
+    let (stats, tray) = run(replay(&[answer], 1, 200), Settings::default(), items);
+    assert!(tray.done.len() == 6 && tray.done.iter().all(|item| item.body.text == answer), "{:?}", tray.faults);
+    assert!(stats.drafted_tokens > 0);
+    assert_eq!(stats.accepted_tokens, stats.drafted_tokens);
 }
 
 /// Fails whenever the slot of a unit with an odd number of prompt tokens is concerned.

@@ -128,6 +128,7 @@ fn answer() -> Generation {
         controls: Vec::new(),
         thought: None,
         finish: Finish::Stop,
+        confined: None,
         facts: PromptFacts::default(),
         layer: None,
         effort: Effort::default(),

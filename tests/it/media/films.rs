@@ -71,10 +71,10 @@ fn a_film_of_ten_bits_is_read_as_one_of_eight() {
 
 #[test]
 fn frames_of_which_the_container_tells_no_times_are_spread_over_the_whole_film() {
-    let spread = film("video/packed.avi", &settings(8, None, false));
+    let spread = film("rare/packed.avi", &settings(8, None, false));
     assert_eq!(numbers(&spread), [0, 4, 9, 13, 18, 22, 27, 31]);
     let video = VideoSettings { frames: 2, window: Some(1.0), sound: false, ..VideoSettings::default() };
-    let out = gathered(film::decode, "video/packed.avi", &Settings { video, ..Settings::default() });
+    let out = gathered(film::decode, "rare/packed.avi", &Settings { video, ..Settings::default() });
     let films = out.units().map(|unit| if let Unit::Film(film) = unit { film } else { panic!("{unit:?}") });
     let sought: Vec<&Frame> = films.flat_map(|film| &film.frames).collect();
     assert_eq!(sought.len(), 8);
@@ -205,7 +205,7 @@ fn windows_of_a_film_whose_ticks_are_as_long_as_its_frames_have_true_times() {
 #[test]
 fn frames_are_the_right_ones_where_ffmpeg_lands_amid_a_group_of_pictures() {
     let video = VideoSettings { frames: 3, window: Some(7.0), sound: false, ..VideoSettings::default() };
-    let out = gathered(film::decode, "video/sparse.mpg", &Settings { video, ..Settings::default() });
+    let out = gathered(film::decode, "rare/sparse.mpg", &Settings { video, ..Settings::default() });
     assert_eq!(out.settled.len(), 5);
     for (part, unit) in &out.settled {
         let (Part::Frames { start, end }, Ok(Unit::Film(film))) = (part, unit) else { panic!("{part}: {unit:?}") };

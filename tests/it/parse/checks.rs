@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 fn shape() -> Shape {
     let line =
         json!({"type": "object", "properties": {"what": {"type": "string"}, "price": {"type": ["number", "null"]}}});
+    let codes = json!({"type": "array", "items": {"type": "string"}});
     let schema = json!({"type": "object", "properties": {
         "vendor": {"type": ["string", "null"]},
         "number": {"type": "string"},
         "day": {"type": ["string", "null"], "format": "date"},
         "due": {"type": ["string", "null"], "format": "date"},
         "lines": {"type": "array", "items": line},
+        "address": {"type": "object", "properties": {"city": {"type": ["string", "null"]}, "codes": codes}},
+        "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
         "total": {"type": ["number", "null"]}
     }});
     Shape::compile(&schema).unwrap()
@@ -64,6 +67,22 @@ fn strings_match_and_values_are_present() {
     assert_eq!(judged("present = '/vendor'", &json!({"vendor": " "})), Some(false));
     assert_eq!(judged("present = '/vendor'", &json!({"vendor": null})), Some(false));
     assert_eq!(judged("present = '/lines'", &json!({"lines": [{}]})), Some(true));
+}
+
+#[test]
+fn what_holds_nothing_is_not_present() {
+    for (path, record, is_present) in [
+        ("/address", json!({"address": {"city": null, "codes": []}}), false),
+        ("/address", json!({"address": {"city": " ", "codes": null}}), false),
+        ("/address", json!({"address": {"city": "Ulm", "codes": []}}), true),
+        ("/counts", json!({"counts": {}}), false),
+        ("/counts", json!({"counts": {"a": 0}}), true),
+        ("/lines", json!({"lines": []}), false),
+        ("/lines/*", json!({"lines": [{"what": "tea"}, {"what": null, "price": null}]}), false),
+        ("/lines/*", json!({"lines": [{"what": "tea"}, {"what": null, "price": 0}]}), true),
+    ] {
+        assert_eq!(judged(&format!("present = '{path}'"), &record), Some(is_present), "{path} in {record}");
+    }
 }
 
 #[test]

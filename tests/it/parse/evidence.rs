@@ -94,6 +94,63 @@ fn numbers_dates_and_times_are_found_as_printed() {
 }
 
 #[test]
+fn a_number_is_found_with_its_sign() {
+    let page = "Tea -5.5 on 2026-04-17\nMilk -$2.50\nseat A-12";
+    for (price, agreement) in [
+        (json!(-5.5), Agreement::Exact),
+        (json!(5.5), Agreement::Absent),
+        (json!(-17), Agreement::Absent),
+        (json!(-2.5), Agreement::Normalised),
+        (json!(2.5), Agreement::Absent),
+        (json!(12), Agreement::Exact),
+        (json!(-12), Agreement::Absent),
+    ] {
+        let evidence = evidence(&json!({"lines": [{"what": null, "price": price}]}), page);
+        assert_eq!(grounds(&evidence, "/lines/0/price").agreement, Some(agreement), "{price}");
+    }
+}
+
+#[test]
+fn a_time_of_day_is_found_as_printed() {
+    let said = |page: &str| {
+        let evidence = evidence(&json!({"at": "2026-04-17T09:30:00Z"}), page);
+        grounds(&evidence, "/at").agreement.unwrap()
+    };
+    for page in [
+        "17.04.2026 09:30:00",
+        "17.04.2026, 09:30",
+        "17.04.2026, 9:30 Uhr",
+        "17.04.2026 9:30:00",
+        "at 2026-04-17T09:30:00",
+        "at 2026-04-17T09:30,",
+    ] {
+        assert_eq!(said(page), Agreement::Normalised, "{page}");
+    }
+    for page in ["17.04.2026", "17.04.2026 09:30:45", "17.04.2026 19:30", "2026-04-17T09:31:00"] {
+        assert_eq!(said(page), Agreement::Fuzzy, "{page}");
+    }
+}
+
+#[test]
+fn values_of_several_types_are_looked_up_by_what_they_are() {
+    let properties = json!({
+        "vendor": {"type": "string"}, "paid": {"type": ["boolean", "string"]}, "level": {"enum": ["never", 1, true]},
+        "marked": {"enum": ["never", 1, true]}, "free": {}, "other": {"type": ["number", "string"]}
+    });
+    let shape = Shape::compile(&json!({"type": "object", "properties": properties})).unwrap();
+    let answer = r#"{"vendor":"Ada","paid":true,"level":"never","marked":true,"free":1234.50,"other":98765.25}"#;
+    let page = layer("Ada has 1.234,50 of 98765.35");
+    let evidence = evidence_in(Arc::new(shape), answer, |generation| generation.layer = Some(page));
+    let said = |path: &str| grounds(&evidence, path).agreement;
+    assert_eq!((said("/paid"), said("/marked")), (None, None), "true is printed nowhere");
+    assert_eq!(said("/level"), Some(Agreement::Absent));
+    assert_eq!(said("/free"), Some(Agreement::Normalised));
+    assert_eq!(said("/other"), Some(Agreement::Absent), "a number is not fuzzy");
+    // The vendor and a number are found, the other is not; what the schema lists does not count.
+    assert_eq!(evidence.agreement, Some(2.0 / 3.0));
+}
+
+#[test]
 fn a_choice_counts_only_where_the_page_has_its_word() {
     let evidence = evidence(&json!({"vendor": "Ada", "currency": "USD"}), "Ada");
     assert_eq!(grounds(&evidence, "/currency").agreement, Some(Agreement::Absent));

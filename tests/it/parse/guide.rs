@@ -206,3 +206,32 @@ fn tagged_objects_keep_to_their_variant() {
     takes(&shape, r#"{"kind":"square","width":1}"#);
     refuses(&shape, r#"{"kind":"square","radius":1}"#);
 }
+
+#[test]
+fn addresses_and_hosts_may_be_as_long_as_they_are_met() {
+    let mail = one(json!({"type": "string", "format": "email"}));
+    let long = format!("{}@{}.org", "a".repeat(64), "b".repeat(63));
+    let full = format!("{}@{}.{}", "a".repeat(64), ["b".repeat(63), "c".repeat(63)].join("."), "d".repeat(61));
+    for text in [
+        "maximilian.mustermann-schmidt@department-of-long-names.institute.uni-heidelberg.example.de",
+        "o'brien/sales=x@example.com",
+        "ada@xn--bcher-kva.example",
+        &long,
+        &full,
+    ] {
+        takes(&mail, &format!("\"{text}\""));
+    }
+    for text in [".a@b.c", "a..b@c.d", "a@-b.c", "a@b-.c", "a@ab--c.de", &format!("a{long}"), &format!("{full}d")] {
+        refuses(&mail, &format!("\"{text}\""));
+    }
+    let host = one(json!({"type": "string", "format": "hostname"}));
+    let bucket = format!("{}.s3.eu-west-1.amazonaws.com", "b".repeat(63));
+    ["a--b.c.d.e.f.g", &bucket].iter().for_each(|text| takes(&host, &format!("\"{text}\"")));
+    let long = vec!["b".repeat(49); 5].join(".");
+    takes(&host, &format!("\"{long}.abc\""));
+    refuses(&host, &format!("\"{long}.abcd\""));
+    refuses(&host, &format!("\"b{bucket}\""));
+    let beside = one(json!({"type": "string", "format": "email", "pattern": "@example"}));
+    takes(&beside, "\"o'ada@example.com\"");
+    refuses(&beside, "\"ada@test.com\"");
+}

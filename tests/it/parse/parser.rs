@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lapidary::{
     base::{
-        ContentHash, Effort, Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Kind, Lease, Origin, Part,
-        PromptFacts, Shape, Source, Stage, Timing, Tokens,
+        Confined, ContentHash, Effort, Emit, Extraction, Fault, FaultKind, Finish, Generation, Item, Kind, Lease,
+        Origin, Part, PromptFacts, Shape, Source, Stage, Timing, Tokens,
     },
     parse::{Parser, Settings},
 };
@@ -39,11 +39,12 @@ pub fn item(text: &str, finish: Finish) -> Item<Generation> {
     let body = Generation {
         tokens: vec![1, 2],
         logprobs: vec![-0.5, -1.5],
-        places: Tokens::default(),
+        places: Tokens { open: 2, ..Tokens::default() },
         text: text.into(),
         controls: Vec::new(),
         thought: None,
         finish,
+        confined: None,
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
         layer: None,
         effort: Effort::default(),
@@ -70,6 +71,12 @@ fn parsed(answer: &str, finish: Finish) -> Result<Extraction, Fault> {
     Ok(emitted.0.remove(0))
 }
 
+fn processed(item: Item<Generation>) -> Extraction {
+    let mut emitted = Emitted::default();
+    Parser::new(shape()).process(item, &mut emitted).unwrap();
+    emitted.0.remove(0)
+}
+
 fn fault(answer: &Value) -> Fault {
     parsed(&answer.to_string(), Finish::Stop).unwrap_err()
 }
@@ -83,6 +90,32 @@ fn a_record_is_whole_and_in_the_order_of_the_schema() {
     assert_eq!(extraction.record.to_string(), record.to_string());
     assert_eq!((extraction.problems.len(), extraction.tokens, extraction.mean_logprob), (0, 2, -1.0));
     assert_eq!(extraction.raw, answer.to_string());
+}
+
+#[test]
+fn tokens_that_closed_an_answer_do_not_make_it_more_certain() {
+    let mean = |open: usize| {
+        let mut item = item(r#"{"vendor":"Ada","lines":[]}"#, Finish::Closed);
+        item.body.logprobs = vec![-0.5, -1.5, 0.0, 0.0];
+        item.body.places.open = open;
+        processed(item).mean_logprob
+    };
+    assert_eq!([2, 1, 0, 9].map(mean), [-1.0, -0.5, 0.0, -0.5]);
+}
+
+#[test]
+fn an_answer_that_the_context_has_cut_says_so_and_what_helps() {
+    let cut = |finish: Finish| {
+        let mut item = item(r#"{"vendor":"Ada","lines":[]}"#, finish);
+        item.body.confined = Some(Confined { tokens: 90, context: 400 });
+        processed(item)
+    };
+    let extraction = cut(Finish::Closed);
+    assert!(extraction.confined);
+    let told = &extraction.problems[0];
+    assert!(told.starts_with("closed early: only 90 tokens fit behind a prompt of 300 in a context of 400"), "{told}");
+    assert!(told.ends_with("raise generate.context or lower encode.budget"), "{told}");
+    assert!(!cut(Finish::Stop).confined && cut(Finish::Stop).problems.is_empty(), "it has ended by itself");
 }
 
 #[test]

@@ -290,3 +290,72 @@ fn a_shape_is_a_function_in_the_few_words_of_declarations() {
     let wanted = json!({"name": "record", "description": "A bill", "parameters": parameters});
     assert_eq!(function, json!({"type": "function", "function": wanted}));
 }
+
+fn inside(levels: usize, schema: Value, wrap: fn(Value) -> Value) -> Value {
+    (0..levels).fold(schema, |below, _| wrap(below))
+}
+
+#[test]
+fn depth_is_counted_through_references_and_a_map_counts_twice() {
+    let object = |below: Value| record(json!({"p": below}));
+    let map = |below: Value| json!({"type": "object", "additionalProperties": below});
+    let text = || json!({"type": "string"});
+    let two = |each: usize| {
+        json!({"type": "object", "properties": {"r": {"$ref": "#/$defs/a"}}, "$defs": {
+            "a": inside(each, json!({"$ref": "#/$defs/b"}), object), "b": inside(each, text(), object)}})
+    };
+    assert!(Shape::compile(&two(15)).is_ok());
+    assert!(problems(&two(20)).iter().any(|line| line.contains("more than 32 deep")));
+    assert!(Shape::compile(&record(json!({"m": inside(15, text(), map)}))).is_ok());
+    assert!(problems(&record(json!({"m": inside(16, text(), map)})))[0].contains("more than 32 deep"));
+}
+
+#[test]
+fn levels_of_what_contains_itself_are_text_and_no_depth() {
+    let object = |below: Value| record(json!({"p": below}));
+    let body = inside(12, json!({"$ref": "#/$defs/tree"}), object);
+    assert!(Shape::compile(&defined("tree", &body)).is_ok());
+}
+
+#[test]
+fn a_map_of_itself_ends_in_an_empty_one() {
+    let shape =
+        Shape::compile(&defined("map", &json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/map"}})));
+    let guide = shape.unwrap().guide().to_string();
+    assert!(!guide.contains("null") && guide.contains(r#""properties":{},"required":[]"#), "{guide}");
+}
+
+#[test]
+fn tagged_objects_that_nest_are_refused_before_they_multiply() {
+    let either = |below: Value| {
+        let variant = |properties: Value| json!({"type": "object", "required": ["k"], "properties": properties});
+        json!({"oneOf": [variant(json!({"k": {"const": "a"}, "x": below})), variant(json!({"k": {"const": "b"}}))]})
+    };
+    assert!(Shape::compile(&record(json!({"v": inside(6, json!({"type": "string"}), either)}))).is_ok());
+    let start = std::time::Instant::now();
+    let told = problems(&record(json!({"v": inside(24, json!({"type": "string"}), either)})));
+    assert!(told.iter().any(|line| line.contains("more than 20000 places")), "{told:?}");
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_file_has_a_name_and_its_parts_have_none() {
+    let part = json!({"$id": "m.json", "type": "string"});
+    let schema = |id: &str| json!({"$id": id, "type": "object", "properties": {"a": {"$ref": "#/$defs/m"}}});
+    let mut named = schema("https://example.com/record.json");
+    named["$defs"] = json!({"m": {"type": "string", "maxLength": 5}});
+    assert!(Shape::compile(&named).is_ok());
+    let told = problems(&record(json!({"a": part})));
+    assert!(told[0].starts_with("/properties/a/$id: ") && told[0].contains("looked up in the file"), "{told:?}");
+    let fates = coverage(&json!({"$id": "r.json", "properties": {"a": part, "$id": {"type": "string"}}}));
+    let refused = fates.iter().filter(|one| matches!(one.coverage, Coverage::Refused(_)));
+    assert_eq!(refused.map(|one| one.pointer.as_str()).collect::<Vec<_>>(), ["/properties/a/$id"]);
+}
+
+#[test]
+fn a_choice_is_said_once_and_whole_numbers_have_an_end() {
+    let told = problems(&record(json!({"v": {"enum": ["a", "b"], "const": "a"}})));
+    assert!(told[0].starts_with("/properties/v/const: `const` and `enum` both say"), "{told:?}");
+    let told = problems(&record(json!({"v": {"type": "integer", "minimum": 2_000_000_000_000_000_000_u64}})));
+    assert!(told[0].contains("whole numbers reach to 10^18 either way"), "{told:?}");
+}

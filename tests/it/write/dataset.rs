@@ -46,6 +46,20 @@ fn a_run_without_rows_still_shows_its_columns() {
 }
 
 #[test]
+fn a_row_that_the_context_has_cut_has_the_configuration_of_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path(), patient());
+    let report = source("report.pdf", 1);
+    let (whole, mut cut) = (row(&report, page(1), invoice(1)), row(&report, page(2), invoice(2)));
+    if let Outcome::Row(item) = &mut cut {
+        item.body.confined = true;
+    }
+    tell(&mut writer, [Outcome::Found(report.clone()), Outcome::Promise(report.clone(), 2), whole, cut]);
+    writer.finish().unwrap();
+    assert_eq!(column(folder.path(), Table::Extractions, "_config"), ["config-hash", "chances-hash"]);
+}
+
+#[test]
 fn totals_balance_over_rows_failures_and_documents_that_never_opened() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path(), patient());

@@ -63,6 +63,7 @@ pub fn row(source: &Arc<Source>, part: Part, record: Value) -> Outcome {
         tokens: 41,
         mean_logprob: -0.25,
         finish: Finish::Stop,
+        confined: false,
         facts: PromptFacts { budget: 280, prompt_tokens: 300, image_tokens: 256, audio_tokens: 0 },
         effort: Effort { steps: 7, forced: 2, drafted: 4, accepted: 3 },
         timing: Timing { encode_micros: 1500, prefill_micros: 2500, decode_micros: 3500 },

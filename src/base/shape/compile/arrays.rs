@@ -22,11 +22,10 @@ impl<'a> Compiler<'a> {
         });
         self.ordered(least, most, at, "minItems", "maxItems");
         let at = below(at, "items");
-        let item = match schema.get("items") {
-            Some(_) if self.too_deep(&at) => return None,
-            Some(items) => self.node(items, &at)?,
-            None => self.anything_at(&Schema::new(), &at)?,
-        };
+        let item = self.inside(1, &at, |inside| match schema.get("items") {
+            Some(items) => inside.node(items, &at),
+            None => inside.anything_at(&Schema::new(), &at),
+        })?;
         let unique = schema.get("uniqueItems") == Some(&Value::Bool(true));
         if item.form == Form::Nothing && !item.nullable {
             return Some(if least > 0 { Form::Nothing } else { list(item, 0, 0, unique) });
@@ -38,22 +37,23 @@ impl<'a> Compiler<'a> {
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
             self.problem(&below(at, "uniqueItems"), "`uniqueItems` is not supported beside `prefixItems`; remove it");
         }
-        let at_first = below(at, "prefixItems");
-        if self.too_deep(&at_first) {
-            return None;
-        }
+        let (at_first, at_rest) = (below(at, "prefixItems"), below(at, "items"));
         let kinds = schema.get("prefixItems").and_then(Value::as_array)?;
-        let first: Vec<Option<Node>> =
-            kinds.iter().enumerate().map(|(index, kind)| self.node(kind, &format!("{at_first}/{index}"))).collect();
-        let first: Vec<Node> = first.into_iter().collect::<Option<_>>()?;
+        let first = self.inside(1, &at_first, |inside| inside.kinds(kinds, &at_first))?;
         let rest = match schema.get("items") {
-            Some(items @ Value::Object(_)) => Some(self.node(items, &below(at, "items"))?),
+            Some(items @ Value::Object(_)) => Some(self.inside(1, &at_rest, |inside| inside.node(items, &at_rest))?),
             _ => None,
         };
         let least = whole(schema, "minItems").unwrap_or(0);
         let most = self.most_of_tuple(schema, &first, rest.as_ref());
         self.ordered(least, most, at, "minItems", "maxItems");
         Some(self.within_levels(Tuple { first, rest: rest.map(Box::new), least, most }, at))
+    }
+
+    fn kinds(&mut self, kinds: &'a [Value], at: &str) -> Option<Vec<Node>> {
+        let kinds: Vec<Option<Node>> =
+            kinds.iter().enumerate().map(|(index, kind)| self.node(kind, &format!("{at}/{index}"))).collect();
+        kinds.into_iter().collect()
     }
 
     fn most_of_tuple(&self, schema: &Schema, first: &[Node], rest: Option<&Node>) -> u64 {

@@ -43,25 +43,28 @@ impl<'a> Compiler<'a> {
             }
             0 => Some(Node::new(Form::Nothing, nullable)),
             1 => nodes.pop().map(|node| Node { nullable, ..node }),
-            _ => Some(self.several(nodes, nullable, one, at)),
+            _ => self.several(nodes, nullable, one, at),
         }
     }
 
-    fn several(&mut self, nodes: Vec<Node>, nullable: bool, one: bool, at: &str) -> Node {
+    fn several(&mut self, nodes: Vec<Node>, nullable: bool, one: bool, at: &str) -> Option<Node> {
         if let Some(choice) = constants(&nodes) {
             self.no_option_twice(&choice, one, at);
-            return Node::new(Form::Choice(choice), nullable);
+            return Some(Node::new(Form::Choice(choice), nullable));
         }
-        if let Some(union) = tagged(&nodes) {
+        if let Some((tag, objects)) = tagged(&nodes) {
+            // Each field stands in its variant and among the columns, again and again where such objects nest.
+            self.count(nodes.iter().map(Node::places).sum(), at)?;
+            let union = union(tag, &objects);
             self.names_can_be_columns(union.columns.iter().map(|column| &column.name), at);
-            return Node::new(Form::Union(union), nullable);
+            return Some(Node::new(Form::Union(union), nullable));
         }
         if one && !nodes.iter().enumerate().all(|(index, node)| nodes[..index].iter().all(|other| apart(node, other))) {
             let advice = "give each branch an object with a property of the same name and a `const` of its own, or \
                           write `anyOf`";
             self.problem(at, format!("a value may fit several of the branches; {advice}"));
         }
-        self.as_text("values of several types".to_owned(), Untyped::Either(nodes), nullable, at)
+        Some(self.as_text("values of several types".to_owned(), Untyped::Either(nodes), nullable, at))
     }
 
     fn no_option_twice(&mut self, choice: &Choice, one: bool, at: &str) {
@@ -82,17 +85,21 @@ fn constants(nodes: &[Node]) -> Option<Choice> {
     Some(Choice { options: options.concat() })
 }
 
-/// Objects that one property tells apart: there in each of them, with strings that are in no other.
-fn tagged(nodes: &[Node]) -> Option<Union> {
+/// Objects that one property tells apart, and its name: there in each of them, with strings that are in no other.
+fn tagged(nodes: &[Node]) -> Option<(&str, Vec<&[Field]>)> {
     let objects: Vec<&[Field]> = nodes.iter().map(fields).collect::<Option<_>>()?;
-    let candidates = objects.first()?.iter().filter(|field| tag_names(field).is_some());
+    let candidates = objects.first().copied()?.iter().filter(|field| tag_names(field).is_some());
     let tag = candidates.map(|field| field.name.as_str()).find(|name| tells_apart(name, &objects))?;
+    Some((tag, objects))
+}
+
+fn union(tag: &str, objects: &[&[Field]]) -> Union {
     let variant = |fields: &&[Field]| {
         let names = fields.iter().find(|field| field.name == tag).and_then(tag_names).unwrap_or_default();
         Variant { names: names.to_vec(), fields: fields.to_vec() }
     };
     let variants: Vec<Variant> = objects.iter().map(variant).collect();
-    Some(Union { tag: tag.to_owned(), columns: merge::columns(tag, &variants), variants })
+    Union { tag: tag.to_owned(), columns: merge::columns(tag, &variants), variants }
 }
 
 fn fields(node: &Node) -> Option<&[Field]> {

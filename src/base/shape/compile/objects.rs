@@ -27,17 +27,19 @@ impl<'a> Compiler<'a> {
             self.problem(&below(at, "additionalProperties"), advice);
         }
         let at = below(at, "properties");
-        if self.too_deep(&at) {
-            return None;
-        }
-        self.names_can_be_columns(named.keys(), &at);
-        let required = self.required(schema, named, &at);
+        let fields = self.inside(1, &at, |inside| Some(inside.fields(schema, named, &at)))?;
+        Some(within_levels(fields))
+    }
+
+    fn fields(&mut self, schema: &'a Schema, named: &'a Schema, at: &str) -> Vec<Field> {
+        self.names_can_be_columns(named.keys(), at);
+        let required = self.required(schema, named, at);
         let mut fields = Vec::new();
         for (name, schema) in named {
-            let Some(node) = self.node(schema, &below(&at, name)) else { continue };
+            let Some(node) = self.node(schema, &below(at, name)) else { continue };
             fields.push(Field { name: name.clone(), required: required.contains(&name.as_str()), node });
         }
-        Some(within_levels(fields))
+        fields
     }
 
     /// An object without `properties`: a map, or no object that we could make columns of.
@@ -54,13 +56,11 @@ impl<'a> Compiler<'a> {
             );
         }
         let at_value = below(at, "additionalProperties");
-        if self.too_deep(&at_value) {
-            return None;
-        }
-        let value = match schema.get("additionalProperties") {
-            Some(value @ Value::Object(_)) => self.node(value, &at_value)?,
-            _ => self.anything_at(&Schema::new(), &at_value)?,
-        };
+        // A map is a list of entries, and each of those a name and a value: two columns inside one another.
+        let value = self.inside(2, &at_value, |inside| match schema.get("additionalProperties") {
+            Some(value @ Value::Object(_)) => inside.node(value, &at_value),
+            _ => inside.anything_at(&Schema::new(), &at_value),
+        })?;
         self.map(schema, value, at)
     }
 

@@ -20,6 +20,9 @@ const MOST_OPTIONS: usize = 20_000;
 impl<'a> Compiler<'a> {
     pub(super) fn choice(&mut self, schema: &'a Schema, at: &str) -> Option<Node> {
         self.allow_only(schema, at, &["enum", "const"], "a choice");
+        if schema.contains_key("enum") && schema.contains_key("const") {
+            self.problem(&below(at, "const"), "`const` and `enum` both say what the value is; keep one of them");
+        }
         let keyword = if schema.contains_key("enum") { "enum" } else { "const" };
         let at = below(at, keyword);
         let values = match &schema[keyword] {
