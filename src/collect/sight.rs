@@ -31,8 +31,8 @@ pub struct Sight {
 /// Why a file is no document; the hash when its content could be read.
 pub type Refusal = (Fault, Option<ContentHash>);
 
-const READABLE: &str =
-    "it is not PDF, JPEG, PNG, WebP, TIFF, GIF, BMP, WAV, MP3, AAC, FLAC, Ogg, MP4, MOV, MKV, WebM, AVI or text";
+const READABLE: &str = "it is not PDF, JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, HEIC, AVIF, JPEG 2000, JPEG XL, \
+                        WAV, MP3, AAC, FLAC, Ogg, MP4, MOV, MKV, WebM, AVI or text";
 
 /// The beginning of a file, the hash of all of it, and its length in bytes.
 type Whole = (Vec<u8>, ContentHash, u64);
