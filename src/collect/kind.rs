@@ -186,6 +186,12 @@ fn is_ac3(head: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn assert_all(heads: &[&[u8]], kind: Kind) {
+        for head in heads {
+            assert_eq!(recognise(head), Content::Known(kind), "{}", head.escape_ascii());
+        }
+    }
+
     #[test]
     fn kinds_are_told_by_content() {
         let known = |kind| Content::Known(kind);
@@ -221,9 +227,7 @@ mod tests {
             b"caff\0\x01\0\0desc\0\0\0\0",
             b".snd\0\0\0\x20\0\x02\x32\x74",
         ];
-        for head in heads {
-            assert_eq!(recognise(head), Content::Known(Kind::Audio), "{}", head.escape_ascii());
-        }
+        assert_all(&heads, Kind::Audio);
         // 192 kbit/s at 48 kHz: 768 bytes a frame.
         let mut frames = vec![0; 1000];
         frames[..5].copy_from_slice(&[0x0b, 0x77, 0x12, 0x34, 0x14]);
@@ -245,9 +249,7 @@ mod tests {
 
     #[test]
     fn big_tiffs_are_pictures_in_both_byte_orders() {
-        for head in [b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0", b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10"] {
-            assert_eq!(recognise(head), Content::Known(Kind::Image), "{}", head.escape_ascii());
-        }
+        assert_all(&[b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0", b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10"], Kind::Image);
     }
 
     #[test]
@@ -259,12 +261,8 @@ mod tests {
             b"P3\n1 1\n255\n10 20 30\n",
             b"P6\n#\n1\n# high\n1\n255\nabc",
         ];
-        for head in pictures {
-            assert_eq!(recognise(head), Content::Known(Kind::Image), "{}", head.escape_ascii());
-        }
-        for head in [&b"P1 10 20\nP2 30 40\n"[..], b"P5\nfive players\n", b"P6", b"P9\n1 1\n"] {
-            assert_eq!(recognise(head), Content::Known(Kind::Text), "{}", head.escape_ascii());
-        }
+        assert_all(&pictures, Kind::Image);
+        assert_all(&[b"P1 10 20\nP2 30 40\n", b"P5\nfive players\n", b"P6", b"P9\n1 1\n"], Kind::Text);
     }
 
     #[test]

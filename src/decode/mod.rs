@@ -19,6 +19,7 @@ pub mod input;
 #[cfg(target_os = "linux")]
 mod leash;
 mod memory;
+mod notes;
 mod nursery;
 pub mod order;
 pub mod output;

@@ -28,6 +28,17 @@ pub trait Output {
     fn heartbeat(&mut self) -> Result<(), Fault>;
 }
 
+/// Promises one unit and says that it cannot be had: what is lost of a document is not missing without a word.
+///
+/// # Errors
+/// When nobody listens any more.
+pub fn lose(part: Part, fault: Fault, out: &mut dyn Output) -> Result<(), Fault> {
+    if out.promise(&[part])? == 0 || out.passed_over() {
+        return Ok(());
+    }
+    out.fault(part, fault)
+}
+
 /// A fault of this stage.
 pub fn refuse(kind: FaultKind, message: impl Into<String>, hint: impl Into<String>) -> Fault {
     Fault::new(StageName::Decode, kind, message, hint)

@@ -6,8 +6,9 @@ use crate::base::{Fault, FaultKind, Frame, Raster, grid::Grid};
 
 use super::{
     super::{
-        ffmpeg::{Ffmpeg, Notes, SEEN, TOLD},
+        ffmpeg::Ffmpeg,
         input::Input,
+        notes::{Notes, SEEN, TOLD},
         order::Order,
         output::{Output, refuse},
         picture::too_large,

@@ -13,7 +13,7 @@ use crate::base::{Fault, FaultKind, Film, Part, Unit};
 use super::{
     input::Input,
     order::Order,
-    output::{Output, refuse},
+    output::{Output, lose, refuse},
     sound,
 };
 use survey::{Pictures, Survey};
@@ -44,13 +44,9 @@ fn nothing() -> Fault {
     refuse(FaultKind::Empty, "the film has nothing that is asked for", "see `[decode.video]`")
 }
 
-/// Frames of which none can be had are a unit of their own, so that they are not missing without a word.
+/// Frames of which none can be had are a unit of their own.
 fn lose_the_frames(seconds: f64, damage: Fault, out: &mut dyn Output) -> Result<(), Fault> {
-    let part = Part::Frames { start: 0.0, end: microseconds(seconds) };
-    if out.promise(&[part])? == 0 || out.passed_over() {
-        return Ok(());
-    }
-    out.fault(part, damage)
+    lose(Part::Frames { start: 0.0, end: microseconds(seconds) }, damage, out)
 }
 
 fn hand_over(input: &Input, pictures: &mut Pictures, order: &Order, out: &mut dyn Output) -> Result<(), Fault> {

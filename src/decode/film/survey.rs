@@ -6,8 +6,9 @@ use std::ops::{ControlFlow, Range};
 use crate::base::{Fault, FaultKind};
 
 use super::super::{
-    ffmpeg::{Ffmpeg, Notes},
+    ffmpeg::Ffmpeg,
     input::Input,
+    notes::Notes,
     output::{Output, refuse},
     packets::{self, Line, pair, tick},
     settings::SoundTrack,

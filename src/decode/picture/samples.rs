@@ -3,17 +3,21 @@
 
 use std::io::{BufReader, Read, Seek};
 
-use image::{DynamicImage, ImageFormat, RgbImage, metadata::Orientation};
+use image::{
+    DynamicImage, ImageError, ImageFormat, RgbImage,
+    error::{LimitError, LimitErrorKind},
+    metadata::Orientation,
+};
 use tiff::{
     ColorType, TiffError, TiffResult,
     decoder::{Decoder, DecodingResult, Limits as Memory},
     tags::Tag,
 };
 
-use crate::base::{Fault, FaultKind, Raster};
+use crate::base::{Fault, Raster};
 
 use super::{
-    super::{output::refuse, settings::Limits, shelter::sheltered},
+    super::{settings::Limits, shelter::sheltered},
     directory::{Directory, INTERPRETATION},
     fault, flatten,
     turned::Turned,
@@ -43,11 +47,9 @@ pub fn read<R: Read + Seek>(
     page.rewind().map_err(|error| fault::of_io(&error))?;
     sheltered("picture", || match upright(page, has_palette, limits) {
         Err(TiffError::UnsupportedError(_)) => Ok(None),
-        Err(TiffError::LimitsExceeded) => Err(refuse(
-            FaultKind::TooLarge,
-            "decoding takes more memory than `[decode.limits] pixels` allows",
-            "raise `[decode.limits] pixels` or make the picture smaller",
-        )),
+        Err(TiffError::LimitsExceeded) => {
+            Err(fault::of(&ImageError::Limits(LimitError::from_kind(LimitErrorKind::InsufficientMemory))))
+        }
         Err(TiffError::IoError(error)) => Err(fault::of_io(&error)),
         Err(error) => Err(fault::corrupt(error.to_string())),
         Ok(picture) => Ok(picture.map(|picture| flatten::over_white(picture, ImageFormat::Tiff))),

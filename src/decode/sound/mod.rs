@@ -19,7 +19,7 @@ use crate::base::{Fault, FaultKind, Part};
 use super::{
     input::Input,
     order::Order,
-    output::{Output, refuse},
+    output::{Output, lose, refuse},
 };
 use clips::Clips;
 use resample::Resampler;
@@ -113,11 +113,7 @@ fn breaks_off(seconds: f64, why: &str) -> Fault {
     refuse(FaultKind::Corrupt, message, "fetch the file again; what came before is extracted")
 }
 
-/// What cannot be read of a recording is a unit of its own, so that it is not missing without a word.
+/// What cannot be read of a recording is a unit of its own.
 fn lose_the_rest(from: f64, fault: Fault, out: &mut dyn Output) -> Result<(), Fault> {
-    let part = Part::Time { start: from, end: from };
-    if out.promise(&[part])? == 0 || out.passed_over() {
-        return Ok(());
-    }
-    out.fault(part, fault)
+    lose(Part::Time { start: from, end: from }, fault, out)
 }

@@ -313,6 +313,11 @@ fn pictures_over_a_limit_name_it() {
     settings.limits.pixels = 64 * 48 - 1;
     let pixels = fault(picture::decode, &fixture("pictures/gradient.bmp"), &settings);
     assert_kind(&pixels, FaultKind::TooLarge, "[decode.limits] pixels");
+    for name in ["rare/palette-4.tif", "rare/jpeg.tif"] {
+        let fault = fault(picture::decode, &fixture(name), &settings);
+        assert_kind(&fault, FaultKind::TooLarge, "[decode.limits] pixels");
+        assert!(fault.limit.is_some(), "{name}");
+    }
     settings.limits.pages = 2;
     let pages = fault(picture::decode, &fixture("pictures/pages.tif"), &settings);
     assert_kind(&pages, FaultKind::TooLarge, "[decode.limits] pages");
