@@ -1,7 +1,7 @@
 //! `lapidary check` without its command line: everything that a run would find out before its first document.
 
 use super::{
-    make,
+    make::{self, Answers, FIRST},
     plan::{Plan, Request},
 };
 use crate::{
@@ -55,7 +55,7 @@ fn check_model(plan: &Plan) -> Result<Vec<String>, Fatal> {
     let vocabulary = make::vocabulary(model, &encoder)?;
     let guide = make::guide(plan, &vocabulary)?;
     guide.fits(plan.pipeline.generate.max_tokens)?;
-    let capacity = make::capacity(plan, &encoder, Device::Auto)?;
+    let capacity = make::capacity(plan, &encoder, Answers::Model(Device::Auto, FIRST))?;
     let manifest = &model.manifest;
     let files = match model.layout {
         Layout::Bundle => "every file's hash is right",

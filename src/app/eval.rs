@@ -25,18 +25,19 @@ const PATCHES_PER_TOKEN: usize = 9;
 /// Tensors that say nothing without each other.
 const PAIRS: [(&str, &str); 2] = [("pixel_values", "pixel_position_ids"), ("input_features", "input_features_mask")];
 
-/// Evaluates `inputs` with the model in `folder`, writes `out` and says in one line what was done.
+/// Evaluates `inputs` with the model in `folder` on a device, writes `out` and says in one line what was done.
 ///
 /// # Errors
-/// When the model cannot be opened, the inputs are not as described above, or the model cannot run them.
-pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize) -> Result<String, Fatal> {
+/// When the model cannot be opened, the inputs are not as described above, the model cannot run them, or the device
+/// cannot be had.
+pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize, device: Device) -> Result<String, Fatal> {
     let runtime = Runtime::load()?;
     let model = bundle::open(folder, Check::Full)?;
     let mut prompt = read(inputs)?;
     let (positions, width) = (prompt.tokens.len(), model.manifest.text.vocab_size);
     // The engine takes contexts shorter than what the model was made for.
     let context = context(model.manifest.text.max_positions.saturating_sub(1), positions, greedy)?;
-    let mut engine = engine(&runtime, &model, context)?;
+    let mut engine = engine(&runtime, &model, context, device)?;
     let logits = engine.score(0, &mut prompt).map_err(|error| failed(inputs, error))?;
     let tokens = continue_greedily(&mut engine, greedy).map_err(|error| failed(inputs, error))?;
     write(out, &logits, width, &tokens)?;
@@ -60,10 +61,10 @@ fn context(most: usize, positions: usize, greedy: usize) -> Result<usize, Fatal>
     Err(Fatal::new(format!("{asked}, but the model takes a context of {most} at most"), hint))
 }
 
-fn engine(runtime: &Runtime, model: &Model, context: usize) -> Result<OrtEngine, Fatal> {
+fn engine(runtime: &Runtime, model: &Model, context: usize, device: Device) -> Result<OrtEngine, Fatal> {
     let settings =
         Settings { slots: Some(1), context: Some(context.max(2)), prefill_chunk: CHUNK, ..Settings::default() };
-    OrtEngine::open(runtime, model, EngineSettings::new(&settings, Device::Cpu))
+    OrtEngine::open(runtime, model, EngineSettings::new(&settings, device))
 }
 
 fn continue_greedily(engine: &mut OrtEngine, count: usize) -> Result<Vec<i64>, EngineError> {

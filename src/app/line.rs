@@ -62,7 +62,7 @@ pub type Collecting<'a> = Box<dyn FnOnce(&mut dyn FnMut(Found)) + Send + 'a>;
 /// Says of a unit what the dataset holds of it already, if it does.
 pub type Keeping<'a> = Box<dyn Fn(&Origin) -> Option<Kept> + Sync + 'a>;
 
-/// `generate`: owns its loop over all prompts.
+/// `generate`: one engine, which owns its loop over the prompts that it takes from those of all.
 pub type Generating<'a, S> =
     Box<dyn FnOnce(Receiver<Item<Prompt>>, &mut dyn Emit<Generation>) -> Result<S, Fatal> + Send + 'a>;
 
@@ -93,8 +93,8 @@ pub struct Line<'a, S> {
     pub allowance: Allowance<'a>,
     /// Stage 3, one per lane.
     pub encode: Vec<Encoding>,
-    /// Stage 4.
-    pub generate: Generating<'a, S>,
+    /// Stage 4, one per engine, at least one. Whoever has room takes the next prompt.
+    pub generate: Vec<Generating<'a, S>>,
     /// Stage 5.
     pub parse: Parsing,
     /// Says before stage 6 which units are tried again.
@@ -105,14 +105,15 @@ pub struct Line<'a, S> {
     pub write: Writing<'a>,
     /// When a thread is stuck.
     pub last_words: LastWords<'a>,
-    /// Prompts that may wait for `generate`.
+    /// Prompts that may wait for all engines together.
     pub ahead: usize,
 }
 
 impl<S: Send> Line<'_, S> {
-    /// Runs to the end, to the drain or to the abort, and gives what `generate` says of its work. All threads have
-    /// ended when this returns; where one never will, the last words are said instead.
-    pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<S, Fatal> {
+    /// Runs to the end, to the drain or to the abort, and gives what each engine says of its work, in their order. All
+    /// threads have ended when this returns; where one never will, the last words are said instead. An engine that
+    /// finds no more prompts ends while the others still work; one that cannot go on aborts the run.
+    pub fn run(self, gauge: &Gauge, stop: &Stop) -> Result<Vec<S>, Fatal> {
         let Self { collect, decode, allowance, encode, generate, parse, judge, collator, .. } = self;
         let Self { mut write, last_words, ahead, .. } = self;
         let (outcomes, written) = bounded(OUTCOMES);
@@ -140,19 +141,23 @@ impl<S: Send> Line<'_, S> {
                 let intake = Intake { documents: units.clone(), again: notes.clone() };
                 scope.spawn(move || lane::run(&mut *encoder, intake, &books, &mut hand_on(&next)));
             }
-            let (generating, parsing) = (books(StageName::Generate), books(StageName::Parse));
-            let engine = scope.spawn(move || run_generate(generate, prompts, &generating, generations_in));
+            let engines = generate.into_iter().map(|generate| {
+                let (books, prompts, next) = (books(StageName::Generate), prompts.clone(), generations_in.clone());
+                scope.spawn(move || run_generate(generate, prompts, &books, next))
+            });
+            let engines: Vec<_> = engines.collect();
+            let parsing = books(StageName::Parse);
             scope.spawn(move || run_parse(parse, &generations, &parsing));
             // From here on only the threads hold senders: each channel closes when the stage before it has ended.
-            drop((books, intake, units_in, units, notes, prompts_in));
+            drop((books, intake, units_in, units, notes, prompts_in, prompts, generations_in));
             let (again, notes) = (Some(again_in), Some(notes_in));
             let desk = Desk { judge, collator, again, notes, write: &mut write, gauge, stop };
             let writing = desk.run(written);
             if let Some(why) = stop.given_up() {
                 match last_words(why) {}
             }
-            let generated = engine.join().unwrap_or_else(|panic| resume_unwind(panic));
-            writing.and(generated)
+            let ended = engines.into_iter().map(|engine| engine.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            writing.and(ended.collect())
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{memory, pipeline::Pipeline, plan::Plan, threads::Shares};
+use super::{engines, pipeline::Pipeline, plan::Plan, prepare, threads::Shares};
 use crate::{
     base::{ByteBudget, Fatal, Model, Output, Stop},
     decode::{self, Decoder, Reached, Render, Sandbox},
@@ -13,21 +13,34 @@ use crate::{
     },
 };
 
+/// The first card, or the processor.
+pub const FIRST: &[u32] = &[0];
+
 /// Where answers come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Answers<'a> {
-    /// The model, on this device.
-    Model(Device),
+    /// The model, on this device: an engine on each of these cards, as CUDA counts them; at least one. On the processor
+    /// there are as many engines, and [`FIRST`] is one.
+    Model(Device, &'a [u32]),
     /// A file of recorded answers.
     Replay(&'a Path),
 }
 
-impl Answers<'_> {
-    /// Where the graphs run, if any do.
+impl<'a> Answers<'a> {
+    /// Where the graphs run, if any do. Whoever names cards wants cards: then `auto` is CUDA.
     pub fn device(&self) -> Device {
         match self {
-            Self::Model(device) => *device,
+            Self::Model(Device::Auto, ordinals) if *ordinals != FIRST => Device::Cuda,
+            Self::Model(device, _) => *device,
             Self::Replay(_) => Device::Cpu,
+        }
+    }
+
+    /// One for each engine.
+    pub fn ordinals(&self) -> &'a [u32] {
+        match self {
+            Self::Model(_, ordinals) => ordinals,
+            Self::Replay(_) => FIRST,
         }
     }
 }
@@ -85,8 +98,8 @@ fn unguidable(problems: Vec<String>) -> Fatal {
     )
 }
 
-/// How many slots of how many tokens the engine gets.
-pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capacity, Fatal> {
+/// How many slots of how many tokens each engine gets.
+pub fn capacity(plan: &Plan, encoder: &Encoder, answers: Answers) -> Result<Capacity, Fatal> {
     let (model, settings, decode) = (plan.model()?, &plan.pipeline.generate, &plan.pipeline.decode);
     let manifest = &model.manifest;
     let (pages, frames) = (decode.pages_per_unit as usize, decode.video.frames as usize);
@@ -94,13 +107,26 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, device: Device) -> Result<Capaci
     let characters = read_again.max(decode.text.longest.unwrap_or(0) as usize);
     let longest = encoder.longest(pages, frames, decode.limits.seconds, characters);
     let prompt = longest.map_err(|fault| Fatal::new(fault.message, fault.hint))?;
-    let element = declared_element(manifest, settings.decoder, device);
+    let spare = engines::spare(answers, weights(model));
+    // The embeddings are looked up on the processor.
+    let spare = Spare { weights: spare.weights - if spare.device == Device::Cpu { 0 } else { tables(model) }, ..spare };
+    let element = declared_element(manifest, settings.decoder, spare.device);
     let keeping = Keeping { manifest, layout: model.layout, element, prefill_chunk: settings.prefill_chunk };
-    let spare = Spare { free: memory::free(), weights: manifest.files.values().map(|file| file.bytes).sum() };
     let capacity = Capacity::choose(&keeping, settings, prompt, spare)?;
     pages_fit(plan, encoder, capacity.context)?;
     texts_fit(plan, encoder, capacity.context, characters)?;
     Ok(capacity)
+}
+
+/// Bytes of a model's files.
+fn weights(model: &Model) -> u64 {
+    model.manifest.files.values().map(|file| file.bytes).sum()
+}
+
+/// Bytes of the graph of the embeddings and its tables.
+fn tables(model: &Model) -> u64 {
+    let graph = &model.manifest.graphs.embed_tokens;
+    model.manifest.files.iter().filter(|(name, _)| name.starts_with(graph)).map(|(_, file)| file.bytes).sum()
 }
 
 /// Texts and notes as long as the pipeline lets them be must fit the context with their answer.
@@ -143,10 +169,12 @@ fn pages_fit(plan: &Plan, encoder: &Encoder, context: usize) -> Result<(), Fatal
     ))
 }
 
-/// The engine, with its sessions open. Loads ONNX Runtime, so it must come before any thread of ours.
+/// An engine, with its sessions open; on a card the one with this ordinal. Loads ONNX Runtime, so it must come before any
+/// thread of ours.
 pub fn engine(
     plan: &Plan,
     answers: Answers,
+    ordinal: u32,
     vocabulary: &Vocabulary,
     shares: Shares,
     capacity: &Capacity,
@@ -163,11 +191,14 @@ pub fn engine(
             let end = model.manifest.tokens.eos.first().copied().unwrap_or(model.manifest.tokens.pad);
             Ok(Box::new(ReplayEngine::read(path, vocabulary, end, slots, context)?))
         }
-        Answers::Model(device) => {
+        Answers::Model(..) => {
             let threads = settings.threads.unwrap_or(shares.engine);
             let encoder_threads = settings.encoder_threads.unwrap_or(shares.towers);
-            let settings =
-                EngineSettings { threads, encoder_threads, slots, context, ..EngineSettings::new(settings, device) };
+            let fixed_slots = settings.slots.is_some();
+            let buckets = Some(prepare::buckets(&plan.pipeline, model));
+            let plain = EngineSettings::new(settings, answers.device());
+            let lanes = EngineSettings { threads, encoder_threads, slots, context, ..plain };
+            let settings = EngineSettings { ordinal, fixed_slots, buckets, ..lanes };
             Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?.heed(stop)))
         }
     }

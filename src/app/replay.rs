@@ -8,7 +8,8 @@ use crossbeam::channel::bounded;
 use super::{
     again::Again,
     configs,
-    make::{self, Answers},
+    engines::Engines,
+    make::{self, Answers, FIRST},
     one::One,
     plan::Plan,
     recorded::Recorded,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     base::{Extraction, Fatal, Fault, Kind, Stop},
     decode::Sandbox,
-    generate::{Device, Generator},
+    generate::Device,
     parse::Parser,
 };
 
@@ -83,13 +84,8 @@ fn changes(plan: &Plan, kind: Kind, recorded: &Recorded) -> Result<Vec<String>, 
 fn through_the_line(again: &Again, device: Device) -> Result<Result<Extraction, Fault>, Fatal> {
     let (plan, stop) = (&again.plan, Stop::default());
     let mut encoder = make::encoder(plan)?;
-    let vocabulary = make::vocabulary(plan.model()?, &encoder)?;
-    let guide = make::guide(plan, &vocabulary)?;
-    let capacity = make::capacity(plan, &encoder, device)?;
     let shares = Shares::of(Shares::cores(), false, plan.pipeline.decode.lanes);
-    let engine = make::engine(plan, Answers::Model(device), &vocabulary, shares, &capacity, &stop)?;
-    let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
-    let generator = generator.with_rungs(plan.pipeline.ladder.rungs());
+    let engines = Engines::open(plan, Answers::Model(device, FIRST), &encoder, shares, &stop)?;
     let prompt = match again.encoded(&mut encoder) {
         Ok(prompt) => prompt,
         Err(fault) => return Ok(Err(fault)),
@@ -98,7 +94,7 @@ fn through_the_line(again: &Again, device: Device) -> Result<Result<Extraction, 
     drop(sender.send(prompt));
     drop(sender);
     let mut answer = One::default();
-    generator.run(receiver, &mut answer, &stop)?;
+    engines.tasks(&stop).into_iter().try_for_each(|task| task(receiver.clone(), &mut answer).map(drop))?;
     let settings = &plan.pipeline.parse;
     let mut parser = Parser::of(settings.output, plan.answer.clone()).with_record(settings.record);
     Ok(answer.settled().and_then(|answer| One::through(&mut parser, answer)).map(|item| item.body))

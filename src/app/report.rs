@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::{gauge::Gauge, memory, plan::Plan, run, threads::Shares};
+use super::{engines::Placed, gauge::Gauge, memory, plan::Plan, run, threads::Shares};
 use crate::{
     base::{Fatal, StageName, Stop},
     decode::Reached,
@@ -42,16 +42,18 @@ impl Ending {
     }
 }
 
-/// What answered.
+/// What answered: one engine, or several.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    /// What it is.
+    /// What they are together.
     pub card: Card,
-    /// What it did.
-    pub stats: Stats,
+    /// What each is.
+    pub placed: Vec<Placed>,
+    /// What each did, in the same order; nothing where the run failed.
+    pub stats: Vec<Stats>,
     /// Threads where the pipeline names none.
     pub shares: Shares,
-    /// How slots and context were chosen.
+    /// How the slots and the context of each were chosen.
     pub capacity: Capacity,
 }
 
@@ -69,8 +71,10 @@ pub struct Report {
     pub seconds: f64,
     /// What was asked.
     pub pipeline: Asked,
-    /// What answered.
+    /// What answered, all engines together.
     pub engine: Answered,
+    /// Each engine by itself.
+    pub engines: Vec<OneEngine>,
     /// What the dataset held when the run began.
     pub before: Tally,
     /// The books.
@@ -124,11 +128,11 @@ pub struct Answered {
     pub model_hash: String,
     /// Where the bundle lies.
     pub model_folder: Option<PathBuf>,
-    /// Threads of the decoder.
+    /// Threads of the decoder of each engine.
     pub threads: usize,
-    /// Threads of the vision and audio encoders.
+    /// Threads of the vision and audio encoders of each engine.
     pub encoder_threads: usize,
-    /// Units decoded together.
+    /// Units decoded together, by all engines.
     pub slots: usize,
     /// Most tokens of a prompt and its answer.
     pub context: usize,
@@ -147,10 +151,10 @@ pub struct Answered {
     pub drafted_tokens: u64,
     /// Guesses that were right.
     pub accepted_tokens: u64,
-    /// The most slots of one call after calls with more had failed.
+    /// The most slots of one call after calls with more had failed, on the engine where that is least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub narrowed_to: Option<u64>,
-    /// Mean number of live slots in those calls.
+    /// Mean number of live slots in those calls; of several engines the sum.
     pub mean_live_slots: f64,
     /// Prompt tokens that needed no prefill, since an earlier prompt began alike.
     pub reused_tokens: u64,
@@ -160,10 +164,29 @@ pub struct Answered {
     pub closed_early: u64,
     /// Answers that said the same again and again and were cut.
     pub looped: u64,
-    /// Time inside runs of the decoder, as a share of the time from the first admission to the last finished unit.
+    /// Time inside runs of the decoder, as a share of the time from the first admission to the last finished unit. Of
+    /// several engines it is the mean, over the longest such time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy_share: Option<f64>,
     /// Time of the encoders, which work ahead of admission, as a share of the same time; it may be above 1.
+    pub encoder_share: f64,
+}
+
+/// What one engine did.
+#[derive(Debug, Clone, Serialize)]
+pub struct OneEngine {
+    /// The device that ran.
+    pub device: String,
+    /// Which card, as CUDA counts them; which engine, on the processor.
+    pub ordinal: u32,
+    /// Units decoded together.
+    pub slots: usize,
+    /// Units that it answered.
+    pub units: u64,
+    /// As of all, over its own time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_share: Option<f64>,
+    /// As of all, over its own time.
     pub encoder_share: f64,
 }
 
@@ -193,20 +216,22 @@ impl Report {
     ) -> Self {
         let seconds = gauge.began.elapsed().as_secs_f64();
         let settled = gauge.settled_now() as f64;
+        let stats = engine.stats.iter().copied().reduce(Stats::merge).unwrap_or_default();
         Self {
             ending,
             program: concat!("lapidary ", env!("CARGO_PKG_VERSION")).to_owned(),
             began: began.to_rfc3339_opts(SecondsFormat::Secs, true),
             seconds,
             pipeline: asked(plan, request),
-            engine: answered(plan, &engine),
+            engine: answered(plan, &engine, &stats),
+            engines: each_engine(&engine),
             totals,
             allowed_failures: plan.pipeline.allowed_failures,
             units_per_second: settled / seconds.max(1e-9),
             peak_memory_bytes: memory::peak(),
             before: Tally::default(),
             sandbox: None,
-            stages: StageName::ALL.map(|stage| stage_report(stage, gauge, &engine.stats)).to_vec(),
+            stages: StageName::ALL.map(|stage| stage_report(stage, gauge, &stats)).to_vec(),
         }
     }
 
@@ -262,9 +287,34 @@ fn asked(plan: &Plan, request: &run::Request) -> Asked {
     }
 }
 
-fn answered(plan: &Plan, engine: &Engine) -> Answered {
-    let (card, stats) = (&engine.card, &engine.stats);
-    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// How long the decoders and the encoders of so many engines were busy, as shares of the time that each of them had.
+fn shares_of_time(stats: &Stats, engines: usize) -> (Option<f64>, f64) {
+    let time = stats.span_micros.saturating_mul(engines as u64);
+    (stats.decoder_micros.map(|micros| ratio(micros, time)), ratio(stats.encoder_micros, time))
+}
+
+fn each_engine(engine: &Engine) -> Vec<OneEngine> {
+    let stats = engine.stats.iter().copied().chain(std::iter::repeat(Stats::default()));
+    let one = |(placed, stats): (&Placed, Stats)| {
+        let (busy_share, encoder_share) = shares_of_time(&stats, 1);
+        let (device, slots) = (placed.card.device.clone(), placed.card.slots);
+        OneEngine { device, ordinal: placed.ordinal, slots, units: stats.units, busy_share, encoder_share }
+    };
+    engine.placed.iter().zip(stats).map(one).collect()
+}
+
+/// What the engines did; `stats` is that of all together.
+fn answered(plan: &Plan, engine: &Engine, stats: &Stats) -> Answered {
+    let (card, engines) = (&engine.card, engine.placed.len());
+    let (busy_share, encoder_share) = shares_of_time(stats, engines);
+    let kv = match engines {
+        1 => engine.capacity.to_string(),
+        several => format!("on each of {several} engines: {}", engine.capacity),
+    };
     Answered {
         engine: card.engine,
         device: card.device.clone(),
@@ -277,21 +327,21 @@ fn answered(plan: &Plan, engine: &Engine) -> Answered {
         encoder_threads: plan.pipeline.generate.encoder_threads.unwrap_or(engine.shares.towers),
         slots: card.slots,
         context: card.context,
-        kv_bytes: engine.capacity.bytes(),
-        kv: engine.capacity.to_string(),
+        kv_bytes: engine.capacity.slot.bytes().saturating_mul(card.slots as u64),
+        kv,
         steps: stats.steps,
         narrowed_to: Some(stats.narrowed_to).filter(|slots| *slots > 0),
         thought_tokens: Some(stats.thought_tokens).filter(|tokens| *tokens > 0),
         forced_tokens: stats.forced_tokens,
         drafted_tokens: stats.drafted_tokens,
         accepted_tokens: stats.accepted_tokens,
-        mean_live_slots: ratio(stats.step_slots, stats.steps),
+        mean_live_slots: engine.stats.iter().fold(0.0, |sum, one| sum + ratio(one.step_slots, one.steps)),
         reused_tokens: stats.reused_tokens,
         reused_pictures: stats.reused_pictures,
         closed_early: stats.closed,
         looped: stats.looped,
-        busy_share: stats.decoder_micros.map(|micros| ratio(micros, stats.span_micros)),
-        encoder_share: ratio(stats.encoder_micros, stats.span_micros),
+        busy_share,
+        encoder_share,
     }
 }
 
@@ -313,4 +363,34 @@ pub fn save(report: &Report, output: &Path) -> Result<(), Fatal> {
             "the parts are whole; make room and look there",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an engine has done that was busy for so many of so many microseconds.
+    fn stats(busy: Option<u64>, span: u64, narrowed_to: u64) -> Stats {
+        let times = Stats { encoder_micros: 10, span_micros: span, wall_micros: span + 1, ..Stats::default() };
+        Stats { units: 3, steps: 2, step_slots: 4, decoder_micros: busy, narrowed_to, ..times }
+    }
+
+    #[test]
+    fn two_engines_that_are_half_busy_are_half_busy_together() {
+        let both = stats(Some(50), 100, 0).merge(stats(Some(50), 100, 0));
+        assert_eq!(shares_of_time(&both, 2), (Some(0.5), 0.1));
+        let idle = stats(Some(100), 100, 0).merge(Stats { decoder_micros: Some(0), ..Stats::default() });
+        assert_eq!(shares_of_time(&idle, 2).0, Some(0.5), "one that gets nothing to do is not busy");
+        assert_eq!(shares_of_time(&stats(None, 100, 0), 1), (None, 0.1), "recorded answers take no decoder");
+        assert_eq!(shares_of_time(&Stats::default(), 0), (None, 0.0));
+    }
+
+    #[test]
+    fn counts_add_up_times_run_side_by_side_and_the_narrowest_engine_is_told() {
+        let both = stats(Some(50), 100, 0).merge(stats(None, 300, 4));
+        assert_eq!((both.units, both.steps, both.step_slots, both.encoder_micros), (6, 4, 8, 20));
+        assert_eq!((both.decoder_micros, both.span_micros, both.wall_micros), (Some(50), 300, 301));
+        assert_eq!(both.narrowed_to, 4);
+        assert_eq!(both.merge(stats(None, 1, 2)).narrowed_to, 2);
+    }
 }

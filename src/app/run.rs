@@ -12,6 +12,7 @@ use super::{
     allowance::Allowance,
     collate::Collator,
     configs,
+    engines::{self, Engines},
     gauge::Gauge,
     ladder::Judge,
     line::{Decoding, Encoding, Found, Line},
@@ -19,13 +20,12 @@ use super::{
     plan::{self, Plan},
     recorded,
     report::{self, Ending, Engine, Report},
-    threads::Shares,
 };
 use crate::{
     base::{ByteBudget, Fatal, RecordOf, Stop, UnitQuota, dataset},
     collect::{self, Collect, Inputs},
-    encode::Encoder,
-    generate::{self, Capacity, Card, Device, Generator, Stats},
+    decode::Decoder,
+    generate::Stats,
     parse::Parser,
     write::{Claim, Extras, Known, RunIdentity, Tally, Totals, Writer},
 };
@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub limit: Option<u64>,
     /// Where the answers come from.
     pub answers: Answers<'a>,
+    /// The program whose processes decode, where it is not this one: `lapidary`, for whoever runs the line as a library.
+    pub program: Option<PathBuf>,
     /// Says why a run with a stuck thread is given up, and ends the process; what is written is closed by then.
     pub give_up: fn(&Fatal) -> Infallible,
 }
@@ -56,11 +58,12 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let plan = Plan::new(&request.plan)?;
     let claim = Claim::take(&request.output)?;
     request.limit.into_iter().for_each(|units| gauge.limit_to(units));
-    let asked = shares(&plan, &request.answers, request.answers.device().as_str());
+    let asked = engines::shares(&plan, &request.answers, request.answers.device().as_str());
     let encoder = make::encoder(&plan)?;
-    let Opened { generator, card, capacity } = open(&plan, request.answers, &encoder, asked, stop)?;
-    let shares = shares(&plan, &request.answers, &card.device).beside(asked);
-    let sandbox = make::probe_decoder(&plan.pipeline.decode, plan.sandbox)?;
+    let engines = Engines::open(&plan, request.answers, &encoder, asked, stop)?;
+    let (card, placed, capacity) = (engines.card.clone(), engines.placed.clone(), engines.capacity.clone());
+    let shares = engines::shares(&plan, &request.answers, &card.device).beside(asked);
+    let sandbox = decoder(&plan, &request, &ByteBudget::new(0), &Stop::default()).probe()?;
     let collect = Collect::new(plan.pipeline.collect.clone(), request.inputs.clone()).map_err(inputs_wrong)?;
     let writer = writer(&plan, &request, &claim)?;
     let known = writer.known();
@@ -70,7 +73,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     let collator = Collator::new(record, plan.shape.clone(), plan.merging.clone());
     let mut collator = collator.with_reduce(plan.pipeline.reduce.clone());
     let budget = ByteBudget::new(plan.pipeline.memory_mb << 20);
-    let decoding = |_| Box::new(make::decoder(&plan, &budget, stop)) as Decoding;
+    let decoding = |_| Box::new(decoder(&plan, &request, &budget, stop)) as Decoding;
     let allowance = Allowance {
         quota: UnitQuota::new(request.limit),
         keep: Box::new(|origin| known.unit(origin)),
@@ -78,11 +81,12 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
     };
     let vacant: OnceLock<Vec<String>> = OnceLock::new();
     let (began, ahead) = (chrono::Utc::now(), card.slots);
-    let close = |result: &Result<Stats, Fatal>| {
+    let close = |result: &Result<Vec<Stats>, Fatal>| {
         let totals = close(writer.take(), stop.draining() || result.is_err())?;
         let ending = Ending::of(result, stop);
-        let stats = result.as_ref().copied().unwrap_or_default();
-        let engine = Engine { card: card.clone(), stats, shares, capacity: capacity.clone() };
+        let stats = result.as_ref().cloned().unwrap_or_default();
+        let (card, placed, capacity) = (card.clone(), placed.clone(), capacity.clone());
+        let engine = Engine { card, placed, stats, shares, capacity };
         let report = Report::new(&plan, &request, began, gauge, totals, engine, ending);
         let report = report
             .within(sandbox.clone())
@@ -98,7 +102,7 @@ pub fn run(request: Request, gauge: &Gauge, stop: &Stop) -> Result<Report, Fatal
         decode: (0..shares.decode).map(decoding).collect(),
         allowance,
         encode: (0..shares.encode).map(|_| Box::new(encoder.clone()) as Encoding).collect(),
-        generate: Box::new(|prompts, emit| generator.run(prompts, emit, stop)),
+        generate: engines.tasks(stop),
         parse: Box::new(parser(&plan)),
         judge: &mut judge,
         collator: &mut collator,
@@ -132,24 +136,13 @@ fn panicked() -> Fatal {
     Fatal::new("a thread of the run panicked; its words are on standard error", "please report this with them")
 }
 
-/// What answers, ready to.
-struct Opened {
-    generator: Generator<Box<dyn generate::Engine>>,
-    card: Card,
-    capacity: Capacity,
-}
-
-/// Opens the engine, as large as memory allows, under the grammar of the plan's schema.
-fn open(plan: &Plan, answers: Answers, encoder: &Encoder, shares: Shares, stop: &Stop) -> Result<Opened, Fatal> {
-    let vocabulary = make::vocabulary(plan.model()?, encoder)?;
-    let guide = make::guide(plan, &vocabulary)?;
-    let capacity = make::capacity(plan, encoder, answers.device())?;
-    tracing::info!(target: "lapidary", "{capacity}");
-    capacity.warning().iter().for_each(|warning| tracing::warn!(target: "lapidary", "{warning}"));
-    let engine = make::engine(plan, answers, &vocabulary, shares, &capacity, stop)?;
-    let card = engine.card().clone();
-    let generator = Generator::new(engine, vocabulary, Some(guide), plan.pipeline.generate.clone())?;
-    Ok(Opened { generator: generator.with_rungs(plan.pipeline.ladder.rungs()), card, capacity })
+/// The decoder of one lane.
+fn decoder(plan: &Plan, request: &Request, budget: &ByteBudget, stop: &Stop) -> Decoder {
+    let decoder = make::decoder(plan, budget, stop);
+    match &request.program {
+        Some(program) => decoder.with_program(program),
+        None => decoder,
+    }
 }
 
 fn writer(plan: &Plan, request: &Request, claim: &Claim) -> Result<Writer, Fatal> {
@@ -176,21 +169,10 @@ fn parser(plan: &Plan) -> Parser {
     parser.with_evidence(settings.evidence).with_checks(plan.checks.clone()).with_rungs(plan.pipeline.ladder.rungs())
 }
 
-/// How the cores are shared out with the model on a device of this name.
-fn shares(plan: &Plan, answers: &Answers, device: &str) -> Shares {
-    Shares::of(Shares::cores(), is_media_bound(answers, device), plan.pipeline.decode.lanes)
-}
-
-/// With recorded answers there is no model to wait for. `auto` counts as the processor until it has found a card.
-fn is_media_bound(answers: &Answers, device: &str) -> bool {
-    let on_processor = [Device::Cpu, Device::Auto].iter().any(|slow| slow.as_str() == device);
-    matches!(answers, Answers::Replay(_)) || !on_processor
-}
-
 /// What tells the rows of this run from those of others. Recorded answers are as another model would give.
 fn identity(plan: &Plan, answers: &Answers) -> Result<RunIdentity, Fatal> {
     let recorded = match answers {
-        Answers::Model(_) => String::new(),
+        Answers::Model(..) => String::new(),
         Answers::Replay(path) => {
             let bytes = std::fs::read(path).map_err(|error| {
                 Fatal::new(format!("`{}` cannot be read: {error}", path.display()), "give a file of recorded answers")
@@ -221,26 +203,4 @@ fn inputs_wrong(problems: Vec<String>) -> Fatal {
 /// Where the report lies in a dataset.
 pub fn report_path(output: &Path) -> PathBuf {
     output.join(dataset::REPORT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_card_that_auto_has_found_changes_the_lanes_and_not_the_threads_of_the_engine() {
-        let auto = Answers::Model(Device::Auto);
-        let shares = |device| Shares::of(16, is_media_bound(&auto, device), 0);
-        let asked = shares("auto");
-        assert_eq!(asked, Shares::of(16, false, 0));
-        assert_eq!(shares("cuda").beside(asked), Shares { decode: 12, encode: 4, ..asked });
-        assert_eq!(shares("cpu").beside(asked), asked);
-    }
-
-    #[test]
-    fn with_recorded_answers_the_media_take_the_time() {
-        assert!(is_media_bound(&Answers::Replay(Path::new("answers.jsonl")), "cpu"));
-        assert!(is_media_bound(&Answers::Model(Device::TensorRt), "tensorrt"));
-        assert!(!is_media_bound(&Answers::Model(Device::Cpu), "cpu"));
-    }
 }

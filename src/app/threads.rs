@@ -9,9 +9,9 @@ pub struct Shares {
     pub decode: usize,
     /// Encoder lanes.
     pub encode: usize,
-    /// Threads of the vision and audio encoders, which work ahead of admission.
+    /// Threads of the vision and audio encoders of one engine, which work ahead of admission.
     pub towers: usize,
-    /// Threads of the decoder.
+    /// Threads of the decoder of one engine.
     pub engine: usize,
 }
 
@@ -34,6 +34,12 @@ impl Shares {
             0 => shares,
             lanes => Self { decode: lanes, ..shares },
         }
+    }
+
+    /// These, of which so many engines are to share what is one engine's. On cards each has one thread as it is.
+    pub fn among(self, engines: usize) -> Self {
+        let each = |threads: usize| (threads / engines.max(1)).max(1);
+        Self { towers: each(self.towers), engine: each(self.engine), ..self }
     }
 
     /// These lanes beside an engine that was opened with the threads of `opened`: on which device it runs is known only
@@ -64,6 +70,16 @@ mod tests {
         }
         assert_eq!(Shares::of(16, false, 0), Shares { decode: 2, encode: 1, towers: 4, engine: 9 });
         assert_eq!(Shares::of(2, false, 0), Shares { decode: 1, encode: 1, towers: 1, engine: 2 });
+    }
+
+    #[test]
+    fn several_engines_share_the_cores_of_one_and_none_goes_without() {
+        let alone = Shares::of(16, false, 0);
+        assert_eq!(alone.among(1), alone);
+        assert_eq!(alone.among(2), Shares { towers: 2, engine: 4, ..alone });
+        assert_eq!(alone.among(64), Shares { towers: 1, engine: 1, ..alone });
+        let on_cards = Shares::of(16, true, 0);
+        assert_eq!(on_cards.among(8), on_cards, "the lanes are those of one machine");
     }
 
     #[test]

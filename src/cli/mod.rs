@@ -9,6 +9,7 @@ mod failures;
 mod hub;
 mod logs;
 mod model;
+mod prepare;
 mod print;
 mod progress;
 mod publish;
@@ -118,7 +119,7 @@ fn dispatch(arguments: &Arguments) -> Result<Ended, Fatal> {
         Command::Encode(encode) => encode::run(encode),
         Command::Model(model) => model::run(model, watcher),
         Command::Runtime(runtime) => runtime::run(runtime),
-        Command::Doctor(sandbox) => doctor::run(sandbox.wanted()),
+        Command::Doctor(doctor) => doctor::run(doctor),
         Command::DecodeChild => Ok(Ended::Well),
     }
 }

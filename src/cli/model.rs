@@ -1,4 +1,4 @@
-//! `lapidary model`: export, pull, eval, verify, inspect.
+//! `lapidary model`: export, pull, eval, verify, prepare, inspect.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -8,9 +8,9 @@ use super::{
         DtypeName, EvalArguments, ExportArguments, ModelCommand, PrecisionArguments, QuantizeName, SynthesizeArguments,
         VerifyArguments,
     },
-    print,
+    prepare, print,
     progress::Watcher,
-    pull,
+    pull, run,
 };
 use crate::{
     app::{
@@ -32,6 +32,7 @@ pub fn run(command: &ModelCommand, watcher: Watcher) -> Result<Ended, Fatal> {
         ModelCommand::List => list(),
         ModelCommand::Eval(arguments) => evaluate(arguments),
         ModelCommand::Verify(arguments) => verify(arguments),
+        ModelCommand::Prepare(arguments) => prepare::run(arguments),
         ModelCommand::Inspect { bundle } => inspect(bundle),
     }
 }
@@ -134,7 +135,8 @@ fn row(entry: &Entry) -> String {
 }
 
 fn evaluate(arguments: &EvalArguments) -> Result<Ended, Fatal> {
-    let evaluated = eval::eval(&arguments.bundle, &arguments.inputs, &arguments.output, arguments.greedy)?;
+    let EvalArguments { bundle, inputs, output, greedy, device } = arguments;
+    let evaluated = eval::eval(bundle, inputs, output, *greedy, run::device(*device))?;
     print::note(&evaluated);
     Ok(Ended::Well)
 }
@@ -144,6 +146,7 @@ fn verify(arguments: &VerifyArguments) -> Result<Ended, Fatal> {
         bundle: arguments.bundle.clone(),
         checkpoint: arguments.checkpoint.clone(),
         tokens: arguments.tokens,
+        device: run::device(arguments.device),
     })?;
     let comparisons = verified.comparisons.iter().map(ToString::to_string);
     let lines: Vec<String> = verified.notes.iter().cloned().chain(comparisons).collect();

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::{
         gauge::Gauge,
-        make::Answers,
+        make::{Answers, FIRST},
         pipeline::Overrides,
         plan,
         report::{Ending, Report},
@@ -36,10 +36,6 @@ pub fn run(arguments: &RunArguments, watcher: Watcher) -> Result<Ended, Fatal> {
 }
 
 fn request<'a>(arguments: &'a RunArguments, continues: &'a (dyn Fn(&Tally) + Sync)) -> Result<Request<'a>, Fatal> {
-    let answers = match &arguments.replay {
-        Some(file) => Answers::Replay(file),
-        None => Answers::Model(device(arguments.device)),
-    };
     Ok(Request {
         plan: plan::Request {
             pipeline: arguments.pipeline.clone(),
@@ -52,9 +48,29 @@ fn request<'a>(arguments: &'a RunArguments, continues: &'a (dyn Fn(&Tally) + Syn
         retry_failures: arguments.retry_failures,
         continues,
         limit: arguments.limit,
-        answers,
+        answers: answers(arguments)?,
+        program: None,
         give_up,
     })
+}
+
+/// Where the answers come from. Cards are CUDA's where nothing else is said of them.
+fn answers(arguments: &RunArguments) -> Result<Answers<'_>, Fatal> {
+    let (devices, wanted) = (&arguments.devices[..], device(arguments.device));
+    let twice = |(at, card): (usize, &u32)| devices[..at].contains(card).then_some(*card);
+    if let Some(card) = devices.iter().enumerate().find_map(twice) {
+        return Err(Fatal::new(format!("`--devices` names card {card} twice"), "name each card once"));
+    }
+    match (&arguments.replay, wanted) {
+        (Some(file), _) => Ok(Answers::Replay(file)),
+        (None, _) if devices.is_empty() => Ok(Answers::Model(wanted, FIRST)),
+        (None, Device::Cpu) => Err(Fatal::new(
+            "`--devices` names cards, but `--device cpu` runs on none",
+            "leave out one of them, or choose `--device cuda`",
+        )),
+        (None, Device::Auto) if devices == FIRST => Ok(Answers::Model(Device::Cuda, devices)),
+        (None, _) => Ok(Answers::Model(wanted, devices)),
+    }
 }
 
 fn shard(text: &str) -> Result<Shard, Fatal> {

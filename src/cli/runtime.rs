@@ -7,8 +7,8 @@ use crate::base::{
 };
 
 pub fn run(command: &RuntimeCommand) -> Result<Ended, Fatal> {
-    let RuntimeCommand::Install { dir, cuda } = command;
-    let request = InstallRequest { folder: dir.clone(), cuda: *cuda };
+    let RuntimeCommand::Install { dir, cuda, tensorrt } = command;
+    let request = InstallRequest { folder: dir.clone(), cuda: *cuda, tensorrt: tensorrt.clone() };
     let installed = native::install(request, &mut |step| print::note(step))?;
     report(&installed);
     Ok(Ended::Well)

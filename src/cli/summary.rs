@@ -227,12 +227,16 @@ fn evidence(totals: &Totals) -> String {
 fn speed(report: &Report) -> String {
     let engine = &report.engine;
     let busy = engine.busy_share.map(|share| format!(", decoder busy {:.0} % of the time", 100.0 * share));
+    let device = match report.engines.len() {
+        0 | 1 => engine.device.clone(),
+        several => format!("{several} x {}", engine.device),
+    };
     format!(
         "  speed      {:.1} units/s, {:.0} new tokens/s; {} on {}, {} of {} slots in use on average{}",
         report.units_per_second,
         report.totals.new_tokens as f64 / report.seconds.max(1e-9),
         engine.model,
-        engine.device,
+        device,
         (engine.mean_live_slots * 10.0).round() / 10.0,
         engine.slots,
         busy.unwrap_or_default(),

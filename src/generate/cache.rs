@@ -57,7 +57,7 @@ impl Port {
     }
 }
 
-/// Keys and values of the first positions of a sequence.
+/// Keys and values of the first positions of a sequence, on the host whatever the device.
 pub(super) struct Copied {
     /// Tensor by tensor, position by position within each head.
     pub(super) rows: Vec<u8>,
@@ -106,10 +106,11 @@ impl Cache {
         }
     }
 
-    /// Keys and values of a slot's first `count` positions. `None` when the slot does not hold them all.
+    /// Keys and values of a slot's first `count` positions. `None` when the slot does not hold them all, or they cannot be
+    /// read.
     pub(super) fn copy(&mut self, slot: usize, count: usize) -> Option<Copied> {
         match self {
-            Self::Shared(arena) => Some(arena.copy(slot, count)),
+            Self::Shared(arena) => arena.copy(slot, count),
             Self::Growing(growing) => growing.copy(slot, count).map(|rows| Copied { rows, count, from: 0 }),
         }
     }

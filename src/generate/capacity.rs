@@ -6,36 +6,72 @@
 use std::fmt;
 
 use super::{
-    footprint::{Bytes, Footprint, Keeping},
+    footprint::{self, Bytes, Footprint, Keeping},
+    generator::MOST_GUESSED,
+    runtime::{Device, Place},
     settings::Settings,
 };
 use crate::base::Fatal;
 
-/// The most slots that are chosen: on CPU a step of 8 gives about three times the tokens of a step of 1, and more gain
-/// little.
+/// The most slots that are chosen on the CPU: there a step of 8 gives about three times the tokens of a step of 1, and more
+/// gain little.
 const MOST_SLOTS: usize = 8;
+
+/// The most slots that are chosen on a card. A step reads all weights once, however many slots it serves, so each slot
+/// adds little until not memory but arithmetic bounds the step: by the data sheet of an H200 (4.8 TB/s, 990 Tflop/s in f16)
+/// at some 200 slots with weights of 16 bits and some 50 with 4. Reckoned, not measured on a card.
+const MOST_SLOTS_ON_A_CARD: usize = 64;
 
 /// Slots where the system does not tell how much memory is free.
 const UNTOLD_SLOTS: usize = 4;
 
+/// The least that stays free on a card: CUDA and its kernels take some hundred MB, activations the rest.
+const LEAST_RESERVE: u64 = 1_000_000_000;
+
 /// The shortest context that is chosen where the model has it, so that texts have room too.
 pub(super) const LEAST_CONTEXT: usize = 4096;
 
-/// What the machine has for a run.
+/// What a device has for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spare {
-    /// Bytes that this process may still take; `None` where the system does not tell.
+    /// Bytes that this process may still take of the device's memory; `None` where the system does not tell.
     pub free: Option<u64>,
     /// Bytes of the model's files.
     pub weights: u64,
+    /// Where keys and values lie.
+    pub device: Device,
 }
 
 impl Spare {
-    /// What keys and values may take of it: half of what is free beside the weights, since activations, pictures in
-    /// flight and decoder processes need some too. At least an eighth of all, for weights are mapped and need not all
-    /// stay.
+    fn is_card(self) -> bool {
+        Place::first(self.device).is_card()
+    }
+
+    /// What is free beside the weights.
+    fn beside(self) -> Option<u64> {
+        self.free.map(|free| free.saturating_sub(self.weights))
+    }
+
+    /// What keys and values, with the logits of a step, may take of it.
+    ///
+    /// On the CPU half of what is free beside the weights, since activations, pictures in flight and decoder processes
+    /// need some too; at least an eighth of all, for weights are mapped and need not all stay. On a card weights stay, and
+    /// an eighth of all is for activations, those of pictures among them.
     fn share(self) -> Option<u64> {
-        self.free.map(|free| (free.saturating_sub(self.weights) / 2).max(free / 8))
+        let (free, beside) = self.free.zip(self.beside())?;
+        Some(match self.is_card() {
+            true => beside.saturating_sub((free / 8).max(LEAST_RESERVE)),
+            false => (beside / 2).max(free / 8),
+        })
+    }
+
+    fn most_slots(self) -> usize {
+        if self.is_card() { MOST_SLOTS_ON_A_CARD } else { MOST_SLOTS }
+    }
+
+    /// Of memory, in a sentence.
+    fn whose(self) -> &'static str {
+        if self.is_card() { " on the card" } else { "" }
     }
 }
 
@@ -48,15 +84,17 @@ pub struct Capacity {
     pub context: usize,
     /// What one slot takes.
     pub slot: Footprint,
+    /// Bytes of the logits that a step may give for one slot.
+    logits: u64,
     allowed: Allowed,
 }
 
 /// What keys and values may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Allowed {
-    /// `kv_memory_mb`.
+    /// `kv_memory_mb`, which is of keys and values alone.
     Told { bytes: u64, spare: Spare },
-    /// A share of what is free.
+    /// A share of what is free, with the logits.
     Share { bytes: u64, spare: Spare },
     /// The system does not tell.
     Unknown,
@@ -71,13 +109,13 @@ impl Allowed {
         }
     }
 
-    fn slots(self, slot: Footprint) -> usize {
-        match self {
-            Self::Told { bytes, .. } | Self::Share { bytes, .. } => {
-                usize::try_from(bytes / slot.bytes().max(1)).unwrap_or(usize::MAX).clamp(1, MOST_SLOTS)
-            }
-            Self::Unknown => UNTOLD_SLOTS,
-        }
+    fn slots(self, slot: Footprint, logits: u64) -> usize {
+        let (bytes, each, spare) = match self {
+            Self::Told { bytes, spare } => (bytes, slot.bytes(), spare),
+            Self::Share { bytes, spare } => (bytes, slot.bytes().saturating_add(logits), spare),
+            Self::Unknown => return UNTOLD_SLOTS,
+        };
+        usize::try_from(bytes / each.max(1)).unwrap_or(usize::MAX).clamp(1, spare.most_slots())
     }
 }
 
@@ -92,8 +130,9 @@ impl Capacity {
         let needed = prompt.saturating_add(new_tokens).max(LEAST_CONTEXT).min(most);
         let context = settings.context.unwrap_or(needed);
         let (slot, allowed) = (keeping.slot(context), Allowed::of(settings, spare));
-        let slots = settings.slots.unwrap_or_else(|| allowed.slots(slot));
-        let capacity = Self { slots, context, slot, allowed };
+        let logits = logits(keeping, settings, spare);
+        let slots = settings.slots.unwrap_or_else(|| allowed.slots(slot, logits));
+        let capacity = Self { slots, context, slot, logits, allowed };
         match allowed {
             Allowed::Told { bytes, .. } if capacity.bytes() > bytes => Err(capacity.too_much(keeping, bytes)),
             _ => Ok(capacity),
@@ -105,21 +144,36 @@ impl Capacity {
         self.slot.bytes().saturating_mul(self.slots as u64)
     }
 
-    /// What is worth a warning: more is asked for than the machine has.
+    /// What is worth a warning: more is asked for than the device has.
     pub fn warning(&self) -> Option<String> {
         let (spare, less) = match self.allowed {
             Allowed::Told { spare, .. } => (spare, "generate.kv_memory_mb, generate.slots or generate.context"),
             Allowed::Share { spare, .. } => (spare, "generate.slots or generate.context"),
             Allowed::Unknown => return None,
         };
-        let beside = spare.free?.saturating_sub(spare.weights);
-        (self.bytes() > beside).then(|| {
+        let beside = spare.beside()?;
+        (self.bytes().saturating_add(self.bytes_of_logits()) > beside).then(|| {
             format!(
-                "keys and values may grow to {}, but {} are free beside the weights; lower {less} if memory runs short",
+                "keys and values may grow to {}{}, but {} are free{} beside the weights; lower {less} if memory runs \
+                 short",
                 Bytes(self.bytes()),
-                Bytes(beside)
+                self.logits_told(", and logits to "),
+                Bytes(beside),
+                spare.whose()
             )
         })
+    }
+
+    fn bytes_of_logits(&self) -> u64 {
+        self.logits.saturating_mul(self.slots as u64)
+    }
+
+    /// The bytes of logits behind some words; nothing where there are none worth counting.
+    fn logits_told(&self, words: &str) -> String {
+        match self.bytes_of_logits() {
+            0 => String::new(),
+            bytes => format!("{words}{}", Bytes(bytes)),
+        }
     }
 
     fn too_much(&self, keeping: &Keeping, allowed: u64) -> Fatal {
@@ -137,6 +191,20 @@ impl Capacity {
         ways.extend(longest(keeping, *slots, *context, allowed).map(|most| format!("set generate.context to {most}")));
         Fatal::new(message, ways.join(", or "))
     }
+}
+
+/// Bytes of the logits that a step may give for one slot, as f32. In the form over slots a row for its next token and one
+/// for each guess; on a card, where the public form runs, one row. In that form on the CPU nothing is counted: a row is
+/// little beside what is left free there.
+fn logits(keeping: &Keeping, settings: &Settings, spare: Spare) -> u64 {
+    let over_slots = footprint::over_slots(keeping.manifest, settings.decoder).is_some();
+    let guesses = if settings.drafts { MOST_GUESSED } else { 0 };
+    let rows = match spare.is_card() {
+        true => 1,
+        false if over_slots => 1 + guesses,
+        false => 0,
+    };
+    (rows * keeping.manifest.text.vocab_size * size_of::<f32>()) as u64
 }
 
 /// The longest context below `context` of which so many slots fit.
@@ -157,15 +225,17 @@ fn longest(keeping: &Keeping, slots: usize, context: usize, allowed: u64) -> Opt
 /// One line that shows where the numbers come from.
 impl fmt::Display for Capacity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { slots, context, slot, allowed } = self;
-        let bytes = Bytes(self.bytes());
-        write!(out, "{slots} slots of {context} tokens, {bytes} of keys and values; bytes per slot = {slot}; ")?;
+        let Self { slots, context, slot, allowed, .. } = self;
+        let (bytes, logits) = (Bytes(self.bytes()), self.logits_told(", and logits of a step up to "));
+        write!(out, "{slots} slots of {context} tokens, {bytes} of keys and values; bytes per slot = {slot}")?;
+        write!(out, "{logits}; ")?;
         match allowed {
             Allowed::Told { bytes, .. } => write!(out, "generate.kv_memory_mb allows {}", Bytes(*bytes)),
             Allowed::Share { bytes, spare } => write!(
                 out,
-                "their share of {} free memory, of which weights take {}, is {}",
+                "their share of {} free memory{}, of which weights take {}, is {}",
                 Bytes(spare.free.unwrap_or(0)),
+                spare.whose(),
                 Bytes(spare.weights),
                 Bytes(*bytes)
             ),

@@ -8,6 +8,7 @@ use super::{
     embedder::{Embedded, Embedder},
     floats::{FLOATS, Floats, feed_either},
     growing::Growing,
+    heap::Heap,
     network::{Expected, Input, Network, Opening, Output},
     raw::{Call, Element, Fetched},
     runtime::Runtime,
@@ -68,13 +69,16 @@ impl Decoder {
         Ok(Self { network, ports, cache, inputs, logits })
     }
 
-    /// Makes slots in shared buffers. Only a decoder that knows of it is given shorter ones for sliding layers.
+    /// Makes slots in shared buffers, which lie where the session runs. Only a decoder that knows of it is given shorter
+    /// ones for sliding layers. What was there before goes first, so that there is room.
     ///
     /// # Errors
-    /// When memory is short.
+    /// When memory is short: there are no slots then.
     pub(super) fn share(&mut self, slots: usize, room: Room) -> Result<&mut Arena, Fatal> {
+        self.grow(0);
         let room = if self.inputs.offsets.is_some() { room } else { Room::uniform(room.full) };
-        self.cache = Cache::Shared(Arena::new(&self.ports, slots, room)?);
+        let heap = Heap::of(self.network.place())?;
+        self.cache = Cache::Shared(Arena::new(&heap, &self.ports, slots, room)?);
         match &mut self.cache {
             Cache::Shared(arena) => Ok(arena),
             Cache::Growing(_) => Err(self.network.wrong("lost its buffers")),

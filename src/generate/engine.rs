@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use super::{encoders::Encoders, watchdog::Late};
+use super::{
+    encoders::Encoders,
+    trouble::{Trouble, lost_card},
+    watchdog::Late,
+};
 use crate::base::{Fatal, Fault, FaultKind, Prompt, StageName};
 
 /// A slot's number, from 0.
@@ -80,6 +84,17 @@ pub enum Logits<'a> {
     Certain(u32),
 }
 
+/// What to do about a run that was stuck.
+const TOO_SLOW: &str = "if the machine is only slow, raise generate.step_timeout_s; 0 waits for ever";
+
+/// What to do about a unit that there was no memory for.
+const TOO_LARGE: &str = "more is left with a lower generate.slots, generate.context or generate.kv_memory_mb, with \
+                         smaller pictures (encode.budget), or when other programs give memory back; then run again \
+                         with `--retry-failures`";
+
+/// What to do about any other failure.
+const AT_FAULT: &str = "run `lapidary doctor`; if other units pass, this one is at fault";
+
 /// Why an engine could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineError {
@@ -90,16 +105,17 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// The session refused or failed to run these units.
+    /// The session refused or failed to run these units. A card that is lost ends the run, since it would fail every
+    /// unit alike; where memory was short the units may pass with less at once.
     pub fn failed(what: &str, error: &dyn std::error::Error) -> Self {
-        let late = error.source().is_some_and(|cause| cause.is::<Late>());
-        let (kind, hint) = match late {
-            true => {
-                (FaultKind::Deadline, "if the machine is only slow, raise generate.step_timeout_s; 0 waits for ever")
-            }
-            false => (FaultKind::Engine, "run `lapidary doctor`; if other units pass, this one is at fault"),
-        };
-        Self::Unit(Fault::new(StageName::Generate, kind, format!("{what}: {}", causes(error)), hint))
+        let (late, text) = (error.source().is_some_and(|cause| cause.is::<Late>()), causes(error));
+        let fault = |kind, what: &str, hint| Fault::new(StageName::Generate, kind, format!("{what}: {text}"), hint);
+        match Trouble::of(&text) {
+            _ if late => fault(FaultKind::Deadline, what, TOO_SLOW).into(),
+            Trouble::LostCard => Self::Session(lost_card(what, &text)),
+            Trouble::OutOfMemory => fault(FaultKind::Engine, &format!("{what}: memory is short"), TOO_LARGE).into(),
+            Trouble::Other => fault(FaultKind::Engine, what, AT_FAULT).into(),
+        }
     }
 
     /// What went wrong.
@@ -144,6 +160,12 @@ pub trait Engine: Send {
 
     /// Time spent inside runs of the decoder so far; `None` for an engine that runs no model.
     fn decoding(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Why the engine is of no more use, where it can find that out: asked when a run has failed, before any unit is
+    /// blamed for it. `None` as long as it may go on.
+    fn lost(&self) -> Option<Fatal> {
         None
     }
 
@@ -194,6 +216,10 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
         (**self).decoding()
     }
 
+    fn lost(&self) -> Option<Fatal> {
+        (**self).lost()
+    }
+
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {
         (**self).admit(slot, prompt)
     }
@@ -216,5 +242,50 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
 
     fn release(&mut self, slot: Slot) {
         (**self).release(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    const LOST: &str = "CUDA failure 719: unspecified launch failure ; GPU=2 ; hostname=h ; file=f ; line=1 ; expr=f()";
+
+    fn failed(text: &str) -> EngineError {
+        EngineError::failed("decoding step", &io::Error::other(text))
+    }
+
+    fn fault(error: EngineError) -> Fault {
+        match error {
+            EngineError::Unit(fault) => fault,
+            EngineError::Session(fatal) => panic!("the run ends: {fatal}"),
+        }
+    }
+
+    #[test]
+    fn a_lost_card_is_the_end_of_the_engine_and_no_fault_of_a_unit() {
+        let EngineError::Session(fatal) = failed(LOST) else { panic!("a unit is blamed") };
+        assert_eq!(fatal.message, format!("the card cuda:2 is lost: decoding step: {LOST}"));
+        assert!(fatal.hint.contains("the same command goes on"), "{}", fatal.hint);
+    }
+
+    #[test]
+    fn a_unit_that_memory_is_short_for_says_so_and_names_what_can_be_lowered() {
+        let fault = fault(failed("Failed to allocate memory for requested buffer of size 68719476736"));
+        assert_eq!(fault.kind, FaultKind::Engine);
+        assert!(fault.message.starts_with("decoding step: memory is short: Failed to allocate"), "{}", fault.message);
+        assert_eq!(Trouble::of(&fault.message), Trouble::OutOfMemory, "it can be told again from the fault");
+        for setting in ["generate.slots", "generate.context", "generate.kv_memory_mb"] {
+            assert!(fault.hint.contains(setting), "{setting}: {}", fault.hint);
+        }
+    }
+
+    #[test]
+    fn any_other_failure_is_the_units() {
+        let fault = fault(failed("CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; GPU=0"));
+        assert_eq!((fault.kind, fault.hint.as_str()), (FaultKind::Engine, AT_FAULT));
+        assert!(fault.message.starts_with("decoding step: CUBLAS failure 13"), "{}", fault.message);
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ort::{
+    ep::ExecutionProviderDispatch,
     session::{Session, builder::GraphOptimizationLevel},
     value::{Outlet, TensorElementType, ValueType},
 };
@@ -15,8 +16,10 @@ use ort::{
 use super::{
     engine::causes,
     operators,
+    providers::providers,
     raw::Element,
-    runtime::{Device, Runtime},
+    runtime::{Device, Place, Runtime},
+    tensorrt::Profile,
     watchdog::{Watch, Watchdog},
 };
 use crate::base::Fatal;
@@ -26,9 +29,11 @@ use crate::base::Fatal;
 pub(super) struct Opening<'a> {
     /// Watches the runs.
     pub(super) watchdog: &'a Watchdog,
-    pub(super) device: Device,
+    pub(super) place: Place,
     pub(super) threads: usize,
     pub(super) spinning: bool,
+    /// With TensorRT: the shapes for which the graph has engines.
+    pub(super) engines: Option<&'a Profile>,
 }
 
 /// An input, by its place in the session.
@@ -42,6 +47,7 @@ pub(super) struct Output(usize);
 /// A session with what it says of itself.
 pub(super) struct Network {
     session: Session,
+    place: Place,
     watch: Watch,
     path: String,
     /// Those that must be fed, then those with a default.
@@ -89,17 +95,27 @@ impl Network {
     /// # Errors
     /// When the file is no graph that this runtime can run, or the device cannot be had.
     pub(super) fn open(runtime: &Runtime, path: &Path, opening: Opening) -> Result<Self, Fatal> {
-        let session = session(runtime, path, opening).map_err(|error| {
-            let message =
-                format!("`{}` cannot be opened on {}: {}", path.display(), opening.device.as_str(), causes(&error));
-            Fatal::new(message, hint(opening.device))
-        })?;
+        let cannot = |why: &str| format!("`{}` cannot be opened on {}: {why}", path.display(), opening.place);
+        let providers = providers(opening.place, opening.engines)
+            .map_err(|fatal| Fatal::new(cannot(&fatal.message), fatal.hint))?;
+        let session = session(runtime, path, opening, providers)
+            .map_err(|error| Fatal::new(cannot(&causes(&error)), hint(opening.place.device)))?;
         let ports = |outlets: &[Outlet]| outlets.iter().map(|outlet| port(outlet.name(), outlet.dtype())).collect();
         let (mut inputs, outputs): (Vec<Port>, Vec<Port>) = (ports(session.inputs()), ports(session.outputs()));
         let needed = inputs.len();
         inputs.extend(session.overridable_initializers().iter().map(|outlet| port(outlet.name(), outlet.dtype())));
         let watch = opening.watchdog.watch(path)?;
-        Ok(Self { session, watch, path: path.display().to_string(), inputs, needed, outputs, spent: Duration::ZERO })
+        let place = opening.place;
+        Ok(Self {
+            session,
+            place,
+            watch,
+            path: path.display().to_string(),
+            inputs,
+            needed,
+            outputs,
+            spent: Duration::ZERO,
+        })
     }
 
     /// Counts time as spent inside a run.
@@ -110,6 +126,11 @@ impl Network {
     /// Time spent inside runs so far.
     pub(super) fn spent(&self) -> Duration {
         self.spent
+    }
+
+    /// Where it runs.
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     pub(super) fn session(&self) -> &Session {
@@ -207,14 +228,19 @@ impl Network {
 /// How long a thread without work looks for more before it sleeps: the best of none, 200, 2,000 and no end on two cores.
 const SPIN_MICROSECONDS: u32 = 200;
 
-fn session(runtime: &Runtime, path: &Path, opening: Opening) -> ort::Result<Session> {
+fn session(
+    runtime: &Runtime,
+    path: &Path,
+    opening: Opening,
+    providers: Vec<ExecutionProviderDispatch>,
+) -> ort::Result<Session> {
     let builder = runtime.session()?.with_intra_op_spinning(true)?;
     let builder = match opening.spinning {
         true => builder,
         false => builder.with_config_entry("session.intra_op.spin_duration_us", SPIN_MICROSECONDS.to_string())?,
     };
     builder
-        .with_execution_providers(opening.device.providers())?
+        .with_execution_providers(providers)?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(opening.threads)?
         .with_inter_threads(1)?
@@ -232,7 +258,7 @@ fn hint(device: Device) -> &'static str {
             "run `lapidary runtime install --cuda` on a machine with an NVIDIA driver, or choose `--device cpu`"
         }
         Device::TensorRt => {
-            "install TensorRT 10 beside `lapidary runtime install --cuda`, or choose `--device cuda` or `cpu`"
+            "run `lapidary runtime install --cuda --tensorrt DIR` with a folder of TensorRT 10, or choose `--device cuda` or `cpu`"
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     arena::{Arena, Room},
     cache::{Cache, Port},
     embedder::Embedded,
+    heap::Heap,
     network::{Expected, Input, Network, Opening, Output},
     raw::{Call, Element, Fetched},
     runtime::Runtime,
@@ -67,7 +68,8 @@ impl Packed {
         let ports = Port::all(&network, &text.kv)?;
         let known: Vec<Input> = inputs.all().chain(ports.iter().map(|port| port.past)).collect();
         network.takes_only(&known)?;
-        let cache = Cache::Shared(Arena::new(&ports, slots, room)?);
+        let heap = Heap::of(network.place())?;
+        let cache = Cache::Shared(Arena::new(&heap, &ports, slots, room)?);
         Ok(Self { network, inputs, logits, slots, cache })
     }
 

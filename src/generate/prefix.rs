@@ -121,13 +121,16 @@ mod tests {
     use std::ops::Range;
 
     use super::*;
-    use crate::generate::arena::{Arena, Room};
+    use crate::generate::{
+        arena::{Arena, Room},
+        heap::Heap,
+    };
 
     const CHUNK: usize = 16;
 
     /// One slot of no layers, which forgets what is out of a window of 9 positions when it holds 112.
     fn cache() -> Cache {
-        Cache::Shared(Arena::new(&[], 1, Room::windowed(1000, 8, 40)).unwrap())
+        Cache::Shared(Arena::new(&Heap::Host, &[], 1, Room::windowed(1000, 8, 40)).unwrap())
     }
 
     /// Instructions of 32 tokens, and so many others behind them.

@@ -50,9 +50,11 @@ pub(super) fn probe(decoder: &mut Decoder, embedder: &mut Embedder, manifest: &M
     if let Some(logits) = alone.iter().find(|logits| logits.len() != vocabulary) {
         return Err(unusable(&format!("it gives {} logits for {vocabulary} tokens", logits.len())));
     }
-    decoder
-        .share(sequences.len(), Room::uniform(POSITIONS))?
-        .fill(GARBAGE.to_ne_bytes(), f16::from_f32(GARBAGE).to_ne_bytes());
+    let buffers = decoder.share(sequences.len(), Room::uniform(POSITIONS))?;
+    let filled = buffers.fill(GARBAGE.to_ne_bytes(), f16::from_f32(GARBAGE).to_ne_bytes());
+    filled.map_err(|failure| {
+        Fatal::new(format!("the buffers of the decoder cannot be written to: {failure}"), "run `lapidary doctor`")
+    })?;
     // A refusal is an answer here: ONNX Runtime's own words about it would look like a failure in the log.
     let together = with_default(NoSubscriber::default(), || together(decoder, embedder, &sequences));
     let half = decoder.is_half();

@@ -1,19 +1,24 @@
 //! The one place where tensors are handed to ONNX Runtime by pointer: views of our own memory as inputs, the same
-//! memory as input and output at once (past and present keys and values), and outputs that are read where they lie.
+//! memory, of the host or of a card, as input and output at once (past and present keys and values), and outputs that are
+//! read where they lie.
 //!
 //! `ort` opens the sessions; its own `run` and `IoBinding` are not used here, because binding a borrowed tensor
 //! deadlocks in 2.0.0-rc.15 (the clone that it makes goes through the same lock twice).
 //!
 //! # SAFETY
 //! - Every pointer given to `Run` comes from a borrow that lives as long as its [`Call`], which `run` consumes; `Run`
-//!   is synchronous, so ONNX Runtime holds no pointer when it returns.
+//!   is synchronous, on cards too (it waits for their stream before it returns, unless told otherwise by an option that
+//!   we do not set), so ONNX Runtime holds no pointer when it returns.
 //! - The options of a run outlive it: its [`Watched`](super::watchdog::Watched) is held until `Run` has returned. Another
 //!   thread only sets their flag, which ONNX Runtime allows while a run reads it.
 //! - A view's length in bytes is checked against its shape before the pointer is handed over.
 //! - A tensor without elements is a view of no bytes; its pointer is aligned, not null, and never read.
 //! - Inputs are never written by ONNX Runtime. Memory that is written is a [`Region`], which borrows mutably.
+//! - A [`Region`] on a card is described to ONNX Runtime as what it is, and its pointer is never read here. Who makes one
+//!   answers for the pointer ([`Region::on_card`]).
 //! - A [`Fetched`] owns its `OrtValue` and is the only one to touch its data; its element type and shape are asked of
-//!   ONNX Runtime when it is made, and data is only given out as the type it has.
+//!   ONNX Runtime when it is made, and data is only given out as the type it has. It lies on the host, whatever the
+//!   device: that is where `Run` puts outputs that it allocates itself.
 //! - A [`Fetched`] keeps the session alive whose allocator its memory came from.
 #![allow(unsafe_code)]
 
@@ -26,73 +31,16 @@ use std::{
     time::Instant,
 };
 
-use half::f16;
-use ort::{AsPointer, memory::MemoryInfo, ortsys, session::SharedSessionInner, sys};
+use ort::{
+    AsPointer,
+    memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType},
+    ortsys,
+    session::SharedSessionInner,
+    sys,
+};
 
+pub(super) use super::element::{Element, Native};
 use super::network::{Input, Network, Output};
-
-/// Element types that our graphs speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
-    F32,
-    F16,
-    I64,
-    Bool,
-}
-
-impl Element {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::I64 => "i64",
-            Self::Bool => "bool",
-        }
-    }
-
-    pub(super) fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-            Self::I64 => 8,
-            Self::Bool => 1,
-        }
-    }
-
-    fn code(self) -> sys::ONNXTensorElementDataType {
-        match self {
-            Self::F32 => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
-            Self::F16 => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16,
-            Self::I64 => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
-            Self::Bool => sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL,
-        }
-    }
-
-    fn from_code(code: sys::ONNXTensorElementDataType) -> Option<Self> {
-        [Self::F32, Self::F16, Self::I64, Self::Bool].into_iter().find(|element| element.code() == code)
-    }
-}
-
-/// Rust types that are laid out as an [`Element`].
-pub(super) trait Native: Copy {
-    const ELEMENT: Element;
-}
-
-impl Native for f32 {
-    const ELEMENT: Element = Element::F32;
-}
-
-impl Native for f16 {
-    const ELEMENT: Element = Element::F16;
-}
-
-impl Native for i64 {
-    const ELEMENT: Element = Element::I64;
-}
-
-impl Native for bool {
-    const ELEMENT: Element = Element::Bool;
-}
 
 /// Zeroed memory whose pages the system gives only when they are touched; aligned to cache lines.
 pub(super) struct Memory {
@@ -133,7 +81,7 @@ impl Memory {
             return None;
         }
         // SAFETY: `offset` lies within the allocation.
-        Some(Region { start: unsafe { self.start.add(offset) }, bytes, owner: PhantomData })
+        Some(Region { start: unsafe { self.start.add(offset) }, bytes, card: None, owner: PhantomData })
     }
 }
 
@@ -144,11 +92,22 @@ impl Drop for Memory {
     }
 }
 
-/// A mutably borrowed part of a [`Memory`].
+/// A mutably borrowed part of a [`Memory`], or of that of a card.
 pub(super) struct Region<'a> {
     start: NonNull<u8>,
     bytes: usize,
+    /// The card that it lies on, as CUDA counts them; none for the host.
+    card: Option<u32>,
     owner: PhantomData<&'a mut [u8]>,
+}
+
+impl Region<'_> {
+    /// # Safety
+    /// At `start` so many bytes of this card's memory must be allocated, and must be nobody else's to reach, for as long
+    /// as the region lives.
+    pub(super) unsafe fn on_card(start: NonNull<u8>, bytes: usize, ordinal: u32) -> Self {
+        Self { start, bytes, card: Some(ordinal), owner: PhantomData }
+    }
 }
 
 /// A value of ONNX Runtime that we release.
@@ -163,7 +122,10 @@ impl Drop for Handle {
 /// One run of a session: what is fed, what is fetched, what is shared.
 pub(super) struct Call<'a> {
     network: &'a mut Network,
-    memory: MemoryInfo<'static>,
+    /// What ONNX Runtime is told of memory of the host.
+    host: MemoryInfo<'static>,
+    /// The same of memory of a card, by its number, once there is some.
+    card: Option<(u32, MemoryInfo<'static>)>,
     inputs: Vec<(Input, *const sys::OrtValue)>,
     outputs: Vec<(Output, *mut sys::OrtValue)>,
     fetched: usize,
@@ -175,14 +137,14 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(super) fn new(network: &'a mut Network) -> ort::Result<Self> {
-        let memory = MemoryInfo::default();
+        let (host, card) = (MemoryInfo::default(), None);
         let (inputs, outputs, handles) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { network, memory, inputs, outputs, fetched: 0, rows: None, handles, borrows: PhantomData })
+        Ok(Self { network, host, card, inputs, outputs, fetched: 0, rows: None, handles, borrows: PhantomData })
     }
 
     /// Feeds a view of `data`.
     pub(super) fn feed<T: Native>(&mut self, input: Input, data: &'a [T], shape: &[usize]) -> ort::Result<()> {
-        let value = self.view(data.as_ptr().cast_mut().cast(), size_of_val(data), T::ELEMENT, shape)?;
+        let value = self.view(None, data.as_ptr().cast_mut().cast(), size_of_val(data), T::ELEMENT, shape)?;
         self.measure(shape);
         self.inputs.push((input, value.cast_const()));
         Ok(())
@@ -199,7 +161,7 @@ impl<'a> Call<'a> {
         let bytes = shape.iter().try_fold(element.bytes(), |product, length| product.checked_mul(*length));
         let front = bytes.and_then(|bytes| memory.bytes().get(..bytes));
         let front = front.ok_or_else(|| ort::Error::new("a shape beyond the end of its memory"))?;
-        let value = self.view(front.as_ptr().cast_mut().cast(), front.len(), element, shape)?;
+        let value = self.view(None, front.as_ptr().cast_mut().cast(), front.len(), element, shape)?;
         self.inputs.push((input, value.cast_const()));
         Ok(())
     }
@@ -207,7 +169,7 @@ impl<'a> Call<'a> {
     /// Feeds a tensor without elements.
     pub(super) fn feed_nothing(&mut self, input: Input, element: Element, shape: &[usize]) -> ort::Result<()> {
         // Never read: the view has no bytes, which `view` checks against the shape.
-        let value = self.view(NonNull::<u64>::dangling().as_ptr().cast(), 0, element, shape)?;
+        let value = self.view(None, NonNull::<u64>::dangling().as_ptr().cast(), 0, element, shape)?;
         self.inputs.push((input, value.cast_const()));
         Ok(())
     }
@@ -228,8 +190,8 @@ impl<'a> Call<'a> {
         shape: &[usize],
     ) -> ort::Result<()> {
         let start = region.start.as_ptr().cast();
-        let past = self.view(start, region.bytes, element, shape)?;
-        let present = self.view(start, region.bytes, element, shape)?;
+        let past = self.view(region.card, start, region.bytes, element, shape)?;
+        let present = self.view(region.card, start, region.bytes, element, shape)?;
         self.inputs.push((input, past.cast_const()));
         self.outputs.push((output, present));
         Ok(())
@@ -282,9 +244,23 @@ impl<'a> Call<'a> {
         self.rows.get_or_insert_with(|| shape.iter().take(2).product());
     }
 
+    /// What ONNX Runtime is told of where memory lies: on a card, or on the host.
+    fn place(&mut self, card: Option<u32>) -> ort::Result<*const sys::OrtMemoryInfo> {
+        let Some(ordinal) = card else { return Ok(self.host.ptr()) };
+        let info = match self.card.take() {
+            Some((known, info)) if known == ordinal => info,
+            _ => {
+                let (device, index) = (AllocationDevice::CUDA, ordinal.cast_signed());
+                MemoryInfo::new(device, index, AllocatorType::Device, MemoryType::Default)?
+            }
+        };
+        Ok(self.card.insert((ordinal, info)).1.ptr())
+    }
+
     /// A value over memory that is not its own; it is released with this call.
     fn view(
         &mut self,
+        card: Option<u32>,
         start: *mut c_void,
         bytes: usize,
         element: Element,
@@ -295,10 +271,11 @@ impl<'a> Call<'a> {
             return Err(ort::Error::new(format!("{bytes} bytes do not have the shape {shape:?} of {element:?}")));
         }
         let shape: Vec<i64> = shape.iter().map(|length| *length as i64).collect();
+        let place = self.place(card)?;
         let mut value = ptr::null_mut();
         ortsys![
             unsafe CreateTensorWithDataAsOrtValue(
-                self.memory.ptr(),
+                place,
                 start,
                 bytes,
                 shape.as_ptr(),

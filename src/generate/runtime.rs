@@ -1,13 +1,13 @@
 //! ONNX Runtime, loaded: the proof that sessions demand, and the device that they run on.
 
 use std::{
+    fmt,
     path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use ort::{
     environment::Environment,
-    ep::{self, ExecutionProviderDispatch},
     logging::LogLevel,
     session::{Session, builder::SessionBuilder},
 };
@@ -110,14 +110,34 @@ impl Device {
             named => vec![named],
         }
     }
+}
 
-    /// The execution providers; one that cannot be had is an error, never a silent fall-back.
-    pub(super) fn providers(self) -> Vec<ExecutionProviderDispatch> {
-        let cuda = || ep::CUDA::default().build().error_on_failure();
-        match self {
-            Self::Cpu | Self::Auto => Vec::new(),
-            Self::Cuda => vec![cuda()],
-            Self::TensorRt => vec![ep::TensorRT::default().build().error_on_failure(), cuda()],
+/// A device, and which one of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its kind.
+    pub device: Device,
+    /// Which card, as CUDA counts them (which heeds `CUDA_VISIBLE_DEVICES`); 0 for the processor.
+    pub ordinal: u32,
+}
+
+impl Place {
+    /// The first of its kind.
+    pub fn first(device: Device) -> Self {
+        Self { device, ordinal: 0 }
+    }
+
+    /// True of what runs on a card.
+    pub fn is_card(self) -> bool {
+        matches!(self.device, Device::Cuda | Device::TensorRt)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_card() {
+            true => write!(out, "{}:{}", self.device.as_str(), self.ordinal),
+            false => out.write_str(self.device.as_str()),
         }
     }
 }
@@ -125,6 +145,13 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_names_the_card_and_the_processor_has_no_number() {
+        assert_eq!(Place { device: Device::Cuda, ordinal: 1 }.to_string(), "cuda:1");
+        assert_eq!(Place::first(Device::TensorRt).to_string(), "tensorrt:0");
+        assert_eq!(Place::first(Device::Cpu).to_string(), "cpu");
+    }
 
     #[test]
     fn a_library_that_is_something_else_is_named_with_the_command_to_run() {

@@ -18,9 +18,21 @@ pub(super) enum Waiting {
     Step(Vec<u32>),
 }
 
+/// How a seated unit has fared for memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// It has not been short.
+    Enough,
+    /// It has been short: nobody else is seated as long as this unit is.
+    Scarce,
+    /// It is short: the unit waits until another has left its slot.
+    Awaited,
+}
+
 /// A unit in a slot.
 pub(super) struct Seat {
     pub(super) waiting: Waiting,
+    pub(super) memory: Memory,
     pub(super) envelope: Item<()>,
     pub(super) answer: Answer,
     /// Guesses what the answer says next.
@@ -38,6 +50,7 @@ impl Seat {
     pub(super) fn new(envelope: Item<()>, facts: PromptFacts, answer: Answer) -> Self {
         Self {
             waiting: Waiting::Prefill,
+            memory: Memory::Enough,
             envelope,
             answer,
             drafter: None,

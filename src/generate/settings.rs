@@ -24,7 +24,8 @@ pub struct Settings {
     pub loop_tokens: usize,
     /// Mixed with each unit's content, so that a draw depends on the unit and not on its neighbours.
     pub seed: u64,
-    /// Units that are decoded together; when absent as many as `kv_memory_mb` holds, 8 at most.
+    /// Units that are decoded together; when absent as many as `kv_memory_mb` holds, 8 at most and 64 on a card. Where they
+    /// are named a card must hold as many.
     pub slots: Option<usize>,
     /// Most tokens of a prompt and its answer together; when absent what the pipeline's longest prompt and `max_tokens`
     /// need, 4096 at least.

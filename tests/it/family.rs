@@ -9,7 +9,7 @@ mod steps;
 use lapidary::{
     app::eval::eval,
     bundle::{Dtype, Quantize},
-    generate::{Engine, Feed, Logits, Settings},
+    generate::{Device, Engine, Feed, Logits, Settings},
 };
 use member::{Exported, MEMBERS, Member, engine, highest, read_eval};
 use ndarray::{Array2, ArrayView2};
@@ -140,7 +140,7 @@ fn eval_gives_the_logits_and_the_greedy_tokens_of_transformers() {
         let (member, exported) = f32_bundle(name);
         let place = |file: &str| exported.folder.path().join(file);
         member.write_inputs(&place("in.safetensors"));
-        eval(&exported.model.folder, &place("in.safetensors"), &place("out.safetensors"), 24).unwrap();
+        eval(&exported.model.folder, &place("in.safetensors"), &place("out.safetensors"), 24, Device::Cpu).unwrap();
         let (logits, greedy) = read_eval(&place("out.safetensors"));
         assert_logits(&logits, &member.vector("logits"), &format!("{name}, eval"));
         assert_eq!(greedy.to_vec(), member.greedy(), "{name}");

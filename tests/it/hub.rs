@@ -17,6 +17,7 @@ use lapidary::{
         self, Check,
         hub::{Hub, Patience, PullRequest, Pulled, Token, Use},
     },
+    generate::Device,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -365,7 +366,7 @@ fn pulled_graphs_compute_what_transformers_computes() {
     assert_eq!(code, Some(0), "{stderr}");
     let (inputs, out) = (home.path().join("in.safetensors"), home.path().join("out.safetensors"));
     layouts::E2B.write_inputs(&inputs);
-    eval(Path::new(stdout.trim()), &inputs, &out, 24).unwrap();
+    eval(Path::new(stdout.trim()), &inputs, &out, 24, Device::Cpu).unwrap();
     let (logits, greedy) = read_eval(&out);
     let expected: ndarray::Array2<f32> = layouts::E2B.vector("logits");
     let difference = logits.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -12,10 +12,11 @@ use lapidary::{
         gauge::Gauge,
         line::{Found, Line},
     },
-    base::{ByteBudget, Document, Emit, Fatal, Fault, Item, RecordOf, Stage, Stop, Unit},
+    base::{ByteBudget, Document, Emit, Fatal, Fault, Item, Outcome, RecordOf, Stage, Stop, Unit},
 };
 
-use stages::{Accept, AtPrompt, Blank, Pages, Setup, Tally, collator, document, judge, run};
+use crossbeam::channel::bounded;
+use stages::{Accept, AtPrompt, Blank, Pages, Setup, Tally, answer, collator, document, judge, run};
 
 const STEPS: &str = "steps = [{ budget = 560 }, { temperature = 0.5 }]";
 
@@ -196,7 +197,7 @@ fn a_slow_engine_holds_back_the_decoders() {
         decode: vec![Box::new(Counting(pages))],
         allowance: Setup::of(0).allowance(),
         encode: vec![Box::new(Blank)],
-        generate: Box::new(|prompts, _| {
+        generate: vec![Box::new(|prompts, _| {
             // Wait until the line is full to the brim: one document (7 good pages of 10) does not fit into the
             // channels (2 units and 1 prompt) and the hands of the stages, so the second is never begun.
             let first = prompts.recv().ok();
@@ -205,7 +206,7 @@ fn a_slow_engine_holds_back_the_decoders() {
             drop(first);
             prompts.into_iter().for_each(drop);
             Ok(())
-        }),
+        })],
         parse: Box::new(Accept),
         judge: &mut judge(""),
         collator: &mut collator(RecordOf::Unit, None),
@@ -267,4 +268,106 @@ fn an_aborted_run_writes_no_unit_whose_tries_are_not_through() {
     let (_, tally, in_use) = run(setup, &Stop::default());
     assert!(tally.rows <= 9, "{}", tally.rows);
     assert_eq!((tally.unfinished, in_use), (0, 0));
+}
+
+/// What one engine makes of them three do too, whatever else happens on the way.
+#[test]
+fn several_engines_settle_every_promise_once() {
+    for ladder in ["", STEPS] {
+        let (alone, wanted, _) = run(Setup { ladder, ..Setup::of(60) }, &Stop::default());
+        let (result, tally, in_use) = run(Setup { ladder, engines: 3, ..Setup::of(60) }, &Stop::default());
+        assert_eq!((result, tally.attempts), (alone, wanted.attempts));
+        assert_eq!((tally.found, tally.promised, tally.rows), (wanted.found, wanted.promised, wanted.rows));
+        assert_eq!(tally.promised, tally.rows + tally.failures);
+        assert_eq!(in_use, 0, "every byte was given back");
+    }
+}
+
+#[test]
+fn several_engines_drain_and_abort_as_one_does() {
+    let setup = |at_prompt| Setup { at_prompt, ladder: STEPS, engines: 3, ..Setup::of(1000) };
+    let (_, tally, in_use) = run(setup(at_the_ninth_prompt(Stop::ask)), &Stop::default());
+    assert!(tally.promised < 9000, "not every document was begun");
+    assert_eq!((tally.promised, tally.unfinished, in_use), (tally.rows + tally.failures, 0, 0));
+    // Whoever has the ninth prompt or one behind it aborts before it answers.
+    let at_prompt = Box::new(|count, stop: &Stop| {
+        if count >= 8 {
+            stop.abort();
+        }
+        Ok(())
+    });
+    let (_, tally, in_use) = run(setup(at_prompt), &Stop::default());
+    assert!(tally.rows <= 8, "{}", tally.rows);
+    assert_eq!((tally.unfinished, in_use), (0, 0));
+}
+
+#[test]
+fn one_engine_of_several_that_cannot_go_on_ends_the_run_with_its_own_words() {
+    let at_prompt = Box::new(|count, _: &Stop| match count {
+        5 => Err(Fatal::new("cuda:1: the card is lost", "")),
+        _ => Ok(()),
+    });
+    let (stop, setup) = (Stop::default(), Setup { at_prompt, engines: 3, ..Setup::of(1000) });
+    let (result, tally, in_use) = run(setup, &stop);
+    assert_eq!(result.unwrap_err().message, "cuda:1: the card is lost");
+    assert!(stop.aborting() && tally.promised < 9000, "the others do not go on without it");
+    assert_eq!(in_use, 0);
+}
+
+#[test]
+fn one_engine_of_several_that_panics_ends_the_run() {
+    let at_prompt = Box::new(|count, _: &Stop| {
+        assert!(count != 20, "the engine panics");
+        Ok(())
+    });
+    let (stop, setup) = (Stop::default(), Setup { ladder: STEPS, at_prompt, engines: 3, ..Setup::of(1000) });
+    let ended = catch_unwind(AssertUnwindSafe(|| run(setup, &stop)));
+    assert!(ended.is_err() && stop.aborting());
+}
+
+/// The first has one prompt in hand until the second has come to its end.
+#[test]
+fn an_engine_that_finds_no_more_prompts_ends_while_another_still_works() {
+    let (stop, gauge, budget) = (Stop::default(), Gauge::default(), ByteBudget::new(1000));
+    let (has_one, one_is_had) = bounded::<()>(1);
+    let (end, ended) = bounded::<()>(0);
+    let mut rows = 0;
+    let answered = Line {
+        collect: Box::new(|found| (1..9).for_each(|n| found(Found::Document(document(n))))),
+        decode: vec![Box::new(Pages { pages: 10, budget: budget.clone(), stop: stop.clone() })],
+        allowance: Setup::of(0).allowance(),
+        encode: vec![Box::new(Blank)],
+        generate: vec![
+            Box::new(move |prompts, emit| {
+                let held = prompts.recv();
+                drop((prompts, has_one));
+                // An error once the other has ended.
+                let other = ended.recv();
+                held.into_iter().for_each(|item| emit.item(item.with(answer())));
+                Ok((1, other.is_err()))
+            }),
+            Box::new(move |prompts, emit| {
+                let (_end, mut count) = (end, 0);
+                let _ = one_is_had.recv();
+                for item in prompts {
+                    count += 1;
+                    emit.item(item.with(answer()));
+                }
+                Ok((count, true))
+            }),
+        ],
+        parse: Box::new(Accept),
+        judge: &mut judge(""),
+        collator: &mut collator(RecordOf::Unit, None),
+        write: Box::new(|outcome| {
+            rows += u64::from(matches!(outcome, Some(Outcome::Row(_))));
+            Ok(())
+        }),
+        last_words: Box::new(|why| panic!("{why}")),
+        ahead: 4,
+    }
+    .run(&gauge, &stop);
+    // Seven good pages of ten, of eight documents.
+    assert_eq!(answered, Ok(vec![(1, true), (55, true)]));
+    assert_eq!((rows, budget.in_use()), (56, 0));
 }

@@ -9,7 +9,7 @@ use lapidary::{
     app::eval::eval,
     base::{Generation, Item, Prompt, Stop},
     bundle::{Dtype, Quantize},
-    generate::{Engine, EngineError, Feed, Generator, Logits, Settings, Vocabulary},
+    generate::{Device, Engine, EngineError, Feed, Generator, Logits, Settings, Vocabulary},
 };
 use layouts::{E2B, Folder};
 use ndarray::{Array2, ArrayView2};
@@ -201,12 +201,12 @@ fn eval_gives_the_logits_and_tokens_of_transformers_in_every_layout() {
     for (folder, grows) in &folders {
         let (inputs, out) = (folder.file("in.safetensors"), folder.file("out.safetensors"));
         E2B.write_inputs(&inputs);
-        let line = eval(folder.path(), &inputs, &out, 24).unwrap();
+        let line = eval(folder.path(), &inputs, &out, 24, Device::Cpu).unwrap();
         assert_eq!(line.contains(GROWING), *grows, "{line}");
         let (logits, greedy) = read_eval(&out);
         assert!(difference(logits.as_slice().unwrap(), expected.as_slice().unwrap()) < TOLERANCE, "{line}");
         assert_eq!(greedy.to_vec(), E2B.greedy(), "{line}");
     }
     let named = &folders[0].0;
-    eval(&named.variant("q4"), &named.file("in.safetensors"), &named.file("out.safetensors"), 0).unwrap();
+    eval(&named.variant("q4"), &named.file("in.safetensors"), &named.file("out.safetensors"), 0, Device::Cpu).unwrap();
 }

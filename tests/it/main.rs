@@ -2,6 +2,7 @@
 
 mod again;
 mod bundle;
+mod cards;
 mod catalogue;
 mod cli;
 mod collect;
@@ -12,12 +13,15 @@ mod encode;
 mod evidence;
 mod family;
 pub mod generate;
+#[cfg(target_os = "linux")]
+mod gpu;
 mod hostile;
 mod http;
 mod hub;
 mod letters;
 mod line;
 mod loader;
+mod lost;
 mod media;
 mod mutations;
 mod onnx;
@@ -26,6 +30,7 @@ mod parse;
 mod pins;
 mod pipelines;
 mod plain;
+mod prepare;
 mod publish;
 mod records;
 mod reference;

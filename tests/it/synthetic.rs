@@ -8,6 +8,7 @@ use lapidary::{
     bundle::{
         Catalog, Check, Config, ExportRequest, Holds, Recipe, SynthesizeRequest, Synthesized, export, open, synthesize,
     },
+    generate::Device,
 };
 use safetensors::{SafeTensors, serialize_to_file, tensor::TensorView};
 
@@ -74,7 +75,7 @@ fn a_random_model_computes_numbers_of_sane_size() {
         let ids: Vec<u8> = [2_i64, 17, 33, 101, 250, 7, 9, 11].iter().flat_map(|id| id.to_le_bytes()).collect();
         let ids = TensorView::new(safetensors::Dtype::I64, vec![1, 8], &ids).unwrap();
         serialize_to_file([("input_ids", ids)], None, &inputs).unwrap();
-        eval::eval(&bundle, &inputs, &outputs, 0).unwrap();
+        eval::eval(&bundle, &inputs, &outputs, 0, Device::Cpu).unwrap();
         let bytes = fs::read(&outputs).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
         let logits = tensors.tensor("logits").unwrap();

@@ -12,6 +12,7 @@ use lapidary::{
     app::verify::{Request, Verified, verify},
     base::Fatal,
     bundle::{Dtype, Precision, Quantize, Recipe},
+    generate::Device,
 };
 
 use crate::family::member::{Exported, MEMBERS, Member};
@@ -40,7 +41,8 @@ fn verified(bundle: &Path) -> Verified {
 }
 
 fn against(bundle: &Path, checkpoint: Option<&Path>, tokens: Option<usize>) -> Result<Verified, Fatal> {
-    verify(&Request { bundle: bundle.to_owned(), checkpoint: checkpoint.map(Path::to_owned), tokens })
+    let checkpoint = checkpoint.map(Path::to_owned);
+    verify(&Request { bundle: bundle.to_owned(), checkpoint, tokens, device: Device::Cpu })
 }
 
 /// A bundle in a folder of its own, and its checkpoint beside it.

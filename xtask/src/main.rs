@@ -3,6 +3,7 @@
 mod demo;
 mod deny;
 mod fuzz;
+mod gpu;
 mod peers;
 mod python;
 mod soak;
@@ -18,6 +19,8 @@ cargo xtask kills [N]
                     set up, kill a run N times (100) at random moments, go on, compare with an undisturbed one
 cargo xtask bench-peers [--out DIR] [--only NAMES] [--quick]
                     set up llama.cpp and others, run all on the same weights, write BENCHMARKS.md
+cargo xtask bench-gpu [--out FILE] [--device cuda|cpu] [--small] [--minutes N] [--only PART,...] [--python PYTHON]
+                    check exactness on a card, then measure everything (benches/gpu/README.md)
 cargo xtask deny [--advisories-if-reachable]
                     licences, sources, bans and known weaknesses of all crates; the flag lets their list be out of reach
 cargo xtask soak [--units N] [--program PATH]
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "test" => tests::run(rest),
         "kills" => tests::kill(rest),
         "bench-peers" => peers::run_peers(rest),
+        "bench-gpu" => gpu::run_gpu(rest),
         "deny" => deny::run_deny(rest),
         "soak" => soak::run_soak(rest),
         "fuzz" => fuzz::run_fuzz(rest),

@@ -21,7 +21,7 @@ pub fn run_peers(arguments: &[String]) -> Result<()> {
     let lapidary = release.join(format!("lapidary{}", std::env::consts::EXE_SUFFIX));
     install_native(&lapidary)?;
     say("Contestants in turn; the first time their models are made, which takes a while");
-    let bench = newest(&release.join("deps"))?;
+    let bench = newest(&release.join("deps"), "peers")?;
     let mut contest = command(&python, &["benches/peers/engines/bench.py"]);
     run(contest.arg("--out").arg(&out).arg("--lapidary").arg(lapidary).arg("--bench").arg(bench).args(rest))
 }
@@ -49,14 +49,14 @@ fn environment(out: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The bench program that cargo has just built.
-fn newest(folder: &Path) -> Result<PathBuf> {
+/// The bench program of that name that cargo has just built.
+pub fn newest(folder: &Path, name: &str) -> Result<PathBuf> {
     let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let is_bench = |path: &PathBuf| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        name.starts_with("peers-") && path.extension().is_none()
+        let file = path.file_name().map(|file| file.to_string_lossy().into_owned()).unwrap_or_default();
+        file.starts_with(&format!("{name}-")) && path.extension().is_none()
     };
     let programs = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(is_bench);
     let newest = programs.max_by_key(|path| path.metadata().and_then(|facts| facts.modified()).ok());
-    newest.ok_or_else(|| format!("no bench program in {}", folder.display()))
+    newest.ok_or_else(|| format!("no bench program `{name}` in {}", folder.display()))
 }

@@ -15,7 +15,7 @@ use crate::{
         self, Check, Checkpoint, Config, Precision,
         self_test::{self, Expectation},
     },
-    generate::Runtime,
+    generate::{Device, Runtime},
 };
 pub use comparison::{Comparison, Tolerances};
 use trial::Trial;
@@ -29,6 +29,8 @@ pub struct Request {
     pub checkpoint: Option<PathBuf>,
     /// Tokens of the prompt that is evaluated from the checkpoint, in place of the self-test's.
     pub tokens: Option<usize>,
+    /// Where the graphs run.
+    pub device: Device,
 }
 
 /// What came of it.
@@ -74,14 +76,14 @@ pub fn verify(request: &Request) -> Result<Verified, Fatal> {
     match &stored {
         Some((prompt, expectation)) => {
             verified.notes.push(cost("self-test", prompt, expectation));
-            let trial = Trial::new(&runtime, &model, "self-test");
+            let trial = Trial::new(&runtime, &model, "self-test", request.device);
             verified.comparisons.extend(trial.run(prompt, &expectation.stored)?);
         }
         None => verified.notes.push("the bundle has no self-test: its graphs were not run".to_owned()),
     }
     if let Some(folder) = &request.checkpoint {
         let stored = stored.filter(|_| request.tokens.is_none());
-        from_checkpoint(&runtime, &model, folder, request.tokens, stored, &mut verified)?;
+        from_checkpoint(&runtime, &model, folder, request, stored, &mut verified)?;
     }
     Ok(verified)
 }
@@ -101,7 +103,7 @@ fn from_checkpoint(
     runtime: &Runtime,
     model: &Model,
     folder: &Path,
-    tokens: Option<usize>,
+    request: &Request,
     stored: Option<StoredTest>,
     verified: &mut Verified,
 ) -> Result<(), Fatal> {
@@ -110,14 +112,14 @@ fn from_checkpoint(
     let checkpoint = Checkpoint::open(folder)?;
     let (prompt, stored) = match stored {
         Some((prompt, stored)) => (prompt, Some(stored)),
-        None => (self_test::inputs(&config, tokens.unwrap_or_else(|| self_test::length(&config.text)))?, None),
+        None => (self_test::inputs(&config, request.tokens.unwrap_or_else(|| self_test::length(&config.text)))?, None),
     };
     let anew = self_test::expect(&checkpoint, &config, precision(model)?, &prompt)?;
     verified.notes.push(cost("checkpoint", &prompt, &anew));
     if let Some(stored) = stored {
         verified.comparisons.extend(comparison::evaluations(&stored.stored, &anew.stored));
     }
-    let trial = Trial::new(runtime, model, "checkpoint");
+    let trial = Trial::new(runtime, model, "checkpoint", request.device);
     verified.comparisons.extend(trial.run(&prompt, &anew.stored)?);
     Ok(())
 }

@@ -22,17 +22,18 @@ pub struct Trial<'a> {
     model: &'a Model,
     tolerances: Tolerances,
     against: &'a str,
+    device: Device,
 }
 
 impl<'a> Trial<'a> {
     /// `against` names what the engine is held against.
-    pub fn new(runtime: &'a Runtime, model: &'a Model, against: &'a str) -> Self {
-        Self { runtime, model, tolerances: Tolerances::of(model), against }
+    pub fn new(runtime: &'a Runtime, model: &'a Model, against: &'a str, device: Device) -> Self {
+        Self { runtime, model, tolerances: Tolerances::of(model), against, device }
     }
 
-    /// Feeds the prompt to every form of the decoder and compares everything that comes out.
+    /// Feeds the prompt to every form of the decoder that the device has and compares everything that comes out.
     pub fn run(&self, prompt: &Prompt, expected: &Evaluated) -> Result<Vec<Comparison>, Fatal> {
-        let slots = self.model.manifest.graphs.decoder_slots.is_some();
+        let slots = self.device == Device::Cpu && self.model.manifest.graphs.decoder_slots.is_some();
         let forms: &[(Form, &str)] =
             if slots { &[(Form::Slots, ""), (Form::Sequences, ", public form")] } else { &[(Form::Auto, "")] };
         let mut comparisons = Vec::new();
@@ -73,7 +74,7 @@ impl<'a> Trial<'a> {
     fn engine(&self, tokens: usize, decoder: Form) -> Result<OrtEngine, Fatal> {
         let (slots, context, prefill_chunk) = (Some(SLOTS), Some(tokens + 1), tokens.max(1));
         let settings = Settings { slots, context, prefill_chunk, decoder, ..Settings::default() };
-        OrtEngine::open(self.runtime, self.model, EngineSettings::new(&settings, Device::Cpu))
+        OrtEngine::open(self.runtime, self.model, EngineSettings::new(&settings, self.device))
     }
 
     fn features(

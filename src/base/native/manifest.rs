@@ -24,7 +24,7 @@ pub struct Manifest(BTreeMap<String, Entry>);
 pub struct Entry {
     /// Its version.
     pub version: String,
-    /// SHA-256 of the wheel it came in.
+    /// SHA-256 of the wheel it came in; empty where it came from a folder of the user's.
     pub wheel: String,
     /// SHA-256 of each file, by name relative to the folder.
     pub files: BTreeMap<String, String>,
@@ -49,6 +49,11 @@ impl Manifest {
         let entry = self.0.get(package).filter(|entry| entry.wheel == wheel)?;
         let whole = |(name, hash): (&String, &String)| sha256(&folder.join(name)).is_ok_and(|found| found == *hash);
         entry.files.iter().all(whole).then_some(entry)
+    }
+
+    /// The entry of `package`, in whatever version and state.
+    pub fn entry(&self, package: &str) -> Option<&Entry> {
+        self.0.get(package)
     }
 
     /// True of a package that is installed, in whatever version and state.

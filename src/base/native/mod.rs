@@ -1,16 +1,22 @@
 //! Native libraries: which there are, where they lie, and how they get there.
 
 mod claim;
+mod driver;
+mod gpu;
 mod install;
 mod manifest;
 mod packages;
 mod pins;
 mod pip;
+mod signpost;
+mod tensorrt;
 
 use std::path::PathBuf;
 
 use super::fault::Fatal;
 
+pub use driver::{Driver, GpuCard, driver, find_driver, no_driver};
+pub use gpu::{CudaBuild, GpuLibrary, cuda_build, examine_gpu, gpu_libraries, has_tensorrt, tensorrt_builders};
 pub use install::{InstallRequest, Installed, InstalledFile, install};
 pub use pins::{Provenance, examine, pinned, pinned_once};
 

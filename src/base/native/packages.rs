@@ -81,6 +81,11 @@ impl Machine {
 }
 
 impl Package {
+    /// True of what nobody needs who has no card.
+    pub fn is_for_cards(&self) -> bool {
+        self.name == RUNTIME_CUDA.name || matches!(self.take, Take::SharedLibraries)
+    }
+
     /// The hash of the wheel for `machine`.
     pub fn wheel(&self, machine: Machine) -> Result<&'static str, Fatal> {
         let found = self.wheels.iter().find(|(other, _)| *other == machine);
@@ -209,5 +214,11 @@ mod tests {
         hashes.sort_unstable();
         hashes.dedup();
         assert_eq!(hashes.len(), count);
+    }
+
+    #[test]
+    fn what_is_for_cards_is_told_apart_from_what_all_need() {
+        assert!(CUDA.into_iter().chain([RUNTIME_CUDA]).all(|package| package.is_for_cards()));
+        assert!([RUNTIME, PDFIUM, FFMPEG].iter().all(|package| !package.is_for_cards()));
     }
 }

@@ -11,6 +11,7 @@ use super::{
     super::fault::Fatal,
     FOLDER_VARIABLE, Library, folder, locate,
     manifest::{Manifest, sha256},
+    tensorrt,
 };
 
 /// Where a library comes from.
@@ -49,8 +50,14 @@ impl fmt::Display for Provenance {
 pub fn examine(library: Library) -> Result<(PathBuf, Provenance), Fatal> {
     let path = locate(library)?;
     let of_the_user = std::env::var_os(FOLDER_VARIABLE).is_some() || path.parent() != Some(&folder());
-    let provenance = compare(&path, of_the_user)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let provenance = compare(path.parent().unwrap_or(&path), &name, of_the_user)?;
     Ok((path, provenance))
+}
+
+/// The same of any file in the folder of native libraries, by its name relative to it: `cuda/libcudart.so.13`.
+pub(super) fn examine_file(folder: &Path, name: &str) -> Result<Provenance, Fatal> {
+    compare(folder, name, std::env::var_os(FOLDER_VARIABLE).is_some())
 }
 
 /// The path alone.
@@ -71,27 +78,35 @@ pub fn pinned_once(library: Library) -> Result<PathBuf, Fatal> {
     known.get_or_insert_default().entry(library).or_insert_with(|| pinned(library)).clone()
 }
 
-fn compare(path: &Path, of_the_user: bool) -> Result<Provenance, Fatal> {
-    let (folder, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default().to_string_lossy());
-    match Manifest::read(folder).file(&name) {
+fn compare(folder: &Path, name: &str, of_the_user: bool) -> Result<Provenance, Fatal> {
+    let path = folder.join(name);
+    match Manifest::read(folder).file(name) {
         None if of_the_user => Ok(Provenance::Own),
-        None => Err(unknown(path)),
+        None => Err(unknown(&path)),
         Some((package, version, wanted)) => {
-            let found = sha256(path).map_err(|error| unreadable(path, &error))?;
+            let found = sha256(&path).map_err(|error| unreadable(&path, &error))?;
             if found != wanted {
-                return Err(changed(path, wanted, &found));
+                return Err(changed(&path, install_of(package), wanted, &found));
             }
             Ok(Provenance::Pinned { package: package.to_owned(), version: version.to_owned(), sha256: found })
         }
     }
 }
 
-fn changed(path: &Path, wanted: &str, found: &str) -> Fatal {
+/// What puts a package there anew.
+fn install_of(package: &str) -> &'static str {
+    match package {
+        tensorrt::PACKAGE => "lapidary runtime install --tensorrt DIR",
+        _ => "lapidary runtime install",
+    }
+}
+
+fn changed(path: &Path, install: &str, wanted: &str, found: &str) -> Fatal {
     let message = format!(
         "`{}` is not what was installed: its SHA-256 is {found}, and was {wanted} when it was installed",
         path.display()
     );
-    Fatal::new(message, "run `lapidary runtime install`, which replaces it, and find out what has changed it")
+    Fatal::new(message, format!("run `{install}`, which replaces it, and find out what has changed it"))
 }
 
 fn unknown(path: &Path) -> Fatal {
@@ -115,39 +130,47 @@ mod tests {
     /// SHA-256 of `abc`, from FIPS 180-2.
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-    fn library(content: &str, hash: &str) -> (tempfile::TempDir, PathBuf) {
+    const NAMES: [&str; 2] = ["library", "cuda/library"];
+
+    fn folder_of(content: &str, package: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("library");
-        fs::write(&path, content).unwrap();
-        let manifest = format!(r#"{{"gem":{{"version":"1","wheel":"","files":{{"library":"{hash}"}}}}}}"#);
+        fs::create_dir(folder.path().join("cuda")).unwrap();
+        NAMES.iter().for_each(|name| fs::write(folder.path().join(name), content).unwrap());
+        let files = NAMES.map(|name| format!(r#""{name}":"{ABC}""#)).join(",");
+        let manifest = format!(r#"{{"{package}":{{"version":"1","wheel":"","files":{{{files}}}}}}}"#);
         fs::write(folder.path().join("installed.json"), manifest).unwrap();
-        (folder, path)
+        folder
     }
 
     #[test]
     fn what_was_installed_is_known_by_its_hash_wherever_it_lies() {
-        let (_folder, path) = library("abc", ABC);
-        for of_the_user in [false, true] {
-            let Provenance::Pinned { package, sha256, .. } = compare(&path, of_the_user).unwrap() else { panic!() };
+        let folder = folder_of("abc", "gem");
+        for (name, of_the_user) in NAMES.into_iter().zip([false, true]) {
+            let found = compare(folder.path(), name, of_the_user).unwrap();
+            let Provenance::Pinned { package, sha256, .. } = found else { panic!() };
             assert_eq!((package.as_str(), sha256.as_str()), ("gem", ABC));
         }
     }
 
     #[test]
     fn what_has_changed_is_refused_with_both_hashes_wherever_it_lies() {
-        let (_folder, path) = library("abd", ABC);
-        for of_the_user in [false, true] {
-            let fatal = compare(&path, of_the_user).unwrap_err();
-            assert!(fatal.message.contains(ABC) && fatal.message.contains("library"), "{fatal}");
-            assert!(fatal.hint.contains("lapidary runtime install"));
+        for (package, install) in [("gem", "lapidary runtime install`"), ("tensorrt", "install --tensorrt DIR")] {
+            let folder = folder_of("abd", package);
+            for (name, of_the_user) in NAMES.into_iter().zip([false, true]) {
+                let fatal = compare(folder.path(), name, of_the_user).unwrap_err();
+                assert!(fatal.message.contains(ABC) && fatal.message.contains(name), "{fatal}");
+                assert!(fatal.hint.contains(install), "{}", fatal.hint);
+            }
         }
     }
 
     #[test]
     fn what_nobody_installed_is_taken_from_the_user_alone() {
-        let (folder, path) = library("abc", ABC);
+        let folder = folder_of("abc", "gem");
         fs::remove_file(folder.path().join("installed.json")).unwrap();
-        assert_eq!(compare(&path, true), Ok(Provenance::Own));
-        assert!(compare(&path, false).unwrap_err().message.contains("was not put there"));
+        for name in NAMES {
+            assert_eq!(compare(folder.path(), name, true), Ok(Provenance::Own));
+            assert!(compare(folder.path(), name, false).unwrap_err().message.contains("was not put there"));
+        }
     }
 }

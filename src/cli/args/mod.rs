@@ -1,9 +1,11 @@
 //! Arguments as typed. Nothing in here is checked beyond its form; `app` turns it into a plan.
 
 mod captions;
+mod doctor;
 mod failures;
 mod model;
 mod publish;
+mod runtime;
 mod schema;
 mod score;
 mod timeline;
@@ -13,9 +15,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use captions::*;
+pub use doctor::*;
 pub use failures::*;
 pub use model::*;
 pub use publish::*;
+pub use runtime::*;
 pub use schema::*;
 pub use score::*;
 pub use timeline::*;
@@ -83,11 +87,11 @@ pub enum Command {
     /// Make and examine model bundles
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Native libraries: ONNX Runtime, PDFium, ffmpeg
+    /// Native libraries: ONNX Runtime, PDFium, ffmpeg; CUDA, TensorRT
     #[command(subcommand)]
     Runtime(RuntimeCommand),
-    /// Say what this machine has: libraries, their versions, what runs, which walls hold
-    Doctor(SandboxArguments),
+    /// Say what this machine has: libraries, their versions, what runs, which walls hold, which cards can be used
+    Doctor(DoctorArguments),
     /// The decoder process; started by `run`, not by people
     #[command(hide = true)]
     DecodeChild,
@@ -176,6 +180,11 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
     pub device: DeviceName,
 
+    /// The cards that the model runs on, as CUDA counts them, such as `0,1`: an engine on each, which share the work. The
+    /// first when left out. With `--device auto` it means CUDA: nothing falls back to the processor then
+    #[arg(long, value_name = "CARDS", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(..1024))]
+    pub devices: Vec<u32>,
+
     /// How far the decoder processes are shut in
     #[command(flatten)]
     pub sandbox: SandboxArguments,
@@ -185,7 +194,7 @@ pub struct RunArguments {
     pub shard: Option<String>,
 
     /// Play back the answers of a file instead of running the decoder, to test or measure the line
-    #[arg(long, value_name = "FILE", hide = true)]
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "devices")]
     pub replay: Option<PathBuf>,
 }
 
@@ -320,21 +329,6 @@ pub struct EncodeArguments {
     /// The safetensors file to write
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
-}
-
-/// `lapidary runtime`
-#[derive(Debug, Subcommand)]
-pub enum RuntimeCommand {
-    /// Install pinned, hash-checked native libraries with the user's own pip (mirrors are honoured)
-    Install {
-        /// Where to, instead of the user's data folder; point LAPIDARY_NATIVE there afterwards
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-
-        /// The CUDA build of ONNX Runtime with the CUDA and cuDNN libraries (about 1.5 GB)
-        #[arg(long)]
-        cuda: bool,
-    },
 }
 
 #[cfg(test)]

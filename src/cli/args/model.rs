@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::DeviceName;
+
 /// `lapidary model`
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
@@ -20,6 +22,8 @@ pub enum ModelCommand {
     /// Check a bundle's files, and that the engine makes of its self-test, or of a prompt from the checkpoint, what an
     /// evaluation without graphs makes of it
     Verify(VerifyArguments),
+    /// Build TensorRT's engines for a model's encoders ahead of its runs; what is there and whole is left as it is
+    Prepare(PrepareArguments),
     /// Print what a model says of itself and check every file's hash
     Inspect {
         /// A bundle, or the folder of an ONNX export
@@ -168,6 +172,10 @@ pub struct EvalArguments {
     /// Also generate this many tokens greedily
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub greedy: usize,
+
+    /// Where the graphs run. A named device that cannot be had is an error; `auto` says what it took
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
 }
 
 /// `lapidary model verify`
@@ -183,4 +191,45 @@ pub struct VerifyArguments {
     /// Tokens of the prompt that is evaluated from the checkpoint, instead of the prompt of the self-test
     #[arg(long, value_name = "N", requires = "checkpoint")]
     pub tokens: Option<usize>,
+
+    /// Where the graphs run. A named device that cannot be had is an error; `auto` says what it took
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+}
+
+/// `lapidary model prepare`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A run with `--device tensorrt` builds nothing: it wants an engine for each budget that its pipeline asks for, \
+    and one for sound, built on this card with this driver. One that is missing is named with this command.\n\n\
+    Examples:\n  lapidary model prepare bundles/gemma-4-e2b --pipeline pipelines/invoice.toml\n  \
+    lapidary model prepare bundles/gemma-4-e2b --budget 280,1120 --devices 0,1\n\n\
+    Environment: LAPIDARY_TENSORRT (where engines are kept, instead of the user's cache folder)."
+)]
+pub struct PrepareArguments {
+    /// A bundle, or the folder of an ONNX export, with #VARIANT behind it where it holds several
+    #[arg(value_name = "MODEL")]
+    pub bundle: PathBuf,
+
+    /// Prepare for the budgets of this pipeline, its films and its ladder
+    #[arg(long, value_name = "PIPELINE.toml")]
+    pub pipeline: Option<PathBuf>,
+
+    /// Prepare for these numbers of soft tokens per picture [default: all that the model supports, or the pipeline's]
+    #[arg(long = "budget", value_name = "TOKENS", value_delimiter = ',')]
+    pub budgets: Vec<u32>,
+
+    /// What is prepared for: nothing else has engines
+    #[arg(long, value_enum, default_value_t = DeviceName::Tensorrt)]
+    pub device: DeviceName,
+
+    /// The cards to build on, as CUDA counts them; cards of one kind share engines
+    #[arg(
+        long,
+        value_name = "CARDS",
+        value_delimiter = ',',
+        default_value = "0",
+        value_parser = clap::value_parser!(u32).range(..1024)
+    )]
+    pub devices: Vec<u32>,
 }

@@ -6,12 +6,18 @@ mod vision;
 use std::time::Instant;
 
 use self::{audio::AudioEncoder, vision::VisionEncoder};
-use super::{engine::EngineError, floats::floats, network::Opening, raw::Fetched, runtime::Runtime, seat::micros};
+use super::{
+    engine::EngineError, floats::floats, network::Opening, raw::Fetched, runtime::Runtime, seat::micros,
+    tensorrt::Engines,
+};
 use crate::base::{Fatal, Fault, FaultKind, Features, ImagePatches, Model, Prompt, StageName};
+
+pub(super) use audio::SoundGraph;
+pub(super) use vision::{PictureGraph, Takes};
 
 /// Patches that go through the vision encoder in one run, where several pictures do: attention over them is quadratic per
 /// picture, so this bounds memory.
-const PATCHES_PER_RUN: usize = 5040;
+pub(super) const PATCHES_PER_RUN: usize = 5040;
 
 /// Something that makes features of pictures and clips, on a thread of its own, ahead of admission.
 pub trait Encoders: Send {
@@ -40,13 +46,23 @@ struct Pictures {
 }
 
 impl OrtEncoders {
+    /// With `engines` an encoder runs through those that it has there; one without engines runs on the place of `opening`
+    /// as it is.
+    ///
     /// # Errors
     /// When a graph cannot be opened, or takes or gives something else than its model says.
-    pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening, together: bool) -> Result<Self, Fatal> {
+    pub(super) fn open(
+        runtime: &Runtime,
+        model: &Model,
+        opening: Opening,
+        together: bool,
+        engines: Option<&Engines>,
+    ) -> Result<Self, Fatal> {
         let patches = if together { PATCHES_PER_RUN } else { 0 };
+        let pictures = engines.map(Engines::pictures).unwrap_or_default();
         Ok(Self {
-            vision: VisionEncoder::open(runtime, model, opening, patches)?,
-            audio: AudioEncoder::open(runtime, model, opening)?,
+            vision: VisionEncoder::open(runtime, model, opening, patches, pictures)?,
+            audio: AudioEncoder::open(runtime, model, opening, engines.and_then(Engines::sound))?,
             model: model.manifest.name.clone(),
         })
     }
@@ -131,4 +147,96 @@ fn features(fetched: &Fetched, expected: usize, width: usize, who: &str) -> Resu
     let message =
         format!("the {who} gave features of shape {:?} for {expected} soft tokens of {width}", fetched.shape());
     Err(Fault::new(StageName::Generate, FaultKind::Engine, message, "compare the bundle with its checkpoint").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        base::LogMel,
+        generate::{
+            runtime::{Device, Place},
+            tensorrt::{
+                Bucket,
+                fixture::{clip, picture, tiny},
+            },
+            watchdog::Watchdog,
+        },
+    };
+
+    /// The encoders of the tiny model on the processor, parted as for these engines.
+    fn encoders(buckets: Option<&[Bucket]>, together: bool) -> OrtEncoders {
+        let (runtime, watchdog) = (Runtime::load().unwrap(), Watchdog::new(Duration::ZERO).unwrap());
+        let place = Place::first(Device::Cpu);
+        let opening = Opening { watchdog: &watchdog, place, threads: 1, spinning: false, engines: None };
+        let engines = buckets.map(|buckets| Engines::unproved(&tiny(), buckets));
+        OrtEncoders::open(&runtime, &tiny(), opening, together, engines.as_ref()).unwrap()
+    }
+
+    fn shown(tokens: usize) -> Prompt {
+        Prompt { images: vec![picture(1, tokens)], ..Prompt::default() }
+    }
+
+    fn heard(clip: LogMel) -> Prompt {
+        Prompt { clips: vec![clip], ..Prompt::default() }
+    }
+
+    fn features_of(encoders: &mut OrtEncoders, prompts: &mut [Prompt]) -> Vec<Result<Features, EngineError>> {
+        let mut prompts: Vec<&mut Prompt> = prompts.iter_mut().collect();
+        let results = encoders.encode(&mut prompts);
+        let features = |(prompt, result): (&mut &mut Prompt, Result<(), EngineError>)| {
+            result.map(|()| prompt.features.take().unwrap_or_default())
+        };
+        prompts.iter_mut().zip(results).map(features).collect()
+    }
+
+    #[test]
+    fn pictures_of_all_sizes_find_the_engine_that_takes_them() {
+        let buckets = [Bucket::Pictures(70), Bucket::Pictures(140)];
+        let prompts = || [1, 35, 70, 71, 140, 12, 12].map(shown);
+        let parted = features_of(&mut encoders(Some(&buckets), true), &mut prompts());
+        let alone = features_of(&mut encoders(None, false), &mut prompts());
+        for (parted, alone) in parted.into_iter().zip(alone) {
+            let (parted, alone) = (parted.unwrap(), alone.unwrap());
+            assert_eq!((parted.image_tokens, parted.pictures.len()), (alone.image_tokens, alone.pictures.len()));
+            let furthest = parted.pictures.iter().zip(&alone.pictures).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(furthest < 1e-4, "{} tokens differ by {furthest}", parted.image_tokens);
+        }
+    }
+
+    #[test]
+    fn a_picture_that_no_engine_takes_fails_alone_and_names_the_budget() {
+        let mut prompts = [70, 71, 20].map(shown);
+        let results = features_of(&mut encoders(Some(&[Bucket::Pictures(70)]), true), &mut prompts);
+        assert!(results[0].is_ok() && results[2].is_ok());
+        let Err(EngineError::Unit(fault)) = &results[1] else { panic!("{:?}", results[1]) };
+        assert_eq!(fault.kind, FaultKind::TooLarge);
+        assert!(fault.message.contains("71 soft tokens") && fault.message.contains("the budget 70"), "{fault}");
+        assert!(fault.hint.contains("lapidary model prepare"), "{}", fault.hint);
+    }
+
+    #[test]
+    fn no_more_pictures_go_together_than_an_engine_takes() {
+        let mut encoders = encoders(Some(&[Bucket::Pictures(70), Bucket::Pictures(1120)]), true);
+        let at_once =
+            |encoders: &OrtEncoders, tokens| encoders.vision.as_ref().map(|vision| vision.at_once(&picture(1, tokens)));
+        // Without the bound 5040 patches are 560 pictures of one token.
+        assert_eq!([1, 35, 70].map(|tokens| at_once(&encoders, tokens)), [Some(8); 3]);
+        assert_eq!([71, 280, 1120].map(|tokens| at_once(&encoders, tokens)), [Some(1); 3]);
+        let different = |seed| Prompt { images: vec![picture(seed, 1)], ..Prompt::default() };
+        let results = features_of(&mut encoders, &mut [1, 2, 3, 4, 5, 6, 7, 8, 9].map(different));
+        assert!(results.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn a_clip_that_is_longer_than_any_can_be_fails() {
+        let mut encoders = encoders(Some(&[Bucket::Sound]), true);
+        let results = features_of(&mut encoders, &mut [heard(clip(3001)), heard(clip(1)), heard(clip(300))]);
+        let Err(EngineError::Unit(fault)) = &results[0] else { panic!("{:?}", results[0]) };
+        assert!(fault.message.contains("3001 frames") && fault.message.contains("3000"), "{fault}");
+        let tokens = |result: &Result<Features, EngineError>| result.as_ref().unwrap().audio_tokens;
+        assert_eq!([tokens(&results[1]), tokens(&results[2])], [1, 75]);
+    }
 }

@@ -1,10 +1,11 @@
 //! The vision encoder: patches in, features for the soft tokens out. Pictures with as many patches go through together.
+//! With TensorRT there are several sessions of the one graph, each with an engine for pictures of up to so many patches.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{features, first};
 use crate::{
-    base::{Fatal, ImagePatches, Model},
+    base::{Fatal, Fault, FaultKind, ImagePatches, Model, StageName},
     generate::{
         album::{self, Album, Likeness},
         engine::EngineError,
@@ -12,20 +13,48 @@ use crate::{
         network::{Expected, Input, Network, Opening, Output},
         raw::{Call, Element, Fetched},
         runtime::Runtime,
+        tensorrt::{Bucket, Ready},
     },
 };
 
 /// Pictures to features.
 pub(super) struct VisionEncoder {
-    network: Network,
-    pixels: Input,
-    positions: Input,
-    features: Output,
+    /// At least one; those that take smaller pictures come first.
+    graphs: Vec<PictureGraph>,
     width: usize,
     album: Album,
     /// Most patches of several pictures in one run; 0 where each goes alone, and once several have failed together and
     /// none of them alone.
     together: usize,
+}
+
+/// A session of the graph.
+pub(in crate::generate) struct PictureGraph {
+    network: Network,
+    pixels: Input,
+    positions: Input,
+    features: Output,
+    width: usize,
+    takes: Takes,
+}
+
+/// What a session takes in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::generate) struct Takes {
+    pictures: usize,
+    /// Of each.
+    patches: usize,
+}
+
+impl Takes {
+    /// Whatever memory holds.
+    pub(in crate::generate) const ANY: Self = Self { pictures: usize::MAX, patches: usize::MAX };
+}
+
+impl From<Bucket> for Takes {
+    fn from(bucket: Bucket) -> Self {
+        Self { pictures: bucket.most_together(), patches: bucket.longest() }
+    }
 }
 
 /// What was made of one picture.
@@ -41,29 +70,26 @@ type Found = HashMap<Likeness, Result<Vec<f32>, EngineError>>;
 type Fresh<'a> = (Likeness, &'a ImagePatches);
 
 impl VisionEncoder {
-    /// `None` for a model without one.
+    /// `None` for a model without one. A session for each of the engines, smallest first; without engines one that takes
+    /// all pictures.
     pub(super) fn open(
         runtime: &Runtime,
         model: &Model,
         opening: Opening,
         together: usize,
+        engines: &[Ready],
     ) -> Result<Option<Self>, Fatal> {
         let Some(name) = &model.manifest.graphs.vision_encoder else { return Ok(None) };
-        let network = Network::open(runtime, &model.file(name), opening)?;
-        let (pixels, positions) = (network.input("pixel_values")?, network.input("pixel_position_ids")?);
-        let (count, patches) = (Expected::Open("pictures"), Expected::Open("patches"));
-        network.check_input(pixels, &FLOATS, &[count, patches, Expected::Fixed(channels(model))])?;
-        network.check_input(positions, &[Element::I64], &[count, patches, Expected::Fixed(2)])?;
-        network.takes_only(&[pixels, positions])?;
-        Ok(Some(Self {
-            pixels,
-            positions,
-            features: network.output("image_features")?,
-            width: model.manifest.text.hidden_size,
-            network,
-            album: Album::default(),
-            together,
-        }))
+        let with = |ready: &Ready| {
+            let opening = Opening { engines: Some(&ready.profile), ..opening };
+            PictureGraph::open(runtime, model, name, opening, ready.bucket.into())
+        };
+        let graphs = match engines {
+            [] => vec![PictureGraph::open(runtime, model, name, opening, Takes::ANY)?],
+            engines => engines.iter().map(with).collect::<Result<_, _>>()?,
+        };
+        let width = model.manifest.text.hidden_size;
+        Ok(Some(Self { graphs, width, album: Album::default(), together }))
     }
 
     /// Most patches of several pictures in one run.
@@ -95,14 +121,21 @@ impl VisionEncoder {
     fn encode_fresh(&mut self, mut fresh: Vec<Fresh>, found: &mut Found) {
         fresh.sort_by_key(|(_, picture)| picture.pixels.dim());
         for alike in fresh.chunk_by(|a, b| a.1.pixels.dim() == b.1.pixels.dim()) {
-            let patches = alike[0].1.pixels.nrows().max(1);
             let mut left = alike;
             while !left.is_empty() {
-                let (batch, rest) = left.split_at((self.together / patches).clamp(1, left.len()));
+                let (batch, rest) = left.split_at(self.at_once(alike[0].1).min(left.len()));
                 self.encode_batch(batch, found);
                 left = rest;
             }
         }
+    }
+
+    /// How many pictures like this one go through one run.
+    pub(super) fn at_once(&self, picture: &ImagePatches) -> usize {
+        let patches = picture.pixels.nrows();
+        let graph = self.graphs.iter().find(|graph| graph.takes.patches >= patches);
+        let most = graph.map_or(1, |graph| graph.takes.pictures);
+        (self.together / patches.max(1)).min(most).max(1)
     }
 
     /// Pictures that fail together are tried one by one.
@@ -135,7 +168,39 @@ impl VisionEncoder {
         }
     }
 
+    /// Through the smallest engine that takes them.
     fn encode_alike(&mut self, batch: &[&ImagePatches]) -> Result<Vec<f32>, EngineError> {
+        let patches = batch[0].pixels.nrows();
+        let largest = self.graphs.iter().map(|graph| graph.takes.patches).max().unwrap_or(0);
+        match self.graphs.iter_mut().find(|graph| graph.takes.patches >= patches) {
+            Some(graph) => graph.encode(batch),
+            None => Err(too_large(batch[0], largest)),
+        }
+    }
+}
+
+impl PictureGraph {
+    /// # Errors
+    /// When the graph cannot be opened, or takes or gives something else than its model says.
+    pub(in crate::generate) fn open(
+        runtime: &Runtime,
+        model: &Model,
+        name: &str,
+        opening: Opening,
+        takes: Takes,
+    ) -> Result<Self, Fatal> {
+        let network = Network::open(runtime, &model.file(name), opening)?;
+        let (pixels, positions) = (network.input("pixel_values")?, network.input("pixel_position_ids")?);
+        let (count, patches) = (Expected::Open("pictures"), Expected::Open("patches"));
+        network.check_input(pixels, &FLOATS, &[count, patches, Expected::Fixed(channels(model))])?;
+        network.check_input(positions, &[Element::I64], &[count, patches, Expected::Fixed(2)])?;
+        network.takes_only(&[pixels, positions])?;
+        let (features, width) = (network.output("image_features")?, model.manifest.text.hidden_size);
+        Ok(Self { network, pixels, positions, features, width, takes })
+    }
+
+    /// Features of pictures with as many patches, one behind the other.
+    pub(in crate::generate) fn encode(&mut self, batch: &[&ImagePatches]) -> Result<Vec<f32>, EngineError> {
         let [patches, channels] = [batch[0].pixels.nrows(), batch[0].pixels.ncols()];
         let pixels = batch.iter().flat_map(|picture| picture.pixels.iter().copied()).collect();
         let pixels = Floats::suiting(pixels, &self.network, self.pixels);
@@ -155,6 +220,14 @@ impl VisionEncoder {
         call.fetch(output);
         first(call.run()?)
     }
+}
+
+/// Cannot be where the buckets are those of the pipeline, since they take all that its budgets make.
+fn too_large(picture: &ImagePatches, patches: usize) -> EngineError {
+    let (tokens, budget) = (picture.soft_tokens, patches * picture.soft_tokens / picture.pixels.nrows().max(1));
+    let message = format!("a picture of {tokens} soft tokens: TensorRT's largest engine is for the budget {budget}");
+    let hint = "build one for a larger budget with `lapidary model prepare`, or choose `--device cuda`";
+    Fault::new(StageName::Generate, FaultKind::TooLarge, message, hint).into()
 }
 
 /// Values of one patch: red, green and blue of its pixels.

@@ -1,6 +1,8 @@
 //! The stage itself: prompts come in, are seated in free slots, prefilled chunk by chunk while the others decode, and go
 //! out as generations. Nobody waits for a full batch.
 
+mod aside;
+mod failing;
 mod source;
 mod stepping;
 
@@ -13,6 +15,7 @@ use std::{
 use crossbeam::channel::{Receiver, bounded};
 
 use self::source::Source;
+pub(super) use self::stepping::MOST_GUESSED;
 use super::{
     ahead::{Ahead, Ready},
     answer::{Answer, Rules},
@@ -30,9 +33,6 @@ use super::{
 use crate::base::{
     Confined, Emit, Fatal, Fault, FaultKind, Finish, Generation, Item, Prompt, StageName, Stop, ladder::Rungs,
 };
-
-/// After so many failures of the engine without a success in between, the engine is at fault and not the units.
-const PATIENCE: usize = 16;
 
 /// What a guessed token adds to a step, as a part of a step that feeds one token to one slot (BENCHMARKS.md).
 const DRAFT_COST: f64 = 0.06;
@@ -106,6 +106,12 @@ pub struct Generator<E> {
     shelf: Shelf,
     /// The most slots that one call decodes.
     together: usize,
+    /// True once prompts are fed in calls of their own, since beside answers they were too much for one.
+    apart: bool,
+    /// How often a unit was set aside for want of memory.
+    asides: u64,
+    /// A unit has left its slot since those that were set aside were tried again.
+    has_left: bool,
     stats: Stats,
     occupancy: Occupancy,
     failures_in_a_row: usize,
@@ -132,6 +138,9 @@ impl<E: Engine> Generator<E> {
             habits: vec![Habits::new(DRAFT_COST); together],
             shelf: Shelf::default(),
             together,
+            apart: false,
+            asides: 0,
+            has_left: false,
             stats: Stats::default(),
             occupancy: Occupancy::default(),
             failures_in_a_row: 0,
@@ -194,14 +203,15 @@ impl<E: Engine> Generator<E> {
         self.seats.iter().flatten().any(|seat| seat.waiting == Waiting::Prefill)
     }
 
-    /// One at a time, and none while another prompt is being prefilled, so that live slots wait for one prompt at most.
+    /// One at a time, and none while another prompt is being prefilled, so that live slots wait for one prompt at most;
+    /// nor while there is a unit that memory has been short for.
     fn admit_one<T: Into<Ready>>(
         &mut self,
         source: &mut Source<T>,
         emit: &mut dyn Emit<Generation>,
     ) -> Result<(), Fatal> {
         let Some(slot) = self.seats.iter().position(Option::is_none) else { return Ok(()) };
-        if self.is_prefilling() {
+        if self.is_prefilling() || self.is_short() {
             return Ok(());
         }
         let Some(ready) = source.next(self.is_empty()) else { return Ok(()) };
@@ -288,6 +298,7 @@ impl<E: Engine> Generator<E> {
     fn finish(&mut self, slot: Slot, finish: Finish, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
         self.engine.release(slot);
         self.occupancy.left(Instant::now());
+        self.has_left = true;
         self.failures_in_a_row = 0;
         if let Some(mut seat) = self.seats[slot].take() {
             if let Some(drafter) = seat.drafter.take() {
@@ -300,47 +311,38 @@ impl<E: Engine> Generator<E> {
         }
         Ok(())
     }
-
-    /// The units in these slots have failed; the slots are free again.
-    fn fail(&mut self, slots: &[Slot], error: EngineError, emit: &mut dyn Emit<Generation>) -> Result<(), Fatal> {
-        let seats = self.vacate(slots);
-        let fault = self.weigh(error)?;
-        self.stats.faults += (seats.len() as u64).saturating_sub(1);
-        seats.iter().for_each(|seat| emit.fault(&seat.envelope.origin, fault.clone()));
-        Ok(())
-    }
-
-    /// The grammar could not follow the slot's answer, which says nothing of the engine.
-    fn give_up(&mut self, slot: Slot, fault: &Fault, emit: &mut dyn Emit<Generation>) {
-        for seat in self.vacate(&[slot]) {
-            self.stats.faults += 1;
-            emit.fault(&seat.envelope.origin, fault.clone());
-        }
-    }
-
-    fn vacate(&mut self, slots: &[Slot]) -> Vec<Seat> {
-        let seats = slots.iter().filter_map(|slot| self.seats[*slot].take()).collect();
-        slots.iter().for_each(|slot| self.engine.release(*slot));
-        self.occupancy.left(Instant::now());
-        seats
-    }
-
-    /// Whether an error costs units or the run.
-    fn weigh(&mut self, error: EngineError) -> Result<Fault, Fatal> {
-        let fault = match error {
-            EngineError::Session(fatal) => return Err(fatal),
-            EngineError::Unit(fault) => fault,
-        };
-        self.stats.faults += 1;
-        self.failures_in_a_row += usize::from(matches!(fault.kind, FaultKind::Engine | FaultKind::Deadline));
-        if self.failures_in_a_row < PATIENCE {
-            return Ok(fault);
-        }
-        Err(Fatal::new(format!("the engine failed {PATIENCE} times in a row; last: {}", fault.message), fault.hint))
-    }
 }
 
 impl Stats {
+    /// What two engines of one run have done together: sums, but of times from one moment to another the longest, and of
+    /// the most slots of one call the fewest.
+    pub fn merge(self, other: Self) -> Self {
+        let narrowed = [self.narrowed_to, other.narrowed_to].into_iter().filter(|slots| *slots > 0).min();
+        let decoders = [self.decoder_micros, other.decoder_micros];
+        Self {
+            units: self.units + other.units,
+            faults: self.faults + other.faults,
+            closed: self.closed + other.closed,
+            looped: self.looped + other.looped,
+            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            reused_tokens: self.reused_tokens + other.reused_tokens,
+            reused_pictures: self.reused_pictures + other.reused_pictures,
+            new_tokens: self.new_tokens + other.new_tokens,
+            thought_tokens: self.thought_tokens + other.thought_tokens,
+            steps: self.steps + other.steps,
+            step_slots: self.step_slots + other.step_slots,
+            forced_tokens: self.forced_tokens + other.forced_tokens,
+            drafted_tokens: self.drafted_tokens + other.drafted_tokens,
+            accepted_tokens: self.accepted_tokens + other.accepted_tokens,
+            narrowed_to: narrowed.unwrap_or(0),
+            busy_micros: self.busy_micros + other.busy_micros,
+            encoder_micros: self.encoder_micros + other.encoder_micros,
+            decoder_micros: decoders.into_iter().flatten().reduce(|one, other| one + other),
+            span_micros: self.span_micros.max(other.span_micros),
+            wall_micros: self.wall_micros.max(other.wall_micros),
+        }
+    }
+
     fn count(&mut self, generation: &Generation) {
         self.units += 1;
         self.closed += u64::from(generation.finish == Finish::Closed);

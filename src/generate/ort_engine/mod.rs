@@ -1,79 +1,32 @@
 //! The engine that runs the model: four ONNX graphs, and the keys and values of all slots.
 
+mod fitting;
+mod layout;
+mod opening;
 mod part;
 mod runner;
 mod scoring;
 mod shorter;
 
-use std::{thread::available_parallelism, time::Duration};
+use std::time::Duration;
 
+pub use layout::EngineSettings;
 use part::{Part, Ran};
 use runner::Runner;
 
 use super::{
-    capacity::LEAST_CONTEXT,
+    cuda::runtime::card_memory,
     cuts::Cuts,
     embedder::Embedder,
     encoders::{Encoders, OrtEncoders},
     engine::{Card, Engine, EngineError, Feed, Logits, Reused, Slot},
-    network::Opening,
     prefix::Prefixes,
-    runtime::{Device, Runtime},
     scores::Scores,
-    settings::{Form, Settings},
     splice::Splice,
+    trouble::silent_card,
     watchdog::Watchdog,
 };
-use crate::base::{Fatal, Fault, FaultKind, Features, Model, Prompt, StageName, Stop};
-
-/// How the engine is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EngineSettings {
-    /// Where the graphs run.
-    pub device: Device,
-    /// Units that are decoded together.
-    pub slots: usize,
-    /// Most tokens of a prompt and its answer together.
-    pub context: usize,
-    /// Prompt tokens of one prefill call.
-    pub prefill_chunk: usize,
-    /// Threads of the decoder's session, and of the embeddings'.
-    pub threads: usize,
-    /// Threads of each encoder's session.
-    pub encoder_threads: usize,
-    /// Which form of the decoder is run.
-    pub decoder: Form,
-    /// Whether pictures with as many patches go through the vision encoder together. When absent, on all devices but the
-    /// CPU: there a picture fills all threads, and a run of several takes longer for each.
-    pub pictures_together: Option<bool>,
-    /// True lets idle threads spin.
-    pub spinning: bool,
-    /// No run of a graph is stuck before this; zero is never.
-    pub step_timeout: Duration,
-}
-
-impl EngineSettings {
-    /// The settings of a pipeline on a device; one slot of the least context where they leave
-    /// that to [`Capacity`](super::Capacity).
-    pub fn new(settings: &Settings, device: Device) -> Self {
-        Self {
-            device,
-            slots: settings.slots.unwrap_or(1),
-            context: settings.context.unwrap_or(LEAST_CONTEXT),
-            prefill_chunk: settings.prefill_chunk,
-            threads: settings.threads.unwrap_or_else(cores),
-            encoder_threads: settings.encoder_threads.unwrap_or_else(cores),
-            decoder: settings.decoder,
-            pictures_together: None,
-            spinning: settings.spinning,
-            step_timeout: Duration::try_from_secs_f64(settings.step_timeout_s).unwrap_or_default(),
-        }
-    }
-}
-
-fn cores() -> usize {
-    available_parallelism().map_or(1, usize::from)
-}
+use crate::base::{Fatal, Fault, FaultKind, Features, Model, Prompt, StageName};
 
 /// Runs a model.
 pub struct OrtEngine {
@@ -90,6 +43,8 @@ pub struct OrtEngine {
     runs: Vec<Scores>,
     prefixes: Prefixes,
     watchdog: Watchdog,
+    /// The card that told of its memory when the engine was opened: one that is lost tells no more.
+    answering: Option<u32>,
 }
 
 /// What a slot holds.
@@ -110,79 +65,6 @@ impl Seat {
 }
 
 impl OrtEngine {
-    /// Opens the sessions of a model.
-    ///
-    /// # Errors
-    /// When a graph cannot be opened, the device cannot be had, the context is longer than the model's, or memory is
-    /// short.
-    pub fn open(runtime: &Runtime, model: &Model, settings: EngineSettings) -> Result<Self, Fatal> {
-        let most = model.manifest.text.max_positions;
-        if settings.context >= most {
-            let message =
-                format!("generate.context is {}, but `{}` was made for {most}", settings.context, model.manifest.name);
-            return Err(Fatal::new(message, format!("set generate.context to {} or less", most.saturating_sub(1))));
-        }
-        let mut reasons = Vec::new();
-        for device in settings.device.candidates() {
-            match Self::open_on(runtime, model, settings, device) {
-                Ok(engine) => return Ok(engine.noting(&reasons)),
-                Err(fatal) if settings.device == Device::Auto && device != Device::Cpu => reasons.push(fatal.message),
-                Err(fatal) => return Err(fatal),
-            }
-        }
-        Err(Fatal::new("no device can run this bundle", "choose `--device cpu`"))
-    }
-
-    fn open_on(runtime: &Runtime, model: &Model, settings: EngineSettings, device: Device) -> Result<Self, Fatal> {
-        let watchdog = Watchdog::new(settings.step_timeout)?;
-        let opening = Opening { watchdog: &watchdog, device, threads: settings.threads, spinning: settings.spinning };
-        let mut embedder = Embedder::open(runtime, model, opening)?;
-        let (mut runner, remark) = Runner::open(runtime, model, opening, settings, &mut embedder)?;
-        let remarks: Vec<String> = model.notes.iter().cloned().chain(remark).collect();
-        let card = Card {
-            engine: "ort",
-            device: device.as_str().to_owned(),
-            note: remarks.join("; "),
-            remarks,
-            model: model.manifest.name.clone(),
-            slots: settings.slots,
-            context: settings.context,
-            together: runner.takes_any(),
-            at_once: runner.cache().most_at_once().min(settings.context),
-        };
-        card.remarks.iter().for_each(|remark| tracing::warn!(target: "generate", "{remark}"));
-        tracing::debug!(target: "generate", bytes = runner.cache().bytes(), "keys and values");
-        Ok(Self {
-            card,
-            model: model.clone(),
-            prefill_chunk: runner.prefill_chunk(model, settings),
-            cuts: Cuts::new(&model.manifest.tokens, &model.manifest.text),
-            embedder,
-            runner,
-            encoders: Some(OrtEncoders::open(
-                runtime,
-                model,
-                Opening { threads: settings.encoder_threads, ..opening },
-                settings.pictures_together.unwrap_or(device != Device::Cpu),
-            )?),
-            watchdog,
-            seats: (0..settings.slots).map(|_| None).collect(),
-            runs: Vec::new(),
-            prefixes: Prefixes::default(),
-        })
-    }
-
-    /// Tells `stop` when a run is stuck and cannot be ended.
-    pub fn heed(self, stop: &Stop) -> Self {
-        self.watchdog.tell(stop.clone());
-        self
-    }
-
-    fn noting(mut self, reasons: &[String]) -> Self {
-        self.card.note = reasons.iter().chain(&self.card.remarks).cloned().collect::<Vec<_>>().join("; ");
-        self
-    }
-
     /// Puts a prompt and its features into a free slot. Returns how many of its pictures were known.
     fn seat_at(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<usize, EngineError> {
         self.fits(slot, prompt)?;
@@ -241,10 +123,17 @@ impl OrtEngine {
         let splice = |slot: Slot| self.seats[slot].as_ref().map(|seat| &seat.splice);
         match self.runner.run(&mut self.embedder, &self.cuts, parts, &lengths, &splice) {
             Ok(ran) => self.settle(parts, ran),
-            Err(error) => match self.take_back(parts) {
-                true => Err(EngineError::failed("decoding step", &error)),
-                false => Err(internal("a failed step could not be taken back")),
-            },
+            Err(error) => Err(self.failed(parts, &error)),
+        }
+    }
+
+    /// What a failed run of parts comes to. On a card that is lost there is nothing to take back.
+    fn failed(&mut self, parts: &[Part], error: &ort::Error) -> EngineError {
+        match EngineError::failed("decoding step", error) {
+            EngineError::Unit(fault) if !self.take_back(parts) => {
+                internal(&format!("a failed step could not be taken back: {}", fault.message))
+            }
+            failed => failed,
         }
     }
 
@@ -333,6 +222,11 @@ impl Engine for OrtEngine {
 
     fn decoding(&self) -> Option<Duration> {
         Some(self.runner.spent())
+    }
+
+    fn lost(&self) -> Option<Fatal> {
+        let ordinal = self.answering?;
+        card_memory(ordinal).is_none().then(|| silent_card(ordinal))
     }
 
     fn admit(&mut self, slot: Slot, prompt: &mut Prompt) -> Result<Reused, EngineError> {

@@ -38,7 +38,7 @@ pub(super) enum Runner {
 }
 
 impl Runner {
-    /// Opens the form that suits. Returns what is worth knowing of it.
+    /// Opens the form that suits. The public form has no slots yet: [`Runner::make_slots`] makes them.
     ///
     /// # Errors
     /// When a form is asked for that there is not, a graph cannot be opened, or memory is short.
@@ -47,28 +47,39 @@ impl Runner {
         model: &Model,
         opening: Opening,
         settings: EngineSettings,
-        embedder: &mut Embedder,
-    ) -> Result<(Self, Option<String>), Fatal> {
-        let slots = footprint::over_slots(&model.manifest, settings.decoder).filter(|_| opening.device == Device::Cpu);
+        embedder: &Embedder,
+    ) -> Result<Self, Fatal> {
+        let Opening { place, .. } = opening;
+        let slots = footprint::over_slots(&model.manifest, settings.decoder).filter(|_| place.device == Device::Cpu);
         match (slots, settings.decoder) {
             (Some(name), _) => {
                 let room = footprint::room(&model.manifest, settings.context, settings.prefill_chunk);
-                let packed = Packed::open(runtime, model, name, opening, settings.slots, room)?;
-                Ok((Self::Packed(packed), None))
+                Packed::open(runtime, model, name, opening, settings.slots, room).map(Self::Packed)
             }
             (None, Form::Slots) => {
-                let message = format!(
-                    "`{}` has no decoder over slots that runs on {}",
-                    model.manifest.name,
-                    opening.device.as_str()
-                );
+                let message = format!("`{}` has no decoder over slots that runs on {place}", model.manifest.name);
                 Err(Fatal::new(message, "leave generate.decoder out, or export the bundle in f32 for the CPU"))
             }
             (None, Form::Auto | Form::Sequences) => {
-                let mut decoder = Decoder::open(runtime, model, opening, embedder)?;
-                let remark = slots::make(&mut decoder, embedder, model, settings)?;
-                Ok((Self::Sequences(decoder, model.manifest.tokens.pad), remark))
+                let decoder = Decoder::open(runtime, model, opening, embedder)?;
+                Ok(Self::Sequences(decoder, model.manifest.tokens.pad))
             }
+        }
+    }
+
+    /// Makes the slots of the public form, in the place of those that it has. Returns what is worth knowing of them.
+    ///
+    /// # Errors
+    /// When memory is short, or the decoder cannot be run at all.
+    pub(super) fn make_slots(
+        &mut self,
+        embedder: &mut Embedder,
+        model: &Model,
+        settings: EngineSettings,
+    ) -> Result<Option<String>, Fatal> {
+        match self {
+            Self::Packed(_) => Ok(None),
+            Self::Sequences(decoder, _) => slots::make(decoder, embedder, model, settings),
         }
     }
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use lapidary::{
     base::model::{ImageAttention, KvLayer, Layout, Manifest},
     bundle::{Catalog, Check, Config, open},
-    generate::{Capacity, Keeping, Settings, Spare},
+    generate::{Capacity, Device, Form, Keeping, Settings, Spare},
 };
 
-/// The manifest that a bundle of a real model would have, as far as keys and values are concerned.
+/// The manifest that a bundle of a real model would have, as far as keys and values are concerned. Its vocabulary is the
+/// tiny one's, whose logits take next to nothing.
 fn manifest_of(name: &str) -> Manifest {
     let config = Config::parse(&Catalog::find(name).unwrap().config_json()).unwrap().text;
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/tiny");
@@ -69,7 +70,12 @@ const GB: u64 = 1_000_000_000;
 
 /// A machine with so much free memory, and weights.
 fn spare(free: u64, weights: u64) -> Spare {
-    Spare { free: Some(free), weights }
+    Spare { free: Some(free), weights, device: Device::Cpu }
+}
+
+/// A card with the same.
+fn card(free: u64, weights: u64) -> Spare {
+    Spare { device: Device::Cuda, ..spare(free, weights) }
 }
 
 fn choose(model: &str, settings: &Settings, prompt: usize, spare: Spare) -> Result<Capacity, String> {
@@ -115,14 +121,70 @@ fn more_than_the_machine_has_is_warned_of_where_the_pipeline_allows_it_too() {
         assert!(warning.contains(word), "{word}: {warning}");
     }
     assert_eq!(choose("gemma-4-31b", &settings, 1500, spare(64 * GB, 22 * GB)).unwrap().warning(), None);
-    let untold = Spare { free: None, weights: 22 * GB };
+    let untold = Spare { free: None, ..spare(0, 22 * GB) };
     assert_eq!(choose("gemma-4-31b", &settings, 1500, untold).unwrap().warning(), None);
 }
 
 #[test]
 fn a_system_that_does_not_tell_its_memory_gets_four_slots() {
-    let untold = Spare { free: None, weights: 0 };
-    assert_eq!(chosen("gemma-4-e2b", &Settings::default(), 1500, untold), (4, 4096));
+    for untold in [spare(0, 0), card(0, 0)].map(|spare| Spare { free: None, ..spare }) {
+        assert_eq!(chosen("gemma-4-e2b", &Settings::default(), 1500, untold), (4, 4096));
+    }
+}
+
+/// E2B with its own vocabulary, and numbers of so many bytes.
+fn chosen_with_logits(settings: &Settings, element: usize, spare: Spare) -> Capacity {
+    let mut manifest = manifest_of("gemma-4-e2b");
+    manifest.text.vocab_size = 262_144;
+    Capacity::choose(&keeping(&manifest, element), settings, 1500, spare).unwrap()
+}
+
+/// A row of logits takes 262144 x 4 bytes, 1.05 MB; a step of the form over slots gives up to 33 for each slot, 34.6 MB
+/// beside 77.1 MB of keys and values. An eighth of 4.4 GB holds 7 slots without and 4 with them.
+#[test]
+fn the_logits_of_guesses_take_their_part_of_the_share() {
+    let spare = spare(44 * GB / 10, 4 * GB);
+    let capacity = chosen_with_logits(&Settings::default(), 4, spare);
+    assert_eq!(capacity.slots, 4);
+    let told = capacity.to_string();
+    let words = "= 77.1 MB, and logits of a step up to 138.4 MB; their share of 4.40 GB free memory, of which";
+    assert!(told.contains(words), "{told}");
+    let without = Settings { drafts: false, ..Settings::default() };
+    assert_eq!(chosen_with_logits(&without, 4, spare).slots, 7);
+    let public = chosen_with_logits(&Settings { decoder: Form::Sequences, ..Settings::default() }, 4, spare);
+    assert!(public.slots == 7 && !public.to_string().contains("logits"), "{public}");
+    let told = Settings { kv_memory_mb: Some(400), ..Settings::default() };
+    assert_eq!(chosen_with_logits(&told, 4, spare).slots, 5, "what the pipeline names is of keys and values alone");
+}
+
+/// Of 31B in f16 a slot takes 2.144 GB, of E2B 38.5 MB, and a row of logits 1.05 MB.
+#[test]
+fn a_card_gets_more_slots_from_what_its_weights_and_an_eighth_of_it_leave() {
+    let on = |model: &str, spare: Spare| {
+        let manifest = manifest_of(model);
+        Capacity::choose(&keeping(&manifest, 2), &Settings::default(), 1500, spare).unwrap()
+    };
+    // 141 - 20 GB, less 17.6.
+    let capacity = on("gemma-4-31b", card(141 * GB, 20 * GB));
+    assert_eq!((capacity.slots, capacity.warning()), (48, None));
+    let told = capacity.to_string();
+    let words = "their share of 141.00 GB free memory on the card, of which weights take 20.00 GB";
+    assert!(told.contains(words), "{told}");
+    assert_eq!(chosen_with_logits(&Settings::default(), 2, card(24 * GB, 10 * GB)).slots, 64, "64 at most");
+    // 16 - 10 GB less 2 are 4 GB on a card; on the CPU half of 6 GB are 3.
+    assert_eq!(on("gemma-4-31b", card(16 * GB, 10 * GB)).slots, 1);
+    assert_eq!(on("gemma-4-26b-a4b", card(16 * GB, 10 * GB)).slots, 7, "of 0.536 GB each");
+    assert_eq!(on("gemma-4-26b-a4b", spare(16 * GB, 10 * GB)).slots, 5);
+    assert_eq!(on("gemma-4-e2b", card(2 * GB, GB)).slots, 1, "1 GB at least stays free");
+}
+
+#[test]
+fn more_than_a_card_has_is_warned_of_as_what_it_is() {
+    let settings = Settings { slots: Some(64), ..Settings::default() };
+    let warning = choose("gemma-4-31b", &settings, 1500, card(24 * GB, 20 * GB)).unwrap().warning().unwrap();
+    assert!(warning.contains("4.00 GB are free on the card beside the weights"), "{warning}");
+    let warning = choose("gemma-4-31b", &settings, 1500, spare(24 * GB, 20 * GB)).unwrap().warning().unwrap();
+    assert!(warning.contains("4.00 GB are free beside the weights"), "{warning}");
 }
 
 #[test]

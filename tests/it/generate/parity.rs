@@ -121,7 +121,7 @@ fn eval_writes_the_logits_and_greedy_tokens_of_transformers() {
     let exported = models::e2b_like(Dtype::F32);
     let (inputs, out) = (exported.folder.path().join("in.safetensors"), exported.folder.path().join("out.safetensors"));
     write_inputs(&inputs);
-    eval(&exported.model.folder, &inputs, &out, 2).unwrap();
+    eval(&exported.model.folder, &inputs, &out, 2, Device::Cpu).unwrap();
     let bytes = std::fs::read(&out).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let logits = file.tensor("logits").unwrap();
@@ -171,7 +171,7 @@ fn inputs_that_are_not_as_described_are_refused() {
     let (inputs, out) = (exported.folder.path().join("in.safetensors"), exported.folder.path().join("out.safetensors"));
     let refusal = |bytes: &[u8]| {
         std::fs::write(&inputs, bytes).unwrap();
-        eval(&exported.model.folder, &inputs, &out, 0).unwrap_err().message
+        eval(&exported.model.folder, &inputs, &out, 0, Device::Cpu).unwrap_err().message
     };
     assert!(refusal(b"nonsense").contains("is no safetensors file"));
     let none: HashMap<&str, TensorView> = HashMap::new();

@@ -1,6 +1,13 @@
 //! A line of stages that count instead of working, and what a run of it came to.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use lapidary::{
     app::{
@@ -8,7 +15,7 @@ use lapidary::{
         collate::Collator,
         gauge::Gauge,
         ladder::Judge,
-        line::{Found, Line},
+        line::{Found, Generating, Line},
     },
     base::{
         ByteBudget, ContentHash, Document, Effort, Emit, Extraction, Fatal, Fault, FaultKind, Finish, Generation, Item,
@@ -119,7 +126,7 @@ impl Stage for Accept {
     }
 }
 
-fn answer() -> Generation {
+pub fn answer() -> Generation {
     Generation {
         tokens: vec![1],
         logprobs: vec![0.0],
@@ -190,7 +197,9 @@ pub struct Setup {
     pub reduce: Option<&'static str>,
     /// The `[ladder]` table.
     pub ladder: &'static str,
-    /// Called for each prompt that reaches the engine.
+    /// How many take the prompts.
+    pub engines: usize,
+    /// Called for each prompt that reaches an engine, with how many have reached any before.
     pub at_prompt: AtPrompt,
     /// Called for each outcome that reaches the writer.
     pub at_outcome: AtOutcome,
@@ -207,6 +216,7 @@ impl Setup {
             record: RecordOf::Unit,
             reduce: None,
             ladder: "",
+            engines: 1,
             at_prompt,
             at_outcome: Box::new(|_| Ok(())),
         }
@@ -223,8 +233,23 @@ impl Setup {
     }
 }
 
+/// An engine that answers at once; it says at the end how many it has answered.
+fn engine<'a>(at_prompt: &'a AtPrompt, count: &'a AtomicU64, stop: &'a Stop) -> Generating<'a, u64> {
+    Box::new(move |prompts, emit| {
+        let mut answered = 0;
+        for item in prompts {
+            at_prompt(count.fetch_add(1, Ordering::SeqCst), stop)?;
+            answered += 1;
+            emit.item(item.with(answer()));
+        }
+        Ok(answered)
+    })
+}
+
+/// What all engines say that they have answered, what the writer has seen, and the bytes that are still held.
 pub fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
     let (budget, gauge, mut tally) = (ByteBudget::new(1000), Gauge::default(), Tally::default());
+    let count = AtomicU64::new(0);
     let decoder = || Pages { pages: setup.pages, budget: budget.clone(), stop: stop.clone() };
     let result = Line {
         collect: Box::new(|found| {
@@ -233,15 +258,7 @@ pub fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
         decode: vec![Box::new(decoder()), Box::new(decoder())],
         allowance: setup.allowance(),
         encode: vec![Box::new(Blank)],
-        generate: Box::new(|prompts, emit| {
-            let mut count = 0;
-            for item in prompts {
-                (setup.at_prompt)(count, stop)?;
-                count += 1;
-                emit.item(item.with(answer()));
-            }
-            Ok(count)
-        }),
+        generate: (0..setup.engines).map(|_| engine(&setup.at_prompt, &count, stop)).collect(),
         parse: Box::new(Accept),
         judge: &mut judge(setup.ladder),
         collator: &mut collator(setup.record, setup.reduce),
@@ -271,5 +288,5 @@ pub fn run(setup: Setup, stop: &Stop) -> (Result<u64, Fatal>, Tally, u64) {
     }
     .run(&gauge, stop);
     tally.settled_now = gauge.settled_now();
-    (result, tally, budget.in_use())
+    (result.map(|answered| answered.iter().sum()), tally, budget.in_use())
 }

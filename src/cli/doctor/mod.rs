@@ -1,8 +1,10 @@
 //! `lapidary doctor`: what this machine has, proved by trying it.
 
+mod gpu;
+
 use std::{fmt::Display, process::Command};
 
-use super::{Ended, print};
+use super::{Ended, args::DoctorArguments, print, run::device};
 use crate::{
     app::{
         make,
@@ -17,7 +19,8 @@ use crate::{
     generate,
 };
 
-pub fn run(sandbox: Sandbox) -> Result<Ended, Fatal> {
+pub fn run(arguments: &DoctorArguments) -> Result<Ended, Fatal> {
+    let sandbox = arguments.sandbox.wanted();
     let mut checks = vec![
         check("folder of native libraries", Ok(native::folder().display().to_string())),
         check("cores", Ok(Shares::cores().to_string())),
@@ -29,6 +32,7 @@ pub fn run(sandbox: Sandbox) -> Result<Ended, Fatal> {
     ];
     checks.extend(Library::ALL.map(pin));
     checks.extend(walls(sandbox));
+    checks.extend(gpu::checks(device(arguments.device)));
     Ok(if checks.into_iter().all(|well| well) { Ended::Well } else { Ended::WithFailures })
 }
 

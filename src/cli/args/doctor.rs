@@ -1,0 +1,19 @@
+//! Arguments of `lapidary doctor`.
+
+use clap::Args;
+
+use super::{DeviceName, SandboxArguments};
+
+/// `lapidary doctor`
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 all is well; 1 something failed.")]
+pub struct DoctorArguments {
+    /// Where the model is to run. For `cuda` and `tensorrt` whatever of them is missing is a failure; `auto` takes a machine
+    /// without a card as it is, and `cpu` looks at none
+    #[arg(long, value_enum, default_value_t = DeviceName::Auto)]
+    pub device: DeviceName,
+
+    /// How far the decoder processes are shut in
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
+}
