@@ -37,9 +37,13 @@ class Made:
         """A bundle of a committed checkpoint; some of these have no tokenizer, which nothing here asks for."""
         copied = self.folder / "checkpoints" / name
         if not copied.exists():
-            shutil.copytree(checkpoint, copied, ignore=shutil.ignore_patterns("vectors.npz"))
-            if not (copied / "tokenizer.json").exists():
-                (copied / "tokenizer.json").write_text("{}")
+            aside = self.folder / "checkpoints.part" / name
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.copytree(checkpoint, aside, ignore=shutil.ignore_patterns("vectors.npz"))
+            if not (aside / "tokenizer.json").exists():
+                (aside / "tokenizer.json").write_text("{}")
+            copied.parent.mkdir(exist_ok=True)
+            aside.rename(copied)
         return self.get(f"{name}-{recipe}", seconds, "model", "export", copied, None, "--recipe", recipe)
 
     def get(self, name, seconds, *arguments):
@@ -63,7 +67,9 @@ class Made:
         with self.unpacking:
             path = self.folder / "tokenizer.json"
             if not path.exists():
-                path.write_bytes(unpack(PACKED))
+                aside = path.with_suffix(".part")
+                aside.write_bytes(unpack(PACKED))
+                aside.rename(path)
             return path
 
 
@@ -76,7 +82,7 @@ def unpack(path):
     for way in (by_zstandard, by_pyarrow, by_program):
         try:
             return way(path)
-        except (ImportError, OSError):
+        except (ImportError, OSError, subprocess.CalledProcessError):
             continue
     raise Unmade(f"{path.name} cannot be unpacked: install the program zstd, or the Python package zstandard or pyarrow")
 

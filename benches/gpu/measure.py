@@ -14,6 +14,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import sys
 import time
 
@@ -146,6 +147,9 @@ def arguments():
 def main():
     options = arguments()
     names = chosen(options)
+    # Whoever ends us ends what runs on the card, which is in a group of its own and would go on.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     session = Session(options)
     session.part = "begin"
     session.say(device=options.device, small=options.small, parts=names, minutes=options.minutes,

@@ -34,7 +34,7 @@ pack() {
 cuda_folders() {
     "$python" - <<'PY' || true
 import glob, os, sys
-for place in [*sys.path, *glob.glob("/opt/*/.venv/lib/python3*/site-packages")]:
+for place in sys.path:
     for folder in sorted(glob.glob(os.path.join(place, "nvidia", "*", "lib"))):
         print(folder)
 PY
@@ -76,9 +76,10 @@ unpack() {
     link_cuda "$to/native/cuda"
     driver=$(driver_folder)
     {
-        echo "export LAPIDARY_NATIVE='$to/native'"
-        echo "export PATH='$to/bin':\$PATH"
-        [ -z "$driver" ] || echo "export LD_LIBRARY_PATH='$driver':\${LD_LIBRARY_PATH:-}"
+        printf 'export LAPIDARY_NATIVE=%q\n' "$to/native"
+        printf 'export PATH=%q:$PATH\n' "$to/bin"
+        # Nothing behind the colon would mean the folder that one stands in.
+        [ -z "$driver" ] || printf 'export LD_LIBRARY_PATH=%q${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\n' "$driver"
     } >"$to/env.sh"
     echo "CUDA's libraries: $(find "$to/native/cuda" -type l | wc -l) linked, of these cudart: $(find "$to/native/cuda" -name 'libcudart*' -printf '%f ')"
     [ ! -x "$to/bin/lapidary" ] || "$to/bin/lapidary" --version

@@ -16,7 +16,11 @@ class Results:
 
     def __init__(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
         self.path, self.file = path, path.open("a", encoding="utf-8")
+        if cut:
+            # A line that was cut off ends here, so that it does not take the next one with it.
+            self.file.write("\n")
 
     def add(self, part, **fields):
         """Writes a line and says it."""
@@ -64,7 +68,9 @@ def follow(command, seconds, heard, environment=None):
             process.wait()
             status = f"took more than {seconds:.0f} s"
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
             raise
         reader.join(timeout=10)
         if status == 0:

@@ -6,6 +6,7 @@ the real models, 256 on sliding layers and 512 on full ones, and little else of 
 synthesize CONFIG` draws their weights.
 """
 import json
+import threading
 
 VOCABULARY = 1024
 SOFT = {"boi_token_id": 1017, "boa_token_id": 1018, "image_token_id": 1019, "audio_token_id": 1020, "eoi_token_id": 1021,
@@ -116,5 +117,8 @@ def write(folder, name):
     made = config(SMALL, 262144, REAL_SOFT) if small else config(WIDE[name])
     (folder / name).mkdir(parents=True, exist_ok=True)
     path = folder / name / "config.json"
-    path.write_text(json.dumps(made, indent=2) + "\n")
+    # Several models are made at once, and others may be reading it.
+    aside = path.with_name(f".config-{threading.get_ident()}.json")
+    aside.write_text(json.dumps(made, indent=2) + "\n")
+    aside.replace(path)
     return path

@@ -9,7 +9,7 @@ use super::{
     threads::Shares,
 };
 use crate::{
-    base::{Fatal, Stop},
+    base::{Fatal, Stop, native},
     encode::Encoder,
     generate::{Capacity, Card, Device, Engine, Generator, Spare, Stats, card_memory},
 };
@@ -47,11 +47,21 @@ impl Engines {
         let open = |answers| Self::open_on(plan, answers, encoder, shares, stop);
         if answers.device() == Device::Auto && card_memory(FIRST[0]).is_some() {
             return match open(Answers::Model(Device::Cuda, FIRST)) {
-                Err(why) => open(Answers::Model(Device::Cpu, FIRST)).map(|engines| engines.noting(why.message)),
+                Err(Fatal { message: why, hint }) => {
+                    tracing::warn!(target: "lapidary", why, hint, "there is a card, but `auto` takes the processor");
+                    open(Answers::Model(Device::Cpu, FIRST)).map(|engines| engines.noting(why))
+                }
                 opened => opened,
             };
         }
-        open(answers)
+        let engines = open(answers)?;
+        // Where there is no driver nobody misses a card.
+        let on_processor = engines.card.device == Device::Cpu.as_str();
+        if answers.device() == Device::Auto && on_processor && native::find_driver() != Ok(None) {
+            let why = engines.card.note.as_str();
+            tracing::warn!(target: "lapidary", why, "there is a driver, but `auto` takes the processor");
+        }
+        Ok(engines)
     }
 
     fn open_on(plan: &Plan, answers: Answers, encoder: &Encoder, shares: Shares, stop: &Stop) -> Result<Self, Fatal> {

@@ -111,7 +111,8 @@ pub fn capacity(plan: &Plan, encoder: &Encoder, answers: Answers) -> Result<Capa
     // The embeddings are looked up on the processor.
     let spare = Spare { weights: spare.weights - if spare.device == Device::Cpu { 0 } else { tables(model) }, ..spare };
     let element = declared_element(manifest, settings.decoder, spare.device);
-    let keeping = Keeping { manifest, layout: model.layout, element, prefill_chunk: settings.prefill_chunk };
+    let (layout, device, prefill_chunk) = (model.layout, spare.device, settings.prefill_chunk);
+    let keeping = Keeping { manifest, layout, device, element, prefill_chunk };
     let capacity = Capacity::choose(&keeping, settings, prompt, spare)?;
     pages_fit(plan, encoder, capacity.context)?;
     texts_fit(plan, encoder, capacity.context, characters)?;

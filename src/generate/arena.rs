@@ -4,9 +4,10 @@
 //! contiguous: one sequence is prefilled through a view of them, and any range of slots is decoded through another. They
 //! lie in the memory of the device that reads them, and never leave it for a step.
 //!
-//! Layers that see only a window have shorter buffers: when one is full, what the next position can still see is moved
-//! to its front, and the decoder is told how many positions are gone ([`Arena::offsets`]). These are whole tiles of our
-//! own attention: it adds up tile by tile of the buffer, and its sums must not depend on where a prompt was cut.
+//! Layers that see only a window have shorter buffers, though not on cards: when one is full, what the next position can
+//! still see is moved to its front, and the decoder is told how many positions are gone ([`Arena::offsets`]). These are
+//! whole tiles of our own attention: it adds up tile by tile of the buffer, and its sums must not depend on where a prompt
+//! was cut.
 
 use std::ops::Range;
 

@@ -11,7 +11,7 @@ use super::{
     heap::Heap,
     network::{Expected, Input, Network, Opening, Output},
     raw::{Call, Element, Fetched},
-    runtime::Runtime,
+    runtime::{Place, Runtime},
 };
 use crate::base::{
     Fatal, Model,
@@ -55,7 +55,7 @@ impl Decoder {
     /// # Errors
     /// When the graph has inputs that we do not know, lacks some that we need, or declares them unlike its model.
     pub(super) fn open(runtime: &Runtime, model: &Model, opening: Opening, embedder: &Embedder) -> Result<Self, Fatal> {
-        let network = Network::open(runtime, &model.file(&model.manifest.graphs.decoder), opening)?;
+        let network = Network::open_decoder(runtime, &model.file(&model.manifest.graphs.decoder), opening)?;
         let text = &model.manifest.text;
         let inputs = Inputs::of(&network)?;
         inputs.check(&network, text, embedder.per_layer_rank())?;
@@ -69,14 +69,14 @@ impl Decoder {
         Ok(Self { network, ports, cache, inputs, logits })
     }
 
-    /// Makes slots in shared buffers, which lie where the session runs. Only a decoder that knows of it is given shorter
-    /// ones for sliding layers. What was there before goes first, so that there is room.
+    /// Makes slots in shared buffers, which lie where the session runs; those of sliding layers are shorter where they may
+    /// be ([`suited`]). What was there before goes first, so that there is room.
     ///
     /// # Errors
     /// When memory is short: there are no slots then.
     pub(super) fn share(&mut self, slots: usize, room: Room) -> Result<&mut Arena, Fatal> {
         self.grow(0);
-        let room = if self.inputs.offsets.is_some() { room } else { Room::uniform(room.full) };
+        let room = suited(room, self.network.place(), self.inputs.offsets.is_some());
         let heap = Heap::of(self.network.place())?;
         self.cache = Cache::Shared(Arena::new(&heap, &self.ports, slots, room)?);
         match &mut self.cache {
@@ -186,6 +186,13 @@ impl Decoder {
     }
 }
 
+/// Only a decoder that is told what its sliding layers have lost is given shorter buffers for them. On cards none is:
+/// where ONNX Runtime's flash attention appends a chunk to a buffer it turns queries and keys by their place in the buffer,
+/// whatever `position_ids` says (`FlashDecoding` in its group_query_attention_impl.cu), so nothing may have moved there.
+fn suited(room: Room, place: Place, knows_offsets: bool) -> Room {
+    if knows_offsets && !place.is_card() { room } else { Room::uniform(room.full) }
+}
+
 impl Inputs {
     fn of(network: &Network) -> Result<Self, Fatal> {
         Ok(Self {
@@ -231,5 +238,20 @@ impl Inputs {
             }
             (None, _) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::runtime::Device;
+
+    #[test]
+    fn sliding_layers_have_shorter_buffers_where_the_decoder_and_the_device_can_do_with_them() {
+        let (windowed, uniform) = (Room::windowed(1000, 63, 64), Room::uniform(1000));
+        let on = |device, knows_offsets| suited(windowed, Place::first(device), knows_offsets);
+        assert_eq!(on(Device::Cpu, true), windowed);
+        assert_eq!(on(Device::Cpu, false), uniform);
+        assert_eq!([Device::Cuda, Device::TensorRt].map(|device| on(device, true)), [uniform; 2]);
     }
 }

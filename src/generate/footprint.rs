@@ -4,7 +4,12 @@ use std::fmt;
 
 use half::f16;
 
-use super::{arena::Room, operators, runtime::Device, settings::Form};
+use super::{
+    arena::Room,
+    operators,
+    runtime::{Device, Place},
+    settings::Form,
+};
 use crate::base::model::{ImageAttention, KvLayer, Layout, Manifest};
 
 /// Soft tokens of a picture where the model names no budgets: its smallest.
@@ -17,6 +22,8 @@ pub struct Keeping<'a> {
     pub manifest: &'a Manifest,
     /// Who wrote its graphs: only our own let sliding layers have shorter buffers.
     pub layout: Layout,
+    /// Where they lie: on cards no layer has shorter buffers.
+    pub device: Device,
     /// Bytes of one number.
     pub element: usize,
     /// Prompt tokens of one prefill call.
@@ -27,8 +34,8 @@ impl Keeping<'_> {
     /// What one slot of so many tokens takes.
     pub fn slot(&self, context: usize) -> Footprint {
         let room = match self.layout {
-            Layout::Bundle => room(self.manifest, context, self.prefill_chunk),
-            Layout::Community | Layout::Mobius => Room::uniform(context + 1),
+            Layout::Bundle if !Place::first(self.device).is_card() => room(self.manifest, context, self.prefill_chunk),
+            _ => Room::uniform(context + 1),
         };
         let values = |sliding: bool| {
             let layers = self.manifest.text.kv.iter().filter(|layer| layer.sliding == sliding);

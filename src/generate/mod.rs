@@ -71,7 +71,7 @@ pub use generator::{Generator, Stats};
 pub use guide::{Guide, Guided};
 pub use operators::describe_vectors;
 pub use ort_engine::{EngineSettings, OrtEngine};
-pub use providers::prove_device;
+pub use providers::{MISCOMPUTES, prove_device};
 pub use replay::ReplayEngine;
 pub use runtime::{Device, Place, Runtime};
 pub use sample::{Choice, Sampler};

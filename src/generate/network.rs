@@ -16,7 +16,7 @@ use ort::{
 use super::{
     engine::causes,
     operators,
-    providers::providers,
+    providers::{Attention, providers},
     raw::Element,
     runtime::{Device, Place, Runtime},
     tensorrt::Profile,
@@ -95,8 +95,20 @@ impl Network {
     /// # Errors
     /// When the file is no graph that this runtime can run, or the device cannot be had.
     pub(super) fn open(runtime: &Runtime, path: &Path, opening: Opening) -> Result<Self, Fatal> {
+        Self::attending(runtime, path, opening, Attention::Any)
+    }
+
+    /// A decoder, with the attention that suits it.
+    ///
+    /// # Errors
+    /// As [`Network::open`].
+    pub(super) fn open_decoder(runtime: &Runtime, path: &Path, opening: Opening) -> Result<Self, Fatal> {
+        Self::attending(runtime, path, opening, Attention::OfDecoder)
+    }
+
+    fn attending(runtime: &Runtime, path: &Path, opening: Opening, attention: Attention) -> Result<Self, Fatal> {
         let cannot = |why: &str| format!("`{}` cannot be opened on {}: {why}", path.display(), opening.place);
-        let providers = providers(opening.place, opening.engines)
+        let providers = providers(opening.place, attention, opening.engines)
             .map_err(|fatal| Fatal::new(cannot(&fatal.message), fatal.hint))?;
         let session = session(runtime, path, opening, providers)
             .map_err(|error| Fatal::new(cannot(&causes(&error)), hint(opening.place.device)))?;

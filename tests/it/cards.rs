@@ -172,10 +172,8 @@ fn what_two_engines_have_answered_holds_for_one() {
 fn a_run_on_two_engines_that_is_asked_to_stop_goes_on_where_it_was() {
     let place = Place::tiny(60);
     place.run("whole", FIRST).unwrap();
-    let asked: [(&str, fn(&Stop), Ending); 2] =
-        [("drained", Stop::drain, Ending::Drained), ("aborted", Stop::abort, Ending::Aborted)];
-    for (out, ask, ending) in asked {
-        let report = place.run_and(out, ask);
+    for (out, ending) in [("drained", Ending::Drained), ("aborted", Ending::Aborted)] {
+        let report = place.run_and(out, if ending == Ending::Drained { Stop::drain } else { Stop::abort });
         assert_eq!(report.ending, ending);
         assert!(report.totals.rows < 60, "it was asked in time");
         assert!(report.totals.balanced || ending == Ending::Aborted, "what is begun is finished");

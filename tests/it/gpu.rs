@@ -52,6 +52,22 @@ fn a_machine_without_a_card_is_a_machine_like_others() {
 }
 
 #[test]
+fn an_image_that_is_made_for_cards_passes_without_one_unless_a_card_is_asked_for() {
+    let folder = plain();
+    fill(folder.path(), &["libonnxruntime_providers_cuda.so"]);
+    // What a card would do with that is not known here.
+    if native::find_driver() != Ok(None) {
+        return;
+    }
+    let output = doctor(folder.path(), "auto");
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let told = of_cards(&output);
+    assert!(told[0].starts_with("note    GPU driver: no NVIDIA driver is installed"), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("libcudart.so.13")), "{told:?}");
+    assert_eq!(code(&doctor(folder.path(), "cuda")), 1);
+}
+
+#[test]
 fn who_asks_for_a_card_is_told_what_is_missing_and_what_to_do() {
     let folder = plain();
     for (device, words) in [

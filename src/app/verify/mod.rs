@@ -40,7 +40,16 @@ pub struct Verified {
     pub notes: Vec<String>,
     /// Everything that was compared.
     pub comparisons: Vec<Comparison>,
+    /// Where the graphs were to run.
+    pub device: Device,
 }
+
+/// What to do about a bundle that is wrong on the processor.
+const WRONG: &str = "do not use it: export the bundle again; if that fails too, report it with this output";
+
+/// What to do about one that is wrong elsewhere.
+const WRONG_THERE: &str = "do not use it there: `--device cpu` tells whether it is wrong everywhere; if it is right on \
+                           the processor, report it with this output and that of `lapidary doctor`";
 
 impl Verified {
     /// # Errors
@@ -53,7 +62,7 @@ impl Verified {
         }
         Err(Fatal::new(
             format!("the bundle does not compute what its checkpoint says: {}", wrong.join("; ")),
-            "do not use it: export the bundle again; if that fails too, report it with this output",
+            if self.device == Device::Cpu { WRONG } else { WRONG_THERE },
         ))
     }
 }
@@ -65,7 +74,7 @@ impl Verified {
 /// that the bundle was made of. What differs in numbers is in the result, see [`Verified::verdict`].
 pub fn verify(request: &Request) -> Result<Verified, Fatal> {
     let model = bundle::open(&request.bundle, Check::Full)?;
-    let mut verified = Verified::default();
+    let mut verified = Verified { device: request.device, ..Verified::default() };
     let files = model.manifest.files.len();
     verified.notes.push(match model.layout {
         Layout::Bundle => format!("{files} files have the size and the SHA-256 of the manifest"),
@@ -77,7 +86,7 @@ pub fn verify(request: &Request) -> Result<Verified, Fatal> {
         Some((prompt, expectation)) => {
             verified.notes.push(cost("self-test", prompt, expectation));
             let trial = Trial::new(&runtime, &model, "self-test", request.device);
-            verified.comparisons.extend(trial.run(prompt, &expectation.stored)?);
+            verified.comparisons.extend(trial.run(prompt, &expectation.stored, &mut verified.notes)?);
         }
         None => verified.notes.push("the bundle has no self-test: its graphs were not run".to_owned()),
     }
@@ -120,7 +129,7 @@ fn from_checkpoint(
         verified.comparisons.extend(comparison::evaluations(&stored.stored, &anew.stored));
     }
     let trial = Trial::new(runtime, model, "checkpoint", request.device);
-    verified.comparisons.extend(trial.run(&prompt, &anew.stored)?);
+    verified.comparisons.extend(trial.run(&prompt, &anew.stored, &mut verified.notes)?);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::comparison::{Comparison, Tolerance, Tolerances};
 use crate::{
     base::{Fatal, Model, Prompt},
     bundle::{plain::Evaluated, self_test::KEPT},
-    generate::{Device, Engine, EngineError, EngineSettings, Feed, Form, Logits, OrtEngine, Runtime, Settings},
+    generate::{Card, Device, Engine, EngineError, EngineSettings, Feed, Form, Logits, OrtEngine, Runtime, Settings},
 };
 
 /// Prompt tokens of a call when a prompt is fed in chunks: a number that divides nothing.
@@ -31,14 +31,21 @@ impl<'a> Trial<'a> {
         Self { runtime, model, tolerances: Tolerances::of(model), against, device }
     }
 
-    /// Feeds the prompt to every form of the decoder that the device has and compares everything that comes out.
-    pub fn run(&self, prompt: &Prompt, expected: &Evaluated) -> Result<Vec<Comparison>, Fatal> {
+    /// Feeds the prompt to every form of the decoder where the processor is named, else to the one that a run would take,
+    /// and compares everything that comes out. Where it is not named, `notes` are told which device it was.
+    pub fn run(
+        &self,
+        prompt: &Prompt,
+        expected: &Evaluated,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Comparison>, Fatal> {
         let slots = self.device == Device::Cpu && self.model.manifest.graphs.decoder_slots.is_some();
         let forms: &[(Form, &str)] =
             if slots { &[(Form::Slots, ""), (Form::Sequences, ", public form")] } else { &[(Form::Auto, "")] };
         let mut comparisons = Vec::new();
         for (form, name) in forms {
             let mut engine = self.engine(prompt.tokens.len(), *form)?;
+            notes.extend((self.device != Device::Cpu).then(|| ran(self.against, engine.card())));
             if comparisons.is_empty() {
                 comparisons.extend(self.features(&mut engine, prompt, expected)?);
             }
@@ -137,6 +144,13 @@ fn collect(engine: &OrtEngine, logits: &mut [Vec<f32>; SLOTS]) {
             logits.extend_from_slice(scores);
         }
     }
+}
+
+/// Which device ran the graphs, and what there is to say of it: why it is the processor after all.
+fn ran(against: &str, card: &Card) -> String {
+    let Card { device, note, .. } = card;
+    let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+    format!("{against}: the graphs ran on {device}{note}")
 }
 
 fn failed(error: EngineError) -> Fatal {

@@ -27,7 +27,7 @@ pub struct Driver {
     pub version: String,
     /// The newest CUDA that it knows: major and minor.
     pub cuda: (u32, u32),
-    /// The cards, as `nvidia-smi` counts them, whatever `CUDA_VISIBLE_DEVICES` hides.
+    /// The cards that this user may see, as `nvidia-smi` counts them, whatever `CUDA_VISIBLE_DEVICES` hides.
     pub cards: Vec<GpuCard>,
     /// The cards that it counts and cannot speak of: which, and why.
     pub lost: Vec<String>,
@@ -158,6 +158,8 @@ fn ask(nvml: &Nvml) -> Result<Driver, NvmlError> {
     for index in 0..nvml.device_count()? {
         match nvml.device_by_index(index).and_then(|device| card(index, &device)) {
             Ok(card) => driver.cards.push(card),
+            // Somebody else's: of a shared machine this user may see a part, and CUDA counts that part alone.
+            Err(NvmlError::NoPermission) => {}
             Err(error) => driver.lost.push(format!("card {index}: {error}")),
         }
     }
@@ -245,11 +247,19 @@ pub fn before_fetching(found: Result<Option<Driver>, Fatal>) -> Result<String, F
         Ok(None) => Ok(format!("no NVIDIA driver here; where this is to run there must be one, {DRIVER} or newer")),
         Err(fatal) => Ok(format!("{} (hint: {})", fatal.message, fatal.hint)),
         Ok(Some(driver)) if driver.cards.is_empty() => {
-            driver.is_new_enough()?;
+            driver.is_new_enough().map_err(unfetched)?;
             Ok(driver.no_card().message)
         }
-        Ok(Some(driver)) => driver.suits().map(|()| format!("{driver}: new enough")),
+        Ok(Some(driver)) => driver.suits().map(|()| format!("{driver}: new enough")).map_err(unfetched),
     }
+}
+
+fn unfetched(fatal: Fatal) -> Fatal {
+    let hint = format!(
+        "nothing was fetched: update the driver to {DRIVER} or newer, or take a card of the Turing generation or later; \
+        without `--cuda` comes the build for the processor"
+    );
+    Fatal::new(fatal.message, hint)
 }
 
 #[cfg(test)]
@@ -342,7 +352,10 @@ mod tests {
         assert!(before_fetching(Ok(Some(driver_of((13, 0), Vec::new())))).unwrap().contains("no card"));
         let good = driver_of((13, 0), vec![card(0, "NVIDIA H200", (9, 0))]);
         assert!(before_fetching(Ok(Some(good))).unwrap().contains("580.95.05"));
-        assert!(before_fetching(Ok(Some(driver_of((12, 4), Vec::new())))).is_err());
-        assert!(before_fetching(Ok(Some(driver_of((13, 0), vec![card(0, "Titan X", (5, 2))])))).is_err());
+        let old_driver = before_fetching(Ok(Some(driver_of((12, 4), Vec::new())))).unwrap_err();
+        assert!(old_driver.message.contains("CUDA 12.4"), "{old_driver}");
+        let titan = driver_of((13, 0), vec![card(0, "Titan X", (5, 2))]);
+        let old_card = before_fetching(Ok(Some(titan))).unwrap_err();
+        assert!(old_card.message.contains("Titan X") && old_card.hint.contains("without `--cuda`"), "{old_card}");
     }
 }

@@ -93,11 +93,23 @@ impl Site {
         if tensorrt && !(cuda && self.machine == Machine::LinuxX64) {
             return Err(self.no_tensorrt());
         }
+        if cuda && self.machine != Machine::LinuxX64 {
+            return Err(self.no_cuda());
+        }
         let runtime = if cuda { RUNTIME_CUDA } else { RUNTIME };
         let companions = if cuda { &CUDA[..] } else { &[] };
         let packages: Vec<Package> = [runtime, PDFIUM, FFMPEG].into_iter().chain(companions.iter().copied()).collect();
         packages.iter().try_for_each(|package| package.wheel(self.machine).map(drop))?;
         Ok(packages)
+    }
+
+    fn no_cuda(&self) -> Fatal {
+        let message = format!("CUDA's libraries are fetched on Linux with x86-64 only, and this is {:?}", self.machine);
+        let hint = format!(
+            "leave `--cuda` away, or put an ONNX Runtime with CUDA 13 into a folder of your own and name it in `{}`",
+            super::FOLDER_VARIABLE
+        );
+        Fatal::new(message, hint)
     }
 
     fn no_tensorrt(&self) -> Fatal {

@@ -195,7 +195,11 @@ fn hash_of(path: &Path) -> Result<String, Fatal> {
 fn swap(fresh: &Path, place: &Path, old: &Path) -> Result<(), Fatal> {
     match fs::rename(place, old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("replace", place, &error)),
-        _ => fs::rename(fresh, place).map_err(|error| cannot("write", place, &error)),
+        _ => fs::rename(fresh, place).map_err(|error| {
+            // The older one is better than none.
+            let _ = fs::rename(old, place);
+            cannot("write", place, &error)
+        }),
     }
 }
 

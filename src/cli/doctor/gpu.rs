@@ -15,6 +15,9 @@ use crate::{
 /// The variable by which CUDA is told which cards there are, and in which order.
 const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
 
+/// What the proof is called.
+const PROBE: &str = "GPU probe";
+
 /// Says what there is of cards, libraries and proofs, in lines; false for each that failed.
 pub fn checks(asked: Device) -> Vec<bool> {
     if asked == Device::Cpu {
@@ -23,7 +26,7 @@ pub fn checks(asked: Device) -> Vec<bool> {
     let facts = Facts::gather(asked);
     // All is said before something is tried that may bring the process down.
     let mut checks: Vec<bool> = facts.findings().into_iter().map(Finding::say).collect();
-    checks.extend(facts.places().into_iter().map(|place| check("GPU probe", generate::prove_device(place))));
+    checks.extend(facts.places().into_iter().map(|place| facts.prove(place).say()));
     checks
 }
 
@@ -65,9 +68,9 @@ impl Facts {
         }
     }
 
-    /// What to make of it. Who has no card, and has not asked for one, reads one line.
+    /// What to make of it. Who has no card, nothing for one, and has not asked for one, reads one line.
     fn findings(&self) -> Vec<Finding> {
-        if !self.is_strict() && self.driver == Ok(None) {
+        if !self.is_strict() && !self.is_equipped() && self.driver == Ok(None) {
             return vec![Finding::well("GPU", "none (no NVIDIA driver; runs go to the processor)")];
         }
         let mut findings = vec![self.of_driver()];
@@ -78,9 +81,14 @@ impl Facts {
         findings
     }
 
-    /// Whatever is missing is a failure where a card was asked for, or something was installed for one.
+    /// Whatever is missing is a failure where a card was asked for. Else runs go to the processor, and it is a note.
     fn is_strict(&self) -> bool {
-        self.asked != Device::Auto || self.build != CudaBuild::Missing
+        self.asked != Device::Auto
+    }
+
+    /// Where something was installed for cards, it is worth knowing what of it is there.
+    fn is_equipped(&self) -> bool {
+        self.build != CudaBuild::Missing
     }
 
     fn trouble(&self, what: impl Into<String>, fatal: Fatal) -> Finding {
@@ -125,14 +133,14 @@ impl Facts {
     /// That ONNX Runtime knows no cards, unless there is none for it.
     fn of_build(&self) -> Option<Finding> {
         let of_use = self.is_strict() || self.usable().is_some();
-        (self.build == CudaBuild::Missing && of_use).then(|| {
+        (!self.is_equipped() && of_use).then(|| {
             let message = format!("the ONNX Runtime in `{}` is a build without CUDA", native::folder().display());
             self.trouble("GPU build", Fatal::new(message, "run `lapidary runtime install --cuda`"))
         })
     }
 
     fn of_libraries(&self) -> Vec<Finding> {
-        if !self.is_strict() {
+        if !self.is_strict() && !self.is_equipped() {
             return Vec::new();
         }
         let builder = if self.builders.is_empty() { &["libnvinfer_builder_resource*.so.10.*"][..] } else { &[] };
@@ -185,12 +193,31 @@ impl Facts {
     /// Where something is to be proved: on each card, if CUDA counts all of them and all will do, else on the first; and by
     /// TensorRT, where it is looked at.
     fn places(&self) -> Vec<Place> {
-        let Some(driver) = self.usable().filter(|_| self.build != CudaBuild::Missing) else { return Vec::new() };
+        let Some(driver) = self.usable().filter(|_| self.is_equipped()) else { return Vec::new() };
         let all = self.visible.is_none() && driver.cards.iter().all(|card| card.suits().is_ok());
         let count = if all { driver.cards.len() as u32 } else { 1 };
         let cards = (0..count).map(|ordinal| Place { device: Device::Cuda, ordinal });
         let tensorrt = (!self.tensorrt.is_empty()).then_some(Place::first(Device::TensorRt));
         cards.chain(tensorrt).collect()
+    }
+
+    /// Of cards that are parted (MIG) CUDA counts one part alone, so the others are not there to be tried.
+    fn prove(&self, place: Place) -> Finding {
+        if place.ordinal > 0 && generate::card_memory(place.ordinal).is_none() {
+            let hint = "where a card is parted (MIG) CUDA counts one part alone: `CUDA_VISIBLE_DEVICES` chooses which";
+            return Finding::Remark(PROBE.to_owned(), Fatal::new(format!("CUDA counts no {place}"), hint));
+        }
+        self.of_proof(generate::prove_device(place))
+    }
+
+    /// A card that cannot be had is treated as one that is missing. One that computes wrongly is a failure always: a run
+    /// would take it.
+    fn of_proof(&self, proved: Result<String, Fatal>) -> Finding {
+        match proved {
+            Ok(told) => Finding::well(PROBE, told),
+            Err(fatal) if fatal.message.contains(generate::MISCOMPUTES) => Finding::Failed(PROBE.to_owned(), fatal),
+            Err(fatal) => self.trouble(PROBE, fatal),
+        }
     }
 }
 

@@ -39,7 +39,9 @@ pub(super) fn preload(tensorrt: bool) -> Result<(), Fatal> {
 fn load(library: &GpuLibrary) -> Result<(), Fatal> {
     preload_dylib(&*library.path).map_err(|error| {
         let message = format!("`{}` cannot be loaded: {}", library.path.display(), causes(&error));
-        Fatal::new(message, "run `lapidary runtime install --cuda`, which mends what is damaged, and `lapidary doctor`")
+        let hint = "run `lapidary runtime install --cuda`, which mends what is damaged, for TensorRT with `--tensorrt DIR`; \
+                    `lapidary doctor --device cuda` names what is missing";
+        Fatal::new(message, hint)
     })
 }
 

@@ -97,6 +97,11 @@ impl Card {
         Ok(Self { api, ordinal, bus: api.bus(ordinal).into() })
     }
 
+    /// Where it sits on the bus, as `0000:17:00.0`; empty where CUDA does not tell.
+    pub(in crate::generate) fn bus(&self) -> &str {
+        &self.bus
+    }
+
     /// # Errors
     /// When the card does not answer.
     fn memory(&self) -> Result<CardMemory, Failure> {

@@ -7,9 +7,12 @@ use super::{
     runner::Runner,
 };
 use crate::{
-    base::{Fatal, Model, Stop},
+    base::{
+        Fatal, Model, Stop,
+        native::{self, CudaBuild},
+    },
     generate::{
-        cuda::runtime::{CardMemory, card_memory},
+        cuda::runtime::{Card as GpuCard, CardMemory, card_memory},
         cuts::Cuts,
         embedder::Embedder,
         encoders::OrtEncoders,
@@ -17,7 +20,7 @@ use crate::{
         footprint::Bytes,
         network::Opening,
         prefix::Prefixes,
-        providers::providers,
+        providers::{Attention, providers},
         runtime::{Device, Place, Runtime},
         tensorrt::Engines,
         trouble::Trouble,
@@ -127,9 +130,28 @@ fn card(runner: &mut Runner, model: &Model, settings: EngineSettings, place: Pla
 
 /// Whether what a card needs is there, and it can run the model.
 fn suits(model: &Model, place: Place) -> Result<(), Fatal> {
-    providers(place, None)
+    new_enough(place)
+        .and_then(|()| providers(place, Attention::Any, None))
+        .and_then(|_| is_there(place))
         .map_err(|fatal| Fatal::new(format!("{place} cannot be used: {}", fatal.message), fatal.hint))?;
     has_attention(&model.manifest.name, &model.manifest.precision.dtype, place)
+}
+
+/// On a card that is too old sessions open all the same, and then fail each unit. A driver that cannot be asked is CUDA's to
+/// judge, and a build of the user's own may be for others.
+fn new_enough(place: Place) -> Result<(), Fatal> {
+    if !place.is_card() || native::cuda_build() != CudaBuild::Pinned {
+        return Ok(());
+    }
+    match native::find_driver() {
+        Ok(Some(driver)) => driver.suits(),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// A card that is not there is told by its number, and not by what ONNX Runtime makes of it.
+fn is_there(place: Place) -> Result<(), Fatal> {
+    if place.is_card() { GpuCard::open(place.ordinal).map(drop) } else { Ok(()) }
 }
 
 /// ONNX Runtime's attention has f16 on cards and no f32: what computes in f32 would go to the processor and back in each

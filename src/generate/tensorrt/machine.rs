@@ -7,14 +7,11 @@ use crate::{
         Fatal,
         native::{self, Driver, GpuCard, GpuLibrary},
     },
-    generate::runtime::Runtime,
+    generate::{cuda::runtime::Card, runtime::Runtime},
 };
 
 /// What TensorRT's own library is called, before the number of its version.
 const LIBRARY: &str = "libnvinfer.so";
-
-/// What CUDA is told of the cards that it may see.
-const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
 
 /// What is so for everything that is built here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +37,10 @@ impl Machine {
     pub(super) fn find(ordinal: u32) -> Result<Self, Fatal> {
         let driver = native::driver()?;
         driver.is_new_enough()?;
-        let visible = std::env::var(VISIBLE).ok();
-        let card = counted(&driver.cards, visible.as_deref(), ordinal);
-        let card = card.ok_or_else(|| no_card(&driver, visible.as_deref(), ordinal))?;
-        card.suits()?;
         let tensorrt = library(&tensorrt_libraries())?;
+        let counted = Card::open(ordinal)?;
+        let card = at(&driver.cards, counted.bus(), ordinal).ok_or_else(|| no_card(&driver, &counted))?;
+        card.suits()?;
         Ok(Self {
             card: card.name.clone(),
             capability: format!("{}.{}", card.capability.0, card.capability.1),
@@ -55,24 +51,26 @@ impl Machine {
     }
 }
 
-/// The card that CUDA counts as `ordinal` where it may see those alone that `visible` names, by number or by the beginning
-/// of their UUID; it stops at a word that names none.
-fn counted<'a>(cards: &'a [GpuCard], visible: Option<&str>, ordinal: u32) -> Option<&'a GpuCard> {
-    let Some(visible) = visible else { return cards.iter().find(|card| card.index == ordinal) };
-    let is = |card: &&GpuCard, word: &str| match word.starts_with("GPU-") {
-        true => card.uuid.starts_with(word),
-        false => word.parse::<u32>() == Ok(card.index),
-    };
-    visible.split(',').map_while(|word| cards.iter().find(|card| is(card, word.trim()))).nth(ordinal as usize)
+/// The driver's own words for the card that CUDA counts as `ordinal`. The two count otherwise, by speed and by place, and
+/// CUDA counts those alone that it may see; so it is the place on the bus that tells, unless CUDA does not tell it.
+fn at<'a>(cards: &'a [GpuCard], bus: &str, ordinal: u32) -> Option<&'a GpuCard> {
+    match bus.is_empty() {
+        true => cards.get(ordinal as usize),
+        false => cards.iter().find(|card| short(&card.bus) == short(bus)),
+    }
 }
 
-fn no_card(driver: &Driver, visible: Option<&str>, ordinal: u32) -> Fatal {
-    let names: Vec<String> = driver.cards.iter().map(GpuCard::to_string).collect();
+/// The driver writes `00000000:1B:00.0` for what CUDA writes `0000:1b:00.0`.
+fn short(bus: &str) -> String {
+    bus.trim_start_matches('0').to_ascii_lowercase()
+}
+
+fn no_card(driver: &Driver, counted: &Card) -> Fatal {
+    let names: Vec<String> = driver.cards.iter().map(|card| format!("{card} at {}", card.bus)).collect();
     let sees = if names.is_empty() { "no card at all".to_owned() } else { names.join(", ") };
-    let chosen = visible.map(|visible| format!(", and `{VISIBLE}` is `{visible}`")).unwrap_or_default();
     Fatal::new(
-        format!("there is no card {ordinal} for TensorRT: the driver sees {sees}{chosen}"),
-        "name another with `--devices`, or choose `--device cpu`",
+        format!("TensorRT cannot be used on {counted}: of that card the driver says nothing, it sees {sees}"),
+        "name another with `--devices`, or choose `--device cuda`",
     )
 }
 
@@ -129,26 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_counted_as_cuda_counts_those_that_it_may_see() {
-        let all = cards();
-        let name = |visible, ordinal| counted(&all, visible, ordinal).map(|card| card.name.as_str());
-        assert_eq!([name(None, 0), name(None, 2), name(None, 3)], [Some("first"), Some("third"), None]);
-        assert_eq!([name(Some("2,0"), 0), name(Some("2, 0"), 1)], [Some("third"), Some("first")]);
-        assert_eq!(name(Some("GPU-111-x"), 0), Some("second"));
-        assert_eq!(name(Some("GPU-11"), 0), Some("second"), "a beginning is enough");
-        assert_eq!([name(Some("1,7,0"), 0), name(Some("1,7,0"), 1)], [Some("second"), None], "it stops at the 7");
-        assert_eq!(name(Some(""), 0), None, "an empty list hides all");
-    }
-
-    #[test]
-    fn a_card_that_is_not_there_is_told_with_those_that_are() {
-        let driver = Driver { version: "580.1".to_owned(), cuda: (13, 0), cards: cards(), lost: Vec::new() };
-        let fatal = no_card(&driver, Some("1"), 4);
-        for word in ["no card 4", "second", "`CUDA_VISIBLE_DEVICES` is `1`"] {
-            assert!(fatal.message.contains(word), "{word} is not in {fatal}");
-        }
-        let fatal = no_card(&Driver { cards: Vec::new(), ..driver }, None, 0);
-        assert!(fatal.message.contains("no card at all") && fatal.hint.contains("--devices"), "{fatal}");
+    fn a_card_is_known_by_its_place_on_the_bus_however_it_is_counted() {
+        let mut all = cards();
+        let name = |cards: &[GpuCard], bus, ordinal| at(cards, bus, ordinal).map(|card| card.name.clone());
+        assert_eq!(name(&all, "0000:02:00.0", 0).as_deref(), Some("third"), "CUDA counts the fastest first");
+        assert_eq!(name(&all, "0001:02:00.0", 0), None, "another domain");
+        assert_eq!([name(&all, "", 1).as_deref(), name(&all, "", 3).as_deref()], [Some("second"), None]);
+        all[1].bus = "0000000A:1B:00.0".to_owned();
+        assert_eq!(name(&all, "000a:1b:00.0", 0).as_deref(), Some("second"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     trial::{Encoder, agree, compared, trials},
 };
 use crate::{
-    base::{Fatal, Model},
+    base::{Fatal, Model, model::Manifest},
     generate::{
         network::Opening,
         runtime::{Device, Place, Runtime},
@@ -56,9 +56,10 @@ pub struct Built {
 ///
 /// # Errors
 /// When there is no driver, no such card or no TensorRT; when the folder of engines cannot be written, or somebody else
-/// builds there; when an engine cannot be built, or does not compute what the processor does.
+/// builds there; when no run could use the engines; when one cannot be built, or does not compute what the processor does.
 pub fn prepare(model: &Model, buckets: Buckets, ordinal: u32, tell: &mut dyn FnMut(&Step)) -> Result<(), Fatal> {
     let (machine, cabinet) = (Machine::find(ordinal)?, Cabinet::own());
+    is_of_use(model)?;
     let _lock = cabinet.claim()?;
     for bucket in buckets.of(model) {
         let Some(facts) = Facts::of(&machine, model, bucket) else { continue };
@@ -74,6 +75,18 @@ pub fn prepare(model: &Model, buckets: Buckets, ordinal: u32, tell: &mut dyn FnM
         provide(&cabinet.of(&facts), &facts, bucket, &mut bench, tell)?;
     }
     Ok(())
+}
+
+/// The decoder of a run with engines is CUDA's, whose attention knows no f32.
+fn is_of_use(model: &Model) -> Result<(), Fatal> {
+    let Manifest { name, precision, .. } = &model.manifest;
+    match precision.dtype == "f32" {
+        false => Ok(()),
+        true => Err(Fatal::new(
+            format!("`{name}` computes in f32: its decoder runs on no card, so no run would use TensorRT's engines"),
+            "export the checkpoint with `--recipe cuda-int4` or `cuda-f16`, and prepare that bundle",
+        )),
+    }
 }
 
 /// What can build the engines of a bucket and try them.
@@ -334,6 +347,15 @@ mod tests {
             assert_eq!(told, ["building"]);
             assert!(!matches!(place.state(), State::Whole(_)), "{why}");
         }
+    }
+
+    #[test]
+    fn what_no_run_could_use_is_not_built() {
+        let mut model = tiny();
+        let fatal = is_of_use(&model).unwrap_err();
+        assert!(fatal.message.contains("computes in f32") && fatal.hint.contains("--recipe cuda-int4"), "{fatal}");
+        model.manifest.precision.dtype = "f16".to_owned();
+        assert_eq!(is_of_use(&model), Ok(()));
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn manifest_of(name: &str) -> Manifest {
 /// Keys and values of numbers of so many bytes, prefilled in chunks of the default length.
 fn keeping(manifest: &Manifest, element: usize) -> Keeping<'_> {
     let prefill_chunk = Settings::default().prefill_chunk;
-    Keeping { manifest, layout: Layout::Bundle, element, prefill_chunk }
+    Keeping { manifest, layout: Layout::Bundle, device: Device::Cpu, element, prefill_chunk }
 }
 
 /// Bytes of a slot when every layer keeps every position.
@@ -64,6 +64,13 @@ fn graphs_of_other_exporters_keep_every_position() {
     let manifest = manifest_of("gemma-4-31b");
     let foreign = Keeping { layout: Layout::Community, ..keeping(&manifest, 4) };
     assert_eq!(foreign.slot(8192).bytes(), naive(&manifest, 8192));
+}
+
+#[test]
+fn on_cards_sliding_layers_keep_every_position() {
+    let manifest = manifest_of("gemma-4-31b");
+    let on_card = Keeping { device: Device::Cuda, ..keeping(&manifest, 4) };
+    assert_eq!(on_card.slot(8192).bytes(), naive(&manifest, 8192));
 }
 
 const GB: u64 = 1_000_000_000;

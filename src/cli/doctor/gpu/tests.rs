@@ -115,13 +115,28 @@ fn a_driver_with_a_fault_is_told_also_where_nothing_is_installed_for_it() {
     assert!(failed(&facts(Device::Cuda))[0].contains("reboot"));
 }
 
+/// As an image that is made for cards has them, on a machine that has none.
 #[test]
-fn libraries_without_a_driver_are_a_failure_with_what_to_do() {
-    let facts = Facts { driver: Ok(None), ..whole(Device::Auto) };
-    let failed = failed(&facts);
+fn libraries_without_a_driver_are_a_note_and_a_failure_where_a_card_is_asked_for() {
+    let facts = |asked| Facts { driver: Ok(None), ..whole(asked) };
+    let told = lines(&facts(Device::Auto));
+    assert!(failed(&facts(Device::Auto)).is_empty(), "{told:?}");
+    assert!(told[0].starts_with("note GPU driver") && told[0].contains("no NVIDIA driver is installed"), "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("ok GPU libraries of CUDA")), "{told:?}");
+    let failed = failed(&facts(Device::Cuda));
     assert_eq!(failed.len(), 1);
     assert!(failed[0].contains("--device cpu"), "{failed:?}");
-    assert!(facts.places().is_empty());
+    assert!(facts(Device::Auto).places().is_empty() && facts(Device::Cuda).places().is_empty());
+}
+
+#[test]
+fn a_card_that_cannot_be_had_is_a_note_unless_asked_for_and_one_that_is_wrong_never_is() {
+    let busy = || Err(Fatal::new("cuda:0 cannot be used: the card is busy", "end what is on it"));
+    assert!(matches!(whole(Device::Auto).of_proof(busy()), Finding::Remark(..)));
+    assert!(matches!(whole(Device::Cuda).of_proof(busy()), Finding::Failed(..)));
+    let wrong = Err(Fatal::new(format!("cuda:0 cannot be used: {}", generate::MISCOMPUTES), ""));
+    assert!(matches!(whole(Device::Auto).of_proof(wrong), Finding::Failed(..)));
+    assert!(matches!(whole(Device::Auto).of_proof(Ok("it is right".to_owned())), Finding::Well(..)));
 }
 
 #[test]
@@ -151,16 +166,20 @@ fn each_card_is_tried_unless_cuda_is_told_to_see_others() {
 }
 
 #[test]
-fn a_lost_card_is_a_failure() {
+fn a_lost_card_is_a_failure_where_cards_are_asked_for() {
     let mut lame = driver(vec![card(0, (9, 0))]);
     lame.lost.push("card 1: device fell off the bus".to_owned());
-    let failed = failed(&Facts { driver: Ok(Some(lame)), ..whole(Device::Auto) });
-    assert!(failed.len() == 1 && failed[0].contains("fell off the bus"), "{failed:?}");
+    let facts = |asked| Facts { driver: Ok(Some(lame.clone())), ..whole(asked) };
+    let told = failed(&facts(Device::Cuda));
+    assert!(told.len() == 1 && told[0].contains("fell off the bus"), "{told:?}");
+    let told = lines(&facts(Device::Auto));
+    assert!(failed(&facts(Device::Auto)).is_empty(), "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("note GPU:") && line.contains("fell off the bus")), "{told:?}");
 }
 
 #[test]
 fn missing_libraries_are_named_and_may_be_the_systems_beside_an_onnx_runtime_of_ones_own() {
-    let mut facts = whole(Device::Auto);
+    let mut facts = whole(Device::Cuda);
     facts.cuda[1].present = false;
     let told = failed(&facts);
     assert!(
