@@ -6,11 +6,14 @@
 //! The rates of decoding come from two runs that differ only in how many tokens they decode, so that opening the model
 //! and prefilling drop out.
 
+#[path = "peers/arguments.rs"]
+mod arguments;
 #[path = "peers/desk.rs"]
 mod desk;
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{fs, path::Path};
 
+use arguments::Arguments;
 use desk::{Answered, Desk};
 use lapidary::{
     base::{Fatal, Model, Shape},
@@ -25,6 +28,8 @@ const LEAD: usize = 8;
 
 /// An id that ends an answer and that is never an answer's best token: `<unk>`.
 const NEVER: u32 = 3;
+
+const HINT: &str = "say --model BUNDLE --work WORK.json --what rates|extraction, or use cargo xtask bench-peers";
 
 /// The file that the Python side writes; its fields are told there.
 #[derive(Deserialize, Clone)]
@@ -50,13 +55,13 @@ fn main() {
 }
 
 fn run() -> Result<(), Fatal> {
-    let arguments = Arguments::read()?;
+    let arguments = Arguments::read(HINT)?;
     let runtime = Runtime::load()?;
-    let model = open(Path::new(arguments.get("--model")?), Check::Sizes)?;
-    let work = read_work(arguments.get("--work")?)?;
-    let spinning = arguments.0.get("--spinning").map_or(Settings::default().spinning, |word| word == "true");
+    let model = open(Path::new(arguments.text("--model")?), Check::Sizes)?;
+    let work = read_work(arguments.text("--work")?)?;
+    let spinning = arguments.find("--spinning").map_or(Settings::default().spinning, |word| word == "true");
     let bench = Bench { runtime, model, work, spinning };
-    match arguments.get("--what")? {
+    match arguments.text("--what")? {
         "rates" => bench.rates(),
         "extraction" => bench.extraction(),
         other => Err(Fatal::new(format!("`--what {other}` is unknown"), "say rates or extraction")),
@@ -67,26 +72,6 @@ fn read_work(path: &str) -> Result<Work, Fatal> {
     let hint = "cargo xtask bench-peers writes this file";
     let text = fs::read_to_string(path).map_err(|error| Fatal::new(format!("cannot read `{path}`: {error}"), hint))?;
     serde_json::from_str(&text).map_err(|error| Fatal::new(format!("`{path}`: {error}"), hint))
-}
-
-/// Options with their values; `--bench`, which cargo adds, has none.
-struct Arguments(HashMap<String, String>);
-
-impl Arguments {
-    fn read() -> Result<Self, Fatal> {
-        let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-        let pairs = words.chunks(2).map(|pair| match pair {
-            [name, value] if name.starts_with("--") => Ok((name.clone(), value.clone())),
-            _ => Err(Fatal::new(format!("`{}` is not an option with a value", pair.join(" ")), Self::HINT)),
-        });
-        pairs.collect::<Result<_, _>>().map(Self)
-    }
-
-    fn get(&self, name: &str) -> Result<&str, Fatal> {
-        self.0.get(name).map(String::as_str).ok_or_else(|| Fatal::new(format!("`{name}` is missing"), Self::HINT))
-    }
-
-    const HINT: &str = "say --model BUNDLE --work WORK.json --what rates|extraction, or use cargo xtask bench-peers";
 }
 
 fn say(measure: &str, value: f64) {

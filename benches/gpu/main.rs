@@ -11,6 +11,8 @@
 //!
 //! All take `--chunk N` (prompt tokens of one call) and `--threads N`. Which card it is, `CUDA_VISIBLE_DEVICES` says.
 
+#[path = "../peers/arguments.rs"]
+mod arguments;
 #[path = "../peers/desk.rs"]
 mod desk;
 mod exact;
@@ -20,12 +22,12 @@ mod prompts;
 mod rates;
 
 use std::{
-    collections::HashMap,
     path::Path,
     str::FromStr,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
+use arguments::Arguments;
 use lapidary::{
     base::{Fatal, Model},
     bundle::{Check, open},
@@ -53,27 +55,7 @@ fn run() -> Result<(), Fatal> {
     }
 }
 
-/// Options with their values; `--bench`, which cargo adds, has none.
-struct Arguments(HashMap<String, String>);
-
 impl Arguments {
-    fn read() -> Result<Self, Fatal> {
-        let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-        let pairs = words.chunks(2).map(|pair| match pair {
-            [name, value] if name.starts_with("--") => Ok((name.clone(), value.clone())),
-            _ => Err(Fatal::new(format!("`{}` is not an option with a value", pair.join(" ")), HINT)),
-        });
-        pairs.collect::<Result<_, _>>().map(Self)
-    }
-
-    fn find(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    fn text(&self, name: &str) -> Result<&str, Fatal> {
-        self.find(name).ok_or_else(|| Fatal::new(format!("`{name}` is missing"), HINT))
-    }
-
     /// The value, or what stands for it where the option is absent.
     fn value<T: FromStr>(&self, name: &str, absent: T) -> Result<T, Fatal> {
         self.find(name).map_or(Ok(absent), |word| parsed(name, word))
@@ -100,7 +82,7 @@ struct Bench {
 
 impl Bench {
     fn read() -> Result<Self, Fatal> {
-        let arguments = Arguments::read()?;
+        let arguments = Arguments::read(HINT)?;
         let device = device(arguments.find("--device").unwrap_or("cuda"))?;
         let runtime = Runtime::load()?;
         let model = open(Path::new(arguments.text("--model")?), Check::Sizes)?;

@@ -195,11 +195,10 @@ pub fn engine(
         Answers::Model(..) => {
             let threads = settings.threads.unwrap_or(shares.engine);
             let encoder_threads = settings.encoder_threads.unwrap_or(shares.towers);
-            let fixed_slots = settings.slots.is_some();
             let buckets = Some(prepare::buckets(&plan.pipeline, model));
             let plain = EngineSettings::new(settings, answers.device());
             let lanes = EngineSettings { threads, encoder_threads, slots, context, ..plain };
-            let settings = EngineSettings { ordinal, fixed_slots, buckets, ..lanes };
+            let settings = EngineSettings { ordinal, buckets, ..lanes };
             Ok(Box::new(OrtEngine::open(&Runtime::load()?, model, settings)?.heed(stop)))
         }
     }

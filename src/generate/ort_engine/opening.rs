@@ -133,7 +133,7 @@ fn suits(model: &Model, place: Place) -> Result<(), Fatal> {
     new_enough(place)
         .and_then(|()| providers(place, Attention::Any, None))
         .and_then(|_| is_there(place))
-        .map_err(|fatal| Fatal::new(format!("{place} cannot be used: {}", fatal.message), fatal.hint))?;
+        .map_err(|fatal| unusable(fatal, place))?;
     has_attention(&model.manifest.name, &model.manifest.precision.dtype, place)
 }
 
@@ -172,7 +172,12 @@ fn engines(model: &Model, settings: EngineSettings, place: Place) -> Result<Opti
         return Ok(None);
     }
     let found = Engines::find(model, settings.buckets, place.ordinal);
-    found.map(Some).map_err(|fatal| Fatal::new(format!("{place} cannot be used: {}", fatal.message), fatal.hint))
+    found.map(Some).map_err(|fatal| unusable(fatal, place))
+}
+
+/// What a place lacks, with its name.
+fn unusable(fatal: Fatal, place: Place) -> Fatal {
+    Fatal::new(format!("{place} cannot be used: {}", fatal.message), fatal.hint)
 }
 
 /// Why a session cannot be opened, where that is for the card itself and not for how it was set up.
