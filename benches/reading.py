@@ -12,7 +12,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SETS = ("receipts", "invoices", "texts")
 PRECISIONS = ("f32", "cpu-int8", "cpu-int4")
-SHIPPED = "cpu-int8"
+SHIPPED = "cpu-int4"
 BUDGETS = (70, 140, 280, 560)
 LARGEST, FEW = 1120, "receipt-[01]*"    # a page of this size takes seconds: not all of them
 FORMS = (("typeset (with a text layer)", "typeset"), ("photographs", "photo"), ("scans", "scan"))

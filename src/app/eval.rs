@@ -11,7 +11,10 @@ use ndarray::Array2;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
-    base::{Fatal, ImagePatches, LogMel, Model, Prompt},
+    base::{
+        Fatal, ImagePatches, LogMel, Model, Prompt,
+        place::{Draft, Place},
+    },
     bundle::{self, Check},
     generate::{Device, Engine, EngineError, EngineSettings, Feed, Logits, OrtEngine, Runtime, Settings},
 };
@@ -31,6 +34,7 @@ const PAIRS: [(&str, &str); 2] = [("pixel_values", "pixel_position_ids"), ("inpu
 /// When the model cannot be opened, the inputs are not as described above, the model cannot run them, or the device
 /// cannot be had.
 pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize, device: Device) -> Result<String, Fatal> {
+    let place = Place::at(out)?;
     let runtime = Runtime::load()?;
     let model = bundle::open(folder, Check::Full)?;
     let mut prompt = read(inputs)?;
@@ -40,7 +44,7 @@ pub fn eval(folder: &Path, inputs: &Path, out: &Path, greedy: usize, device: Dev
     let mut engine = engine(&runtime, &model, context, device)?;
     let logits = engine.score(0, &mut prompt).map_err(|error| failed(inputs, error))?;
     let tokens = continue_greedily(&mut engine, greedy).map_err(|error| failed(inputs, error))?;
-    write(out, &logits, width, &tokens)?;
+    write(&place, &logits, width, &tokens)?;
     let card = engine.card();
     let remarks: String = card.remarks.iter().map(|remark| format!("; {remark}")).collect();
     let (count, device) = (tokens.len(), &card.device);
@@ -87,9 +91,9 @@ fn failed(inputs: &Path, error: EngineError) -> Fatal {
     }
 }
 
-fn write(out: &Path, logits: &[f32], width: usize, greedy: &[i64]) -> Result<(), Fatal> {
+fn write(place: &Place, logits: &[f32], width: usize, greedy: &[i64]) -> Result<(), Fatal> {
     let wrong = |error: &dyn std::error::Error| {
-        Fatal::new(format!("`{}` cannot be written: {error}", out.display()), "choose another place")
+        Fatal::new(format!("`{}` cannot be written: {error}", place.path().display()), "please report this")
     };
     let logit_bytes: Vec<u8> = logits.iter().flat_map(|value| value.to_le_bytes()).collect();
     let greedy_bytes: Vec<u8> = greedy.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -101,7 +105,7 @@ fn write(out: &Path, logits: &[f32], width: usize, greedy: &[i64]) -> Result<(),
         tensors.insert("greedy", view);
     }
     let bytes = safetensors::serialize(tensors, None).map_err(|error| wrong(&error))?;
-    std::fs::write(out, bytes).map_err(|error| wrong(&error))
+    Draft::write(place, &bytes)
 }
 
 /// Reads inputs as described above.

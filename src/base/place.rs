@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     process,
 };
@@ -43,10 +43,10 @@ impl Place {
     pub fn cannot_write(&self, error: &io::Error) -> Fatal {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space, or choose an `--output` on another disk"
+                "free some space, or name a file on another disk"
             }
-            io::ErrorKind::NotFound => "make its folder first, or choose another `--output`",
-            _ => "choose an `--output` in a folder that can be written to",
+            io::ErrorKind::NotFound => "make its folder first, or name a file in another",
+            _ => "name a file with a short path in a folder that can be written to",
         };
         Fatal::new(format!("`{}` cannot be written: {error}", self.0.display()), hint)
     }
@@ -63,7 +63,7 @@ impl Place {
 
     fn is_taken(&self, by_folder: bool) -> Fatal {
         let what = if by_folder { "a folder" } else { "no regular file" };
-        Fatal::new(format!("`{}` is {what}", self.0.display()), "name a file as `--output`, new or to be replaced")
+        Fatal::new(format!("`{}` is {what}", self.0.display()), "name a file, new or to be replaced")
     }
 }
 
@@ -84,6 +84,16 @@ impl Draft {
     pub fn of(place: &Place) -> Result<Self, Fatal> {
         let (aside, file) = begun(place.folder()).map_err(|error| place.cannot_write(&error))?;
         Ok(Self { place: place.clone(), aside, file, placed: false })
+    }
+
+    /// Puts these bytes at a place.
+    ///
+    /// # Errors
+    /// When they cannot be written; then nothing is left of them.
+    pub fn write(place: &Place, bytes: &[u8]) -> Result<(), Fatal> {
+        let draft = Self::of(place)?;
+        draft.file().write_all(bytes).map_err(|error| place.cannot_write(&error))?;
+        draft.publish()
     }
 
     /// The file, to be written to.
@@ -124,20 +134,13 @@ fn begun(folder: &Path) -> io::Result<(PathBuf, File)> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, io::Write};
+    use std::collections::BTreeSet;
 
     use super::*;
 
     fn names(folder: &Path) -> BTreeSet<String> {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         entries.map(|name| name.into_string().unwrap()).collect()
-    }
-
-    /// Writes a file to a place.
-    fn put(place: &Place, text: &str) -> Result<(), Fatal> {
-        let draft = Draft::of(place)?;
-        draft.file().write_all(text.as_bytes()).unwrap();
-        draft.publish()
     }
 
     #[test]
@@ -148,7 +151,7 @@ mod tests {
         let others = ["a.part", "a.csv.part", ours.as_str()];
         others.iter().for_each(|name| fs::write(path(name), name).unwrap());
         fs::write(path("a.csv"), "old").unwrap();
-        put(&Place::at(&path("a.csv")).unwrap(), "new").unwrap();
+        Draft::write(&Place::at(&path("a.csv")).unwrap(), b"new").unwrap();
         assert_eq!(fs::read_to_string(path("a.csv")).unwrap(), "new");
         assert_eq!(others.map(|name| fs::read_to_string(path(name)).unwrap()), others);
         assert_eq!(names(folder.path()).len(), 4, "nothing is left aside");
@@ -163,9 +166,9 @@ mod tests {
         assert_eq!(names(folder.path()).len(), 0, "given up");
         // Since it was looked at.
         fs::create_dir(&path).unwrap();
-        let error = put(&place, "new").unwrap_err();
+        let error = Draft::write(&place, b"new").unwrap_err();
         assert!(error.message.contains("a.csv` cannot be written"), "{error}");
-        assert!(error.hint.contains("--output"), "{}", error.hint);
+        assert!(error.hint.contains("folder that can be written to"), "{}", error.hint);
         assert_eq!(names(folder.path()), BTreeSet::from(["a.csv".to_owned()]));
     }
 
@@ -197,7 +200,7 @@ mod tests {
         fs::create_dir(path("far")).unwrap();
         fs::write(path("far/a.csv"), "old").unwrap();
         symlink("far/a.csv", path("a.csv")).unwrap();
-        put(&Place::at(&path("a.csv")).unwrap(), "new").unwrap();
+        Draft::write(&Place::at(&path("a.csv")).unwrap(), b"new").unwrap();
         assert_eq!(fs::read_to_string(path("far/a.csv")).unwrap(), "new");
         assert!(fs::symlink_metadata(path("a.csv")).unwrap().is_symlink());
         symlink("nobody", path("b.csv")).unwrap();

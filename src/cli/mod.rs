@@ -33,7 +33,7 @@ use crate::{
     decode,
     write::{failpoint, sealed},
 };
-use args::{Arguments, Command};
+use args::{Arguments, Command, LogFormat};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,10 @@ impl From<Ended> for ExitCode {
 
 /// Arguments in, exit code out.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(problem) => return misunderstood(&problem),
+    };
     if matches!(arguments.command, Command::DecodeChild) {
         return decode::child::main();
     }
@@ -82,6 +85,19 @@ pub fn main() -> ExitCode {
         Ended::Badly
     });
     ended.into()
+}
+
+/// Help and versions are printed, and a wrong command line is told in the form that it asks for.
+fn misunderstood(problem: &clap::Error) -> ExitCode {
+    if problem.use_stderr() && LogFormat::asked(env::args_os()) == LogFormat::Json {
+        logs::start(LogFormat::Json, false);
+        print::start(LogFormat::Json, false);
+        let told = problem.to_string();
+        let (wrong, advice) = told.trim_start_matches("error: ").split_once("\n\n").unwrap_or((&told, ""));
+        print::fatal(&Fatal::new(wrong.trim(), advice.trim()));
+        return Ended::Badly.into();
+    }
+    problem.exit()
 }
 
 /// Tests of debug builds say here where the process is to die, or to find the disk full.

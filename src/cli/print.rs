@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    panic,
     sync::OnceLock,
 };
 
@@ -19,9 +20,12 @@ struct Manner {
 /// Of the whole process; lines for people until it is said.
 static MANNER: OnceLock<Manner> = OnceLock::new();
 
-/// Says how standard error is written, once and for all.
+/// Says how standard error is written, once and for all: panics too.
 pub fn start(format: LogFormat, quiet: bool) {
     let _ = MANNER.set(Manner { format, quiet });
+    if format == LogFormat::Json {
+        panic::set_hook(Box::new(|panic| fault(&panic.to_string())));
+    }
 }
 
 fn manner() -> Manner {

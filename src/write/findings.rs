@@ -126,9 +126,8 @@ impl Findings {
 
     /// True when every row of before stays as it is, which can be told without reading them; false where that is open.
     pub fn leaves_all(&self, settlement: &Settlement, known: &Known) -> bool {
-        let is_there = |document: DocumentKey, name: &Name| {
-            self.named.get(&NameKey::of(&name.name)).is_none_or(|now| *now == Some(document))
-        };
+        let is_there =
+            |document: DocumentKey, name: &Name| self.named.get(&name.key).is_none_or(|now| *now == Some(document));
         let holds = |(document, names): (DocumentKey, &[Name])| {
             names.iter().all(|name| name.others == 0 && is_there(document, name))
         };
@@ -204,7 +203,7 @@ impl Settlement {
         named: &HashMap<NameKey, Option<DocumentKey>>,
     ) {
         let whole = |one: &&Name| one.rows == kept.rows && one.failures == kept.failures;
-        let key = |one: &Name| (document, NameKey::of(&one.name));
+        let key = |one: &Name| (document, one.key);
         let own = (document, NameKey::of(name));
         let spellings: Vec<&Name> = names.iter().filter(|one| key(one) == own).collect();
         if spellings.iter().any(whole) {
@@ -216,11 +215,12 @@ impl Settlement {
             self.incomplete.insert(own);
         }
         let gone = |one: &&Name| {
-            let gone = match named.get(&NameKey::of(&one.name)) {
+            // The disk is asked last, and not again of a name that has become another's.
+            let gone = || match named.get(&one.key) {
                 None => !path_of(&one.name).exists(),
                 Some(now) => now.is_some_and(|now| now != document),
             };
-            gone && !self.renamed.contains_key(&key(one))
+            !self.renamed.contains_key(&key(one)) && gone()
         };
         match names.iter().filter(whole).find(gone) {
             Some(gone) => drop(self.renamed.insert(key(gone), name.to_owned())),
@@ -243,10 +243,10 @@ impl Settlement {
     ) {
         let own_key = NameKey::of(own);
         let is_other = |key: NameKey| key != own_key && !named.contains_key(&key);
-        let others = names.iter().filter(|one| is_other(NameKey::of(&one.name)));
+        let others = names.iter().filter(|one| is_other(one.key));
         for other in others.filter(|one| path_of(&one.name).exists()) {
             self.copies.add(document, Some(own.to_owned()), other.name.to_string());
-            self.replaced.insert((document, NameKey::of(&other.name)));
+            self.replaced.insert((document, other.key));
         }
     }
 }

@@ -76,6 +76,8 @@ pub struct Place {
 pub struct Name {
     /// As the user would say it.
     pub name: Box<str>,
+    /// The same, however it is spelled: where one content has many names, they are told apart by this first.
+    pub key: NameKey,
     /// Its rows, made by the model and the settings of this run.
     pub rows: u64,
     /// Its failures, met with these settings.
@@ -140,7 +142,7 @@ impl Known {
         };
         let place = Place { name: mark.name(), part };
         self.shelves[side as usize].put(unit, place, ours);
-        self.name(document, mark.source).count(side, ours);
+        self.name(document, place.name, mark.source).count(side, ours);
         self.tally.count(side, ours, mark.kind);
         if ours {
             self.hold(side, unit, place);
@@ -154,10 +156,10 @@ impl Known {
         mark.model == self.run.model && holds
     }
 
-    fn name(&mut self, document: DocumentKey, name: &str) -> &mut Name {
+    fn name(&mut self, document: DocumentKey, key: NameKey, name: &str) -> &mut Name {
         let names = self.names.entry(document).or_default();
-        let place = names.iter().position(|known| &*known.name == name).unwrap_or_else(|| {
-            names.push(Name { name: name.into(), rows: 0, failures: 0, others: 0 });
+        let place = names.iter().position(|known| known.key == key && &*known.name == name).unwrap_or_else(|| {
+            names.push(Name { name: name.into(), key, rows: 0, failures: 0, others: 0 });
             names.len() - 1
         });
         &mut names[place]

@@ -93,6 +93,26 @@ fn with_json_the_error_that_ends_a_run_is_one_event_whatever_is_quiet_or_filtere
 }
 
 #[test]
+fn with_json_a_wrong_command_line_is_one_event_too() {
+    let wrong: [(&[&str], &str); 4] = [
+        (&["run", "--nonsense", "--log-format", "json"], "--nonsense"),
+        (&["--log-format=json", "rum"], "rum"),
+        (&["--log-format", "json"], "subcommand"),
+        (&["show", "--log-format", "text", "--limit", "many", "--log-format", "json"], "many"),
+    ];
+    for (words, named) in wrong {
+        let told = events(&mut lapidary(words), 2);
+        let (message, hint) = (told[0]["message"].as_str().unwrap(), told[0]["hint"].as_str());
+        assert!(told.len() == 1 && told[0]["level"] == "ERROR" && message.contains(named), "{told:?}");
+        assert!(!message.starts_with("error") && hint.is_some_and(|hint| hint.contains("--help")), "{told:?}");
+    }
+    let output = run(&["run", "--nonsense", "--log-format", "yaml"]);
+    assert!(code(&output) == 2 && errors(&output).starts_with("error: "), "{}", errors(&output));
+    let output = run(&["--version", "--log-format", "json"]);
+    assert!(code(&output) == 0 && !output.stdout.is_empty() && errors(&output).is_empty());
+}
+
+#[test]
 fn folders_without_a_file_are_named_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let (empty, full) = (folder.path().join("mount"), folder.path().join("full"));

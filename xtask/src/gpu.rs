@@ -39,6 +39,10 @@ struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn read(arguments: &'a [String]) -> Result<Self> {
+        let own = ["--out=", "--device=", "--python="];
+        if let Some(joined) = arguments.iter().find(|argument| own.iter().any(|name| argument.starts_with(name))) {
+            return Err(format!("{joined}: write a space in place of the `=`"));
+        }
         let value = |name: &str| match arguments.iter().position(|argument| argument == name) {
             Some(place) => arguments.get(place + 1).map(Some).ok_or_else(|| format!("{name} wants a value")),
             None => Ok(None),

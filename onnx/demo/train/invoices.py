@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import letters
 import pages
 import receipts
-from wording import goods, invented, shop
+from wording import doubled, invented, shop
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Invoice(receipts.Receipt):
 def draw(dice, lists, most_items=4):
     """An invoice by chance."""
     bought = receipts.draw(dice, lists, most_items)
-    return Invoice(bought.merchant, bought.date, number(dice, bought.date.year), bought.currency, bought.items,
+    return Invoice(bought.merchant, bought.date, doubled(dice, lists, number(dice, bought.date.year)), bought.currency, bought.items,
                    dice.choice([0, 5, 7, 8, 19, 20, 21, 25]))
 
 

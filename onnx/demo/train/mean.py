@@ -1,5 +1,5 @@
-"""The mean of two models: python mean.py OUT ONE OTHER [--share 0.5], where each is a `checkpoint` that train.py has left or an
-exported bundle. OUT is a checkpoint.
+"""The mean of two models: python mean.py OUT ONE OTHER [--share 0.5] [--coarse], where each is a `checkpoint` that train.py has left or an
+exported bundle. OUT is a checkpoint. With `--coarse` its weights lie on the grid of grid.py.
 
 What learned on from one beginning can be averaged weight by weight, and what each of them has forgotten comes back."""
 import argparse
@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import samples
+from grid import Grid
 from model import TRAINED, Reader, write
 from restore import restore
 from spelling import Speller
@@ -34,6 +35,7 @@ def main():
     words.add_argument("one", type=pathlib.Path)
     words.add_argument("other", type=pathlib.Path)
     words.add_argument("--share", type=float, default=0.5, help="of the other")
+    words.add_argument("--coarse", action="store_true", help="for a small bundle")
     given = words.parse_args()
     speller = Speller()
     one, other = (Reader(speller.ids, samples.CLASSES).gemma for _ in range(2))
@@ -42,6 +44,8 @@ def main():
     with torch.no_grad():
         for mine, its in zip(one.parameters(), other.parameters()):
             mine.lerp_(its, given.share)
+        for weight, form in Grid(one).forms if given.coarse else []:
+            weight.copy_(form(weight))
     given.out.mkdir(parents=True, exist_ok=True)
     write(one, speller, given.out)
 

@@ -27,7 +27,7 @@ def configuration(ids):
         vocab_size=VOCABULARY, vocab_size_per_layer_input=VOCABULARY, hidden_size=HIDDEN, intermediate_size=512,
         hidden_size_per_layer_input=32, num_hidden_layers=len(kinds), layer_types=kinds, num_kv_shared_layers=3,
         use_double_wide_mlp=True, num_attention_heads=4, num_key_value_heads=1, head_dim=64, global_head_dim=128,
-        sliding_window=512, max_position_embeddings=4096, final_logit_softcapping=30.0,
+        sliding_window=1024, max_position_embeddings=2048, final_logit_softcapping=30.0,
         pad_token_id=ids["<pad>"], eos_token_id=ids["<eos>"], bos_token_id=ids["<bos>"],
     )
     vision = Gemma4VisionConfig(

@@ -3,7 +3,7 @@ schemas/receipt-head.json asks for, in its order."""
 import datetime
 from dataclasses import dataclass, field
 
-from wording import goods, invented, shop
+from wording import doubled, goods, invented, shop
 
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
@@ -48,10 +48,10 @@ def money(cents, point="."):
 def draw(dice, lists, most_items=4):
     """A receipt by chance."""
     day = datetime.date(1995, 1, 1) + datetime.timedelta(days=dice.randrange(365 * 40))
-    receipt = Receipt(shop(dice, lists), day, number(dice), dice.choice(CURRENCIES))
+    receipt = Receipt(shop(dice, lists), day, doubled(dice, lists, number(dice)), dice.choice(CURRENCIES))
     for _ in range(dice.randint(1, most_items)):
         count = 1 if dice.random() < 0.6 else dice.randint(2, 12)
-        each = dice.randint(5, 10 ** dice.choice([3, 3, 4, 4, 5]) - 1)
+        each = int(doubled(dice, lists, str(dice.randint(5, 10 ** dice.choice([3, 3, 4, 4, 5]) - 1))))
         receipt.items.append((goods(dice, lists), count, count * each))
     return receipt
 

@@ -1,6 +1,6 @@
 """The weights of an exported bundle, back in the model: what training goes on from where its state is gone.
 
-A bundle in 8 bits gives them to within half a step of its codes. The heads that only training has are not in it."""
+A bundle in 8 or 4 bits gives them to within half a step of its codes. The heads that only training has are not in it."""
 import pathlib
 
 import numpy
@@ -22,7 +22,17 @@ def stored(folder):
         # One scale for each output, or for each layer's share of a row.
         whole = codes.reshape(*scales.shape[:-1], -1) * scales if scales.ndim == 3 else codes * scales
         found[name.removesuffix(".s8")] = whole.reshape(codes.shape)
+    for name in [name for name in found if name.endswith(".u4")]:
+        values = from_blocks(found.pop(name), found.pop(name.removesuffix("u4") + "scales"))
+        # Kept row by row, where 8 bits keep all but this table turned.
+        found[name.removesuffix(".u4")] = values if "per_layer.weight" in name else values.T
     return found
+
+
+def from_blocks(codes, scales):
+    """Rows of values, from two codes to a byte, the low half first, of which 8 is nothing, and a scale for each 32."""
+    halves = numpy.stack([codes & 15, codes >> 4], -1).reshape(codes.shape[0], -1, 32).astype(numpy.float32) - 8
+    return (halves * scales.reshape(codes.shape[0], -1, 1)).reshape(codes.shape[0], -1)
 
 
 def named(found, name, shape):

@@ -61,6 +61,14 @@ def text(chance, budget, lists=TRAINING):
     return finish(chance, sheet, width, height, budget, TEXT, answer)
 
 
+def print_small(chance, budget, lists=TRAINING):
+    """Prose in type as small as can be read, many letters to a soft token, to be read aloud."""
+    size = chance.randint(13, 17)
+    across = chance.randint(12, 36)
+    sheet, width, height, said = pages.set_prose(chance, lists, chance.randint(3, 9), across, size)
+    return finish(chance, sheet, width, height, budget, TEXT, '{"text":"' + said.replace("\n", "\\n") + '"}')
+
+
 def receipt(chance, budget, lists=TRAINING, most_items=4):
     """A receipt, to be read into its fields."""
     bought = receipts.draw(chance, lists, most_items)
@@ -94,6 +102,7 @@ KINDS = {
     "text30": lambda chance: text(chance, 30),
     "text70": lambda chance: text(chance, 70),
     "text140": lambda chance: text(chance, 140),
+    "print70": lambda chance: print_small(chance, 70),
     "receipt70": lambda chance: receipt(chance, 70, most_items=chance.choice([1, 2, 3, 4])),
     "receipt140": lambda chance: receipt(chance, 140, most_items=chance.choice([1, 2, 3, 4, 5, 6])),
     "receipt280": lambda chance: receipt(chance, 280, most_items=chance.choice([1, 2, 3, 4, 5, 6])),
@@ -102,9 +111,9 @@ KINDS = {
 
 
 class Batch:
-    """Samples of one grid, as arrays."""
+    """Samples of one grid, as arrays, with the ids of their answers."""
 
-    def __init__(self, kind, samples, speller, chance):
+    def __init__(self, kind, samples, answers, speller, chance):
         first = samples[0]
         self.kind, self.columns, self.rows = kind, first.columns, first.rows
         self.pixels = numpy.stack([sample.patches for sample in samples])
@@ -115,15 +124,15 @@ class Batch:
         self.tokens, self.start = None, 0
         if first.task:
             prompt = speller.prompt(first.columns * first.rows, first.task)
-            answers = [speller.answer(sample.answer) for sample in samples]
             longest = max(map(len, answers))
             pad = speller.ids["<pad>"]
             self.tokens = numpy.array([prompt + answer + [pad] * (longest - len(answer)) for answer in answers], dtype=numpy.int32)
             self.start = len(prompt)
 
 
-def produce(batches, mixture, seed, cells):
-    """Fills the queue for ever. `mixture` is a shared array of the kinds' shares; a batch holds about `cells` soft tokens."""
+def produce(batches, mixture, seed, places):
+    """Fills the queue for ever. `mixture` is a shared array of the kinds' shares; a batch holds about so many soft tokens and
+    tokens of answers."""
     os.nice(5)
     chance, speller, waiting = dice(seed), Speller(), {}
     names = list(KINDS)
@@ -132,20 +141,21 @@ def produce(batches, mixture, seed, cells):
         sample = KINDS[kind](chance)
         if sample is None:
             continue
-        place = (kind, sample.columns, sample.rows)
-        waiting.setdefault(place, []).append(sample)
-        if len(waiting[place]) * sample.columns * sample.rows >= cells:
-            batches.put(Batch(kind, waiting.pop(place), speller, chance))
+        group = waiting.setdefault((kind, sample.columns, sample.rows), [])
+        group.append((sample, speller.answer(sample.answer) if sample.task else []))
+        if sum(sample.columns * sample.rows + len(answer) for sample, answer in group) >= places:
+            batches.put(Batch(kind, *zip(*group), speller, chance))
+            group.clear()
 
 
 class Source:
     """Batches without end."""
 
-    def __init__(self, seed, cells, processes=1):
+    def __init__(self, seed, places, processes=1):
         self.queue = multiprocessing.Queue(maxsize=16)
         self.mixture = multiprocessing.Array("d", [1.0] + [0.0] * (len(KINDS) - 1))
         self.workers = [
-            multiprocessing.Process(target=produce, args=(self.queue, self.mixture, seed * 1000 + place, cells), daemon=True)
+            multiprocessing.Process(target=produce, args=(self.queue, self.mixture, seed * 1000 + place, places), daemon=True)
             for place in range(processes)
         ]
         for worker in self.workers:

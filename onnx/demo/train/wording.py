@@ -4,7 +4,7 @@ import random
 import string
 
 TRAINING = {
-    "invented": 0.7, "coined": 0.6,
+    "invented": 0.7, "coined": 0.6, "doubled": 0.3,
     "shop": "Market Bakery Store Cafe Books Foods Deli Garden Hardware Kiosk Pharmacy Bistro Grocery Tools Flowers Sports "
             "Toys Coffee Butcher Station Center Outlet Corner Express Kitchen Music Bikes Paper".split(),
     "front": "Green Blue North South Old New Royal City Harbor Golden Silver Little Corner Central Sunny Happy River Lake "
@@ -21,7 +21,7 @@ TRAINING = {
               "Keep this receipt,No refunds,Open daily 9-18,Visit us online,www.example.com".split(","),
 }
 HELD_OUT = {
-    "invented": 0.5, "coined": 0.0,
+    "invented": 0.5, "coined": 0.0, "doubled": 0.0,
     "shop": "Emporium Pantry Depot Trading Workshop Larder Boutique Stationers Nursery Fishmonger".split(),
     "front": "Amber Quarry Willow Falcon Copper Meadow Summit Velvet Orchard Cobalt Juniper Hazel".split(),
     "goods": "Walnut Lentils Oatmeal Mustard Vinegar Zucchini Basil Almonds Ribbon Stapler Folder Marker Spanner Bucket "
@@ -58,9 +58,19 @@ def invented(dice, lists, shortest=3, longest=8):
     return "".join(letters).capitalize()
 
 
+def doubled(dice, lists, text):
+    """The text, now and then with one of its signs in the place of its neighbour too: pairs are what a reader loses first."""
+    if not lists["doubled"] or len(text) < 2 or dice.random() >= lists["doubled"]:
+        return text
+    place = dice.randrange(len(text) - 1)
+    first, next_ = text[place], text[place + 1]
+    alike = first.isdigit() and next_.isdigit() or first.isalpha() and next_.isalpha()
+    return text[: place + 1] + (first.lower() if next_.islower() else first) + text[place + 2:] if alike else text
+
+
 def word(dice, lists, which):
     """A word of that list, or an invented one."""
-    return invented(dice, lists) if dice.random() < lists["invented"] else dice.choice(lists[which])
+    return doubled(dice, lists, invented(dice, lists)) if dice.random() < lists["invented"] else dice.choice(lists[which])
 
 
 def trade(dice, lists):
@@ -102,7 +112,7 @@ def prose(dice, lists, length):
             text = word(dice, lists, dice.choice(["shop", "front", "goods", "kind"]))
             text = text.lower() if dice.random() < 0.6 else text.upper() if dice.random() < 0.25 else text
         elif form < 0.82:
-            text = str(dice.randint(0, 10 ** dice.randint(1, 6)))
+            text = doubled(dice, lists, str(dice.randint(0, 10 ** dice.randint(1, 6))))
         elif form < 0.92:
             text = f"{dice.randint(0, 999)}{dice.choice('.,')}{dice.randint(0, 99):02}"
         else:

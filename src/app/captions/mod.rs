@@ -9,7 +9,7 @@ mod place;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,10 @@ use serde_json::Value;
 
 use super::recorded::{merged_part, part};
 use crate::{
-    base::{Fatal, Part},
+    base::{
+        Fatal, Part,
+        place::{Draft, Place},
+    },
     write::read::{self, Table},
 };
 pub use cues::{Segment, tidied};
@@ -85,26 +88,21 @@ fn write_all(recordings: BTreeMap<String, Vec<Segment>>, format: Format, out: &P
         let path = out.join(place);
         match save(&path, &format.write(&tidied(segments))) {
             Ok(()) => written.files.push(path),
-            Err(error) => written.failed.push(Unwritten { source, why: cannot_write(&path, &error) }),
+            Err(why) => written.failed.push(Unwritten { source, why }),
         }
     }
     let lost = written.failed.first().filter(|_| written.files.is_empty()).map(|first| first.why.clone());
     lost.map_or(Ok(written), Err)
 }
 
-/// Writes a file, and the folder that it lies in.
-fn save(path: &Path, text: &str) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    fs::write(path, text)
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> Fatal {
-    let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "name a folder that can be written to",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or name another disk",
-        _ => "name another folder for the files: a new one, with a short path",
-    };
-    Fatal::new(format!("`{}` cannot be written: {error}", path.display()), hint)
+/// Writes a file, whole or not at all, and the folder that it lies in.
+fn save(path: &Path, text: &str) -> Result<(), Fatal> {
+    if let Some(folder) = path.parent() {
+        let cannot =
+            |error| Fatal::new(format!("`{}` cannot be written: {error}", path.display()), "name another folder");
+        fs::create_dir_all(folder).map_err(cannot)?;
+    }
+    Draft::write(&Place::at(path)?, text.as_bytes())
 }
 
 /// The spans of each recording, and how many rows are about something else.
@@ -190,7 +188,9 @@ mod tests {
         assert!(written.files.iter().all(|path| fs::read_to_string(path).unwrap() == "Word.\n"));
         let [first, second] = &written.failed[..] else { panic!("{:?}", written.failed) };
         assert_eq!((first.source.as_str(), second.source.as_str()), ("b.mp3", "c/d.mp3"));
-        assert!(first.why.message.contains("b.txt` cannot be written: "), "{}", first.why);
+        assert!(first.why.message.contains("b.txt` is a folder"), "{}", first.why);
+        let names = |folder: &str| fs::read_dir(out.path().join(folder)).unwrap().count();
+        assert_eq!((names(""), names("e")), (4, 1), "nothing is left aside");
     }
 
     #[test]

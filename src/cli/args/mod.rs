@@ -10,7 +10,7 @@ mod schema;
 mod score;
 mod timeline;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -53,6 +53,16 @@ pub enum LogFormat {
     Text,
     /// For collectors.
     Json,
+}
+
+impl LogFormat {
+    /// The form that words ask for which are no command line as a whole: the last one that is named, else text.
+    pub fn asked(words: impl Iterator<Item = OsString>) -> Self {
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let spaced = words.windows(2).filter(|pair| pair[0] == "--log-format").map(|pair| pair[1].as_str());
+        let joined = words.iter().filter_map(|word| word.strip_prefix("--log-format="));
+        spaced.chain(joined).filter_map(|name| Self::from_str(name, false).ok()).next_back().unwrap_or(Self::Text)
+    }
 }
 
 /// The commands.

@@ -9,7 +9,7 @@ const SUBFILE_TYPE: u64 = 254;
 const NOT_A_PAGE: u64 = 0b101;
 
 /// Tag 259, and its values for JPEG, old and new.
-const COMPRESSION: u64 = 259;
+pub const COMPRESSION: u64 = 259;
 const JPEG: [u64; 2] = [6, 7];
 
 /// Tag 262: what the numbers of a pixel mean.

@@ -6,6 +6,7 @@ mod directory;
 mod fault;
 mod flatten;
 mod foreign;
+mod group3;
 mod jpeg;
 mod mirrored;
 mod pages;

@@ -12,7 +12,7 @@ use super::{
         together,
     },
     chain::{Chain, Header},
-    fault, reader, samples,
+    fault, group3, reader, samples,
     square::square,
 };
 
@@ -66,7 +66,10 @@ fn page(source: &mut (impl Read + Seek), header: &Header, directory: u64, limits
     let aspect = directory.aspect(source).map_err(lost)?;
     let mut page = BufReader::new(header.turned_to(&directory, source).map_err(lost)?);
     let raster = match reader::read_tiff(&mut page, limits) {
-        Err(fault) if fault.kind == FaultKind::Unsupported => samples::read(page, &directory, limits)?.ok_or(fault)?,
+        Err(fault) if fault.kind == FaultKind::Unsupported => match group3::read(&mut page, &directory, limits)? {
+            Some(fax) => fax,
+            None => samples::read(page, &directory, limits)?.ok_or(fault)?,
+        },
         outcome => outcome?,
     };
     Ok(square(raster, aspect, limits.pixels))

@@ -139,6 +139,30 @@ fn a_fax_of_half_resolution_is_stretched() {
 }
 
 #[test]
+fn faxes_of_all_groups_are_alike() {
+    let fax = picture("rare/fax.tif");
+    for name in ["fax-group3", "fax-group3-2d", "fax-runs"] {
+        let other = picture(&format!("rare/{name}.tif"));
+        assert_eq!((other.width, other.height), (fax.width, fax.height), "{name}");
+        assert!(other.rgb == fax.rgb, "{name}");
+    }
+}
+
+#[test]
+fn a_fax_of_which_half_is_lost_is_damaged() {
+    for name in ["fax-group3", "fax-group3-2d", "fax-runs"] {
+        let mut bytes = fs::read(fixture(&format!("rare/{name}.tif"))).unwrap();
+        let directory = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
+        bytes[8 + (directory - 8) / 2..directory].fill(0);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        let fault = fault(picture::decode, file.path(), &Settings::default());
+        assert_kind(&fault, FaultKind::Corrupt, "viewer");
+        assert!(fault.message.contains("of the 77 lines of the fax"), "{name}: {}", fault.message);
+    }
+}
+
+#[test]
 fn a_photograph_is_turned_upright() {
     let raster = picture("pictures/receipt.jpg");
     assert_eq!((raster.width, raster.height), (600, 900));
@@ -361,14 +385,15 @@ proptest! {
 
     #[test]
     fn damage_never_takes_the_decoder_down(
-        which in 0_usize..14,
+        which in 0_usize..17,
         cut in 0.0_f64..1.3,
         flips in prop::collection::vec((0.0_f64..1.0, 0_u8..8), 0..12),
     ) {
-        const NAMES: [&str; 14] = ["pictures/cmyk.jpg", "pictures/grey-progressive.jpg", "pictures/diagram.png",
+        const NAMES: [&str; 17] = ["pictures/cmyk.jpg", "pictures/grey-progressive.jpg", "pictures/diagram.png",
             "pictures/palette.png", "pictures/receipt.webp", "pictures/moving.gif", "pictures/gradient.bmp",
             "pictures/pages.tif", "pictures/pages-msb.tif", "rare/gradient.ppm", "rare/palette-4.tif",
-            "rare/palette-8.tif", "rare/jpeg.tif", "rare/fax.tif"];
+            "rare/palette-8.tif", "rare/jpeg.tif", "rare/fax.tif", "rare/fax-group3.tif", "rare/fax-group3-2d.tif",
+            "rare/fax-runs.tif"];
         let mut bytes = fs::read(fixture(NAMES[which])).unwrap();
         for (place, bit) in flips {
             let at = (place * bytes.len() as f64) as usize;
