@@ -130,7 +130,7 @@ fn captions_that_cannot_be_written_are_named_and_the_others_are_there() {
     let place = |name: &str| out.join(sounds.strip_prefix("/").unwrap()).join(name);
     fs::create_dir_all(place("b.srt")).unwrap();
     let output = run(&["captions", text(&set), text(&out)]);
-    assert!(code(&output) == 1 && errors(&output).contains("b.srt` cannot be written: "), "{}", errors(&output));
+    assert!(code(&output) == 1 && errors(&output).contains("b.srt` is a folder"), "{}", errors(&output));
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
     assert!(place("a.srt").is_file());
     fs::write(at("taken"), "no folder").unwrap();
