@@ -27,7 +27,8 @@ from spelling import Speller
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Stages as (name, share of the time, kinds of samples), and the rate: at first `full`, from so many `brisk` batches on less
-    with their root, over the last share `fall` of the time down to nothing. `under` is what the loss under the soft tokens counts. `coarse` weights learn as a small bundle holds them."""
+    with their root, over the last share `fall` of the time down to nothing. `under` is what the loss under the soft tokens counts. `coarse` weights learn as a small bundle
+    holds them."""
     stages: list
     full: float
     brisk: int
@@ -65,7 +66,7 @@ def exact_attention(module, query, key, value, attention_mask, scaling=None, **_
 
 
 def brief():
-    """Products in bf16 where the processor multiplies it, else in f32."""
+    """Products in bf16 where the processor has units for them (AMX), else in f32, which is faster there."""
     able = torch.cpu.get_capabilities()
     return torch.autocast("cpu", torch.bfloat16, enabled=able["amx_bf16"])
 
