@@ -34,6 +34,16 @@ impl Place {
         }
     }
 
+    /// The place at `path`, whose folder is made where it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::at`], and when the folder cannot be made.
+    pub fn made_at(path: &Path) -> Result<Self, Fatal> {
+        let typed = Self(path.to_owned());
+        fs::create_dir_all(typed.folder()).map_err(|error| typed.cannot_write(&error))?;
+        Self::at(path)
+    }
+
     /// The path.
     pub fn path(&self) -> &Path {
         &self.0

@@ -11,10 +11,10 @@ type Least = [(&'static str, f64); 5];
 
 /// Of receipts 92, 98, 98, 100 and 97 % were measured.
 const RECEIPTS: Least =
-    [("/merchant", 0.78), ("/date", 0.92), ("/number", 0.92), ("/currency", 0.95), ("/total", 0.88)];
+    [("/merchant", 0.78), ("/date", 0.92), ("/number", 0.93), ("/currency", 0.95), ("/total", 0.88)];
 
 /// Of invoices, which are half as many, 67, 97, 87, 100 and 90 %.
-const INVOICES: Least = [("/merchant", 0.5), ("/date", 0.87), ("/number", 0.7), ("/currency", 0.93), ("/total", 0.77)];
+const INVOICES: Least = [("/merchant", 0.5), ("/date", 0.9), ("/number", 0.7), ("/currency", 0.93), ("/total", 0.8)];
 
 /// The share of the texts' characters that may be wrong; 3.6 % was measured.
 const MOST_CHARACTERS_WRONG: f64 = 0.065;

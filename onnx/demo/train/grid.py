@@ -40,10 +40,14 @@ class Grid:
         self.kept = []
 
     @torch.no_grad()
-    def __enter__(self):
-        self.kept = [weight.clone() for weight, _ in self.forms]
+    def put(self):
+        """Puts them there for good."""
         for weight, form in self.forms:
             weight.copy_(form(weight))
+
+    def __enter__(self):
+        self.kept = [weight.detach().clone() for weight, _ in self.forms]
+        self.put()
 
     @torch.no_grad()
     def __exit__(self, *_):

@@ -44,8 +44,8 @@ def main():
     with torch.no_grad():
         for mine, its in zip(one.parameters(), other.parameters()):
             mine.lerp_(its, given.share)
-        for weight, form in Grid(one).forms if given.coarse else []:
-            weight.copy_(form(weight))
+    if given.coarse:
+        Grid(one).put()
     given.out.mkdir(parents=True, exist_ok=True)
     write(one, speller, given.out)
 

@@ -56,16 +56,19 @@ def text(chance, budget, lists=TRAINING):
     size = chance.randint(13, 30)
     columns = chance.randint(6, 26) if budget >= 40 else chance.randint(4, 14)
     lines = chance.randint(1, 3) if budget < 40 else chance.randint(2, 7)
-    sheet, width, height, said = pages.set_prose(chance, lists, lines, columns, size)
-    answer = '{"text":"' + said.replace("\n", "\\n") + '"}'
-    return finish(chance, sheet, width, height, budget, TEXT, answer)
+    return aloud(chance, budget, pages.set_prose(chance, lists, lines, columns, size))
 
 
 def print_small(chance, budget, lists=TRAINING):
     """Prose in type as small as can be read, many letters to a soft token, to be read aloud."""
     size = chance.randint(13, 17)
     across = chance.randint(12, 36)
-    sheet, width, height, said = pages.set_prose(chance, lists, chance.randint(3, 9), across, size)
+    return aloud(chance, budget, pages.set_prose(chance, lists, chance.randint(3, 9), across, size))
+
+
+def aloud(chance, budget, prose):
+    """A page of prose with what is to be said of it."""
+    sheet, width, height, said = prose
     return finish(chance, sheet, width, height, budget, TEXT, '{"text":"' + said.replace("\n", "\\n") + '"}')
 
 

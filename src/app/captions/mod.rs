@@ -9,7 +9,6 @@ mod place;
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -86,23 +85,14 @@ fn write_all(recordings: BTreeMap<String, Vec<Segment>>, format: Format, out: &P
     let mut written = Written::default();
     for ((source, segments), place) in recordings.into_iter().zip(places) {
         let path = out.join(place);
-        match save(&path, &format.write(&tidied(segments))) {
+        let text = format.write(&tidied(segments));
+        match Place::made_at(&path).and_then(|place| Draft::write(&place, text.as_bytes())) {
             Ok(()) => written.files.push(path),
             Err(why) => written.failed.push(Unwritten { source, why }),
         }
     }
     let lost = written.failed.first().filter(|_| written.files.is_empty()).map(|first| first.why.clone());
     lost.map_or(Ok(written), Err)
-}
-
-/// Writes a file, whole or not at all, and the folder that it lies in.
-fn save(path: &Path, text: &str) -> Result<(), Fatal> {
-    if let Some(folder) = path.parent() {
-        let cannot =
-            |error| Fatal::new(format!("`{}` cannot be written: {error}", path.display()), "name another folder");
-        fs::create_dir_all(folder).map_err(cannot)?;
-    }
-    Draft::write(&Place::at(path)?, text.as_bytes())
 }
 
 /// The spans of each recording, and how many rows are about something else.
@@ -152,6 +142,8 @@ pub fn shifted(start: f64, shift: &Value) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;

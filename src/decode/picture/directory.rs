@@ -23,7 +23,8 @@ const LOWEST_FIRST: u64 = 2;
 const RESOLUTIONS: [u64; 2] = [282, 283];
 
 /// Offsets and lengths of strips, and those of tiles.
-const PIXELS: [(u64, u64); 2] = [(273, 279), (324, 325)];
+pub const STRIPS: (u64, u64) = (273, 279);
+const TILES: (u64, u64) = (324, 325);
 
 /// More strips than any real page has.
 const MOST_VALUES: u64 = 1 << 20;
@@ -113,17 +114,19 @@ impl Directory {
     /// Where a page's bits lie the other way round, which the `tiff` crate does not look for. As in libtiff, all
     /// compressions heed it but JPEG, which has an order of its own.
     pub fn mirrored(&self, source: &mut (impl Read + Seek)) -> io::Result<Mirrored> {
-        let order = self.values(source, FILL_ORDER)?;
-        let compression = self.values(source, COMPRESSION)?;
-        if order.first() != Some(&LOWEST_FIRST) || compression.first().is_some_and(|method| JPEG.contains(method)) {
+        let order = self.value(source, FILL_ORDER)?;
+        let compression = self.value(source, COMPRESSION)?;
+        if order != Some(LOWEST_FIRST) || compression.is_some_and(|method| JPEG.contains(&method)) {
             return Ok(Mirrored::default());
         }
-        let mut stretches = Vec::new();
-        for (offsets, lengths) in PIXELS {
-            let offsets = self.values(source, offsets)?;
-            stretches.extend(offsets.into_iter().zip(self.values(source, lengths)?));
-        }
-        Ok(Mirrored::new(stretches))
+        let stretches = [self.stretches(source, STRIPS)?, self.stretches(source, TILES)?];
+        Ok(Mirrored::new(stretches.into_iter().flatten()))
+    }
+
+    /// Offsets and lengths of the pixels, in strips or in tiles.
+    pub fn stretches(&self, source: &mut (impl Read + Seek), tags: (u64, u64)) -> io::Result<Vec<(u64, u64)>> {
+        let offsets = self.values(source, tags.0)?;
+        Ok(offsets.into_iter().zip(self.values(source, tags.1)?).collect())
     }
 
     /// How many pixels across are as long as one down; 1 where nothing is said.
@@ -152,8 +155,13 @@ impl Directory {
         (!bytes.is_empty()).then_some((entry + 4 + self.numbers.width() as u64, bytes))
     }
 
+    /// The first whole number under `tag`.
+    pub fn value(&self, source: &mut (impl Read + Seek), tag: u64) -> io::Result<Option<u64>> {
+        Ok(self.values(source, tag)?.first().copied())
+    }
+
     /// The whole numbers under `tag`; none where there are none, or they are not in the file.
-    pub fn values(&self, source: &mut (impl Read + Seek), tag: u64) -> io::Result<Vec<u64>> {
+    fn values(&self, source: &mut (impl Read + Seek), tag: u64) -> io::Result<Vec<u64>> {
         let Some(entry) = self.entries().find(|entry| self.tag(entry) == tag) else { return Ok(Vec::new()) };
         let size = size(self.kind(entry));
         let bytes = if size == 0 { None } else { self.bytes(source, entry, size)? };

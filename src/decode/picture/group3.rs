@@ -16,17 +16,15 @@ use crate::base::{Fault, Raster};
 
 use super::{
     super::{settings::Limits, shelter::sheltered},
-    directory::{COMPRESSION, Directory, INTERPRETATION},
+    directory::{COMPRESSION, Directory, INTERPRETATION, STRIPS},
     fault, flatten,
 };
 
 const WIDTH: u64 = 256;
 const HEIGHT: u64 = 257;
 const BITS_OF_SAMPLES: u64 = 258;
-const STRIPS: u64 = 273;
 const ORIENTATION: u64 = 274;
 const ROWS_OF_STRIPS: u64 = 278;
-const LENGTHS_OF_STRIPS: u64 = 279;
 const OPTIONS: u64 = 292;
 
 /// Of `OPTIONS`: lines may be told by the one above; there may be stretches without codes, which nobody writes.
@@ -38,6 +36,10 @@ const BLACK_IS_ZERO: u64 = 1;
 
 /// One line in so many may be lost on the telephone, and is then like the one above; pages that lack more are damaged.
 const ONE_LOST_IN: u32 = 10;
+
+/// Bytes of an end of line and what fills a line up, at most; its pixels take less than a byte each. A file may say that all
+/// strips are the whole of it.
+const FILL: usize = 64;
 
 /// Ends of line in a row that end a page.
 const ENDS_OF_PAGE: u32 = 6;
@@ -51,7 +53,7 @@ pub fn read(page: &mut (impl Read + Seek), directory: &Directory, limits: &Limit
     if u64::from(fax.width) * u64::from(fax.height) > limits.pixels {
         return Err(fault::too_large(fax.width, fax.height, limits));
     }
-    sheltered("picture", || fax.upright(page, limits)).map(Some)
+    sheltered("picture", || fax.upright(page)).map(Some)
 }
 
 /// What the directory says of the page.
@@ -77,8 +79,7 @@ enum Manner {
 
 impl Fax {
     fn of(page: &mut (impl Read + Seek), directory: &Directory) -> io::Result<Option<Self>> {
-        let mut first =
-            |tag, absent| io::Result::Ok(directory.values(page, tag)?.first().map_or(absent, |value| *value));
+        let mut first = |tag, absent| io::Result::Ok(directory.value(page, tag)?.unwrap_or(absent));
         let options = first(OPTIONS, 0)?;
         let manner = match first(COMPRESSION, 0)? {
             2 => Manner::Bytes,
@@ -88,8 +89,7 @@ impl Fax {
         let [width, height, bits] = [first(WIDTH, 0)?, first(HEIGHT, 0)?, first(BITS_OF_SAMPLES, 1)?];
         let (rows, orientation) = (first(ROWS_OF_STRIPS, height)?, first(ORIENTATION, 1)?);
         let inverted = first(INTERPRETATION, 0)? == BLACK_IS_ZERO;
-        let strips =
-            directory.values(page, STRIPS)?.into_iter().zip(directory.values(page, LENGTHS_OF_STRIPS)?).collect();
+        let strips = directory.stretches(page, STRIPS)?;
         let (Ok(width @ 1..), Ok(height @ 1..), 1) = (u32::try_from(width), u32::try_from(height), bits) else {
             return Ok(None);
         };
@@ -104,12 +104,13 @@ impl Fax {
         }))
     }
 
-    fn upright(&self, page: &mut (impl Read + Seek), limits: &Limits) -> Result<Raster, Fault> {
+    fn upright(&self, page: &mut (impl Read + Seek)) -> Result<Raster, Fault> {
         let width = self.width as usize;
         let mut grey = vec![u8::MAX; width * self.height as usize];
         let mut lost = 0;
         for (index, rows) in grey.chunks_mut(width * self.rows as usize).enumerate() {
-            let strip = self.strip(page, index, limits.pixels).map_err(|error| fault::of_io(&error))?;
+            let most = rows.len() + rows.len() / width * FILL;
+            let strip = self.strip(page, index, most as u64).map_err(|error| fault::of_io(&error))?;
             lost += unpack(&strip, self.manner, width, rows);
         }
         if lost > self.height / ONE_LOST_IN {
@@ -124,7 +125,7 @@ impl Fax {
         Ok(flatten::over_white(picture, ImageFormat::Tiff))
     }
 
-    /// The bytes of a strip, none where the page has no more; no page of a size needs more than `most`.
+    /// The bytes of a strip, at most so many, and none where the page has no more.
     fn strip(&self, page: &mut (impl Read + Seek), index: usize, most: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         if let Some((offset, length)) = self.strips.get(index) {

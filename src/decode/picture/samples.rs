@@ -39,8 +39,8 @@ pub fn read<R: Read + Seek>(
     directory: &Directory,
     limits: &Limits,
 ) -> Result<Option<Raster>, Fault> {
-    let interpretation = directory.values(&mut page, INTERPRETATION).map_err(|error| fault::of_io(&error))?;
-    let has_palette = interpretation.first() == Some(&PALETTE);
+    let interpretation = directory.value(&mut page, INTERPRETATION).map_err(|error| fault::of_io(&error))?;
+    let has_palette = interpretation == Some(PALETTE);
     if has_palette && let Some((place, bytes)) = directory.replacing(INTERPRETATION, GREY) {
         page.get_mut().replace(place, bytes);
     }
